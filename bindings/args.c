@@ -1,0 +1,248 @@
+/*
+** args.c - reading arguments and options by the specs of the core.
+*/
+#include "args.h"
+
+#include <string.h>
+
+/* ---- numbers ---- */
+
+int64_t lmgrad_integer(lua_State *L, int i, const char *who, const char *what, int64_t low,
+                       int64_t high) {
+  if (lua_type(L, i) != LUA_TNUMBER) lmgrad_type_error(L, i, who, what, "an integer");
+  lua_Number v = lua_tonumber(L, i);
+  /* the comparison also fails for NaN */
+  if (v >= (lua_Number)low && v <= (lua_Number)high && v == (lua_Number)(int64_t)v) {
+    return (int64_t)v;
+  }
+  if (high >= LMGRAD_EXACT) luaL_error(L, "%s: %s is %f, expected an integer", who, what, v);
+  luaL_error(L, "%s: %s is %f, expected an integer from %f to %f", who, what, v,
+             (lua_Number)low, (lua_Number)high);
+  return 0;
+}
+
+double lmgrad_number(lua_State *L, int i, const char *who, const char *what) {
+  if (lua_type(L, i) != LUA_TNUMBER) lmgrad_type_error(L, i, who, what, "a number");
+  return (double)lua_tonumber(L, i);
+}
+
+int lmgrad_sizes(lua_State *L, int i, const char *who, int64_t size[MGRAD_MAX_DIMS]) {
+  int table = lua_type(L, i) == LUA_TTABLE, last = lua_gettop(L);
+  int n = table ? (int)lua_rawlen(L, i) : last - i + 1;
+  if (n < 0) n = 0;
+  if (n > MGRAD_MAX_DIMS) {
+    luaL_error(L, "%s: %d sizes, expected at most %d", who, n, MGRAD_MAX_DIMS);
+  }
+  if (table && i != last && !lua_isnoneornil(L, i + 1)) {
+    lmgrad_type_error(L, i + 1, who, "what follows the table of sizes", "nothing");
+  }
+  for (int k = 0; k < n; k++) {
+    char what[32] = "size ?";
+    what[5] = (char)('1' + k);
+    if (table) lua_rawgeti(L, i, k + 1);
+    else lua_pushvalue(L, i + k);
+    size[k] = lmgrad_integer(L, -1, who, what, -1, LMGRAD_EXACT);
+    lua_pop(L, 1);
+  }
+  return n;
+}
+
+/* ---- attributes ---- */
+
+/* The position of 'word' among "a|b|c", or -1. */
+static int choice_index(const char *choices, const char *word) {
+  size_t n = strlen(word);
+  for (int k = 0;; k++) {
+    size_t length = strcspn(choices, "|");
+    if (length == n && memcmp(choices, word, n) == 0) return k;
+    if (choices[length] == '\0') return -1;
+    choices += length + 1;
+  }
+}
+
+static int activation_index(const char *name) {
+  for (int k = 0; k < mgrad_op_count(); k++) {
+    mgrad_op_info info;
+    mgrad_op_describe(mgrad_op_at(k), &info);
+    if (info.activation && strcmp(info.name, name) == 0) return k;
+  }
+  return -1;
+}
+
+/* The names that a word may have, for error texts. */
+static void push_names(lua_State *L, const mgrad_attr_spec *spec) {
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  int n = spec->type == MGRAD_ATTR_ACT ? mgrad_op_count() : mgrad_init_count(), any = 0;
+  for (int k = 0; k < n; k++) {
+    mgrad_op_info info = { .name = mgrad_init_name(k), .activation = 1 };
+    if (spec->type == MGRAD_ATTR_ACT) mgrad_op_describe(mgrad_op_at(k), &info);
+    if (!info.activation) continue;
+    if (any++) luaL_addstring(&b, ", ");
+    luaL_addstring(&b, info.name);
+  }
+  luaL_pushresult(&b);
+}
+
+/* A word that stands for a number: a choice, an activation, an initialiser. */
+static int word_index(lua_State *L, int i, const char *who, const mgrad_attr_spec *spec) {
+  if (lua_type(L, i) != LUA_TSTRING) lmgrad_type_error(L, i, who, spec->name, "a string");
+  const char *word = lua_tostring(L, i), *names = spec->choices;
+  int k;
+  switch (spec->type) {
+    case MGRAD_ATTR_CHOICE: k = choice_index(spec->choices, word); break;
+    case MGRAD_ATTR_ACT: k = activation_index(word); break;
+    default: k = mgrad_init_find(word); break;
+  }
+  if (k >= 0) return k;
+  if (spec->type != MGRAD_ATTR_CHOICE) {
+    push_names(L, spec);
+    names = lua_tostring(L, -1);
+  }
+  return luaL_error(L, "%s: %s is \"%s\", expected one of %s", who, spec->name, word, names);
+}
+
+void lmgrad_attribute(lua_State *L, int i, const char *who, const mgrad_attr_spec *spec,
+                      mgrad_attrs *attrs, int position) {
+  double *value = &attrs->value[position];
+  switch (spec->type) {
+    case MGRAD_ATTR_REAL: *value = lmgrad_number(L, i, who, spec->name); break;
+    case MGRAD_ATTR_INT:
+    case MGRAD_ATTR_DIM:
+      *value = (double)lmgrad_integer(L, i, who, spec->name, -LMGRAD_EXACT, LMGRAD_EXACT);
+      if (spec->type == MGRAD_ATTR_DIM && *value == 0) {
+        luaL_error(L, "%s: %s is 0, dimensions count from 1", who, spec->name);
+      }
+      break;
+    case MGRAD_ATTR_BOOL:
+      if (lua_type(L, i) != LUA_TBOOLEAN) {
+        lmgrad_type_error(L, i, who, spec->name, "true or false");
+      }
+      *value = lua_toboolean(L, i);
+      break;
+    case MGRAD_ATTR_SIZES: attrs->nlist = lmgrad_sizes(L, i, who, attrs->list); break;
+    default: *value = word_index(L, i, who, spec); break;
+  }
+}
+
+/* ---- signatures ---- */
+
+static lmgrad_slot *add_slot(lmgrad_signature *s, const char *name, size_t n) {
+  lmgrad_slot *slot = &s->slots[s->nslots++];
+  if (n >= sizeof slot->name) n = sizeof slot->name - 1;
+  memcpy(slot->name, name, n);
+  slot->name[n] = '\0';
+  slot->operand = slot->attr = -1;
+  return slot;
+}
+
+static int attr_index(const mgrad_attr_spec *specs, const char *name, size_t n) {
+  for (int k = 0; specs[k].type != MGRAD_ATTR_NONE; k++) {
+    if (strlen(specs[k].name) == n && memcmp(specs[k].name, name, n) == 0) return k;
+  }
+  return -1;
+}
+
+static int operand_index(const char *operands, const char *name, size_t n) {
+  for (int k = 0; *operands != '\0'; k++) {
+    size_t length = strcspn(operands, " "), bare = strcspn(operands, " ?.");
+    if (bare == n && memcmp(operands, name, n) == 0) return k;
+    operands += length + (operands[length] == ' ');
+  }
+  return -1;
+}
+
+void lmgrad_signature_make(lmgrad_signature *s, const char *name, const void *def,
+                           const char *operands, const char *order,
+                           const mgrad_attr_spec *attrs) {
+  memset(s, 0, sizeof *s);
+  s->name = name;
+  s->def = def;
+  s->attrs = attrs;
+  s->list = strchr(operands, '.') != NULL;
+  for (const char *p = operands; *p != '\0'; s->operands++) {
+    size_t length = strcspn(p, " ");
+    if (order == NULL) add_slot(s, p, strcspn(p, " ?."))->operand = s->operands;
+    p += length + (p[length] == ' ');
+  }
+  for (const char *p = order; p != NULL && *p != '\0';) {
+    size_t length = strcspn(p, " ");
+    lmgrad_slot *slot = add_slot(s, p, strcspn(p, " ?."));
+    slot->operand = operand_index(operands, slot->name, strlen(slot->name));
+    slot->attr = attr_index(attrs, slot->name, strlen(slot->name));
+    p += length + (p[length] == ' ');
+  }
+  for (int k = 0; attrs[k].type != MGRAD_ATTR_NONE; k++) {
+    size_t n = strlen(attrs[k].name);
+    int there = 0;
+    for (int j = 0; j < s->nslots; j++) there |= s->slots[j].attr == k;
+    if (!there) add_slot(s, attrs[k].name, n)->attr = k;
+  }
+}
+
+/* ---- arguments ---- */
+
+static const lmgrad_slot *find_slot(const lmgrad_signature *s, const char *name) {
+  for (int k = 0; k < s->nslots; k++) {
+    if (strcmp(s->slots[k].name, name) == 0) return &s->slots[k];
+  }
+  return NULL;
+}
+
+/* One argument into its slot. */
+static void read_slot(lua_State *L, lmgrad_state *S, const lmgrad_signature *s,
+                      const lmgrad_slot *slot, int i, mgrad_tensor **x, mgrad_attrs *attrs) {
+  if (slot->operand >= 0) {
+    x[slot->operand] = lmgrad_to_tensor(L, S, i, s->name, slot->name);
+  } else {
+    lmgrad_attribute(L, i, s->name, &s->attrs[slot->attr], attrs, slot->attr);
+  }
+}
+
+static void read_options(lua_State *L, const lmgrad_signature *s, int table,
+                         mgrad_tensor **x, mgrad_attrs *attrs, lmgrad_other other, void *ud) {
+  lua_pushnil(L);
+  while (lua_next(L, table) != 0) {
+    if (lua_type(L, -2) != LUA_TSTRING) {
+      lmgrad_type_error(L, -2, s->name, "the name of an option", "a string");
+    }
+    const char *key = lua_tostring(L, -2);
+    const lmgrad_slot *slot = find_slot(s, key);
+    if (slot != NULL && slot->operand >= 0) {
+      /* tensors only: a box made here would not outlive this pass */
+      x[slot->operand] = lmgrad_check_tensor(L, -1, s->name, key);
+    } else if (slot != NULL) {
+      lmgrad_attribute(L, lua_gettop(L), s->name, &s->attrs[slot->attr], attrs, slot->attr);
+    } else if (other == NULL || !other(L, ud, key)) {
+      luaL_error(L, "%s: there is no option \"%s\"", s->name, key);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, int first,
+                      mgrad_tensor **x, mgrad_attrs *attrs, lmgrad_other other, void *ud) {
+  int last = lua_gettop(L), i = first;
+  mgrad_attrs_default(s->attrs, attrs);
+  for (int k = 0; k < s->operands; k++) x[k] = NULL;
+  for (int k = 0; k < s->nslots && i <= last; k++) {
+    const lmgrad_slot *slot = &s->slots[k];
+    int sizes = slot->attr >= 0 && s->attrs[slot->attr].type == MGRAD_ATTR_SIZES;
+    if (sizes) {
+      lmgrad_attribute(L, i, s->name, &s->attrs[slot->attr], attrs, slot->attr);
+      return;
+    }
+    /* a table is the options, unless an operand must come first */
+    if (lua_type(L, i) == LUA_TTABLE && (slot->operand < 0 || k > 0) && i == last &&
+        (lua_rawlen(L, i) == 0 || slot->operand < 0)) {
+      break;
+    }
+    if (!lua_isnil(L, i)) read_slot(L, S, s, slot, i, x, attrs);
+    i++;
+  }
+  if (i < last || (i == last && lua_type(L, i) != LUA_TTABLE)) {
+    if (!lua_isnil(L, i)) luaL_error(L, "%s: too many arguments", s->name);
+  } else if (i == last) {
+    read_options(L, s, i, x, attrs, other, ud);
+  }
+}

@@ -1,0 +1,148 @@
+/*
+** box.c - making, checking, closing boxes; errors; the collector.
+*/
+#include "box.h"
+
+#include <string.h>
+
+typedef struct box {
+  const void *magic;
+  void *object;
+} box;
+
+/* ---- the kinds ---- */
+
+static void release_tensor(void *p) { mgrad_tensor_release(p); }
+static void release_layer(void *p) { mgrad_layer_release(p); }
+static void release_optimizer(void *p) { mgrad_optimizer_release(p); }
+static void release_bytes(void *p) { mgrad_bytes_release(p); }
+static void release_dataset(void *p) { mgrad_dataset_release(p); }
+static void release_trainer(void *p) { mgrad_trainer_release(p); }
+
+/* The address of an entry is the magic word of its boxes. */
+static const struct kind {
+  const char *metatable, *article;
+  void (*release)(void *object);
+} kinds[LMGRAD_KINDS] = {
+  { "moongrad.tensor", "a tensor", release_tensor },
+  { "moongrad.layer", "a layer", release_layer },
+  { "moongrad.optimizer", "an optimizer", release_optimizer },
+  { "moongrad.bytes", "bytes", release_bytes },
+  { "moongrad.dataset", "a dataset", release_dataset },
+  { "moongrad.trainer", "a trainer", release_trainer },
+};
+
+/* ---- making and checking ---- */
+
+void **lmgrad_box(lua_State *L, lmgrad_kind kind) {
+  box *b = lua_newuserdata(L, sizeof *b);
+  b->magic = &kinds[kind];
+  b->object = NULL;
+  luaL_getmetatable(L, kinds[kind].metatable);
+  lua_setmetatable(L, -2);
+  return &b->object;
+}
+
+void lmgrad_fill(lua_State *L, int i, void *object) {
+  ((box *)lua_touserdata(L, i))->object = object;
+}
+
+/* The box at i if it is one of ours, of any kind. */
+static box *to_box(lua_State *L, int i) {
+  if (lua_type(L, i) != LUA_TUSERDATA || lua_rawlen(L, i) != sizeof(box)) return NULL;
+  box *b = lua_touserdata(L, i);
+  const struct kind *k = b->magic;
+  for (int j = 0; j < LMGRAD_KINDS; j++) {
+    if (k == &kinds[j]) return b;
+  }
+  return NULL;
+}
+
+static box *to_kind(lua_State *L, int i, lmgrad_kind kind) {
+  if (lua_type(L, i) != LUA_TUSERDATA || lua_rawlen(L, i) != sizeof(box)) return NULL;
+  box *b = lua_touserdata(L, i);
+  return b->magic == &kinds[kind] ? b : NULL;
+}
+
+const char *lmgrad_kind_name(lua_State *L, int i) {
+  box *b = to_box(L, i);
+  return b != NULL ? strchr(((const struct kind *)b->magic)->metatable, '.') + 1 : NULL;
+}
+
+void *lmgrad_test(lua_State *L, int i, lmgrad_kind kind) {
+  box *b = to_kind(L, i, kind);
+  return b != NULL ? b->object : NULL;
+}
+
+void *lmgrad_check(lua_State *L, int i, lmgrad_kind kind, const char *who, const char *what) {
+  box *b = to_kind(L, i, kind);
+  if (b == NULL) lmgrad_type_error(L, i, who, what, kinds[kind].article);
+  else if (b->object == NULL) luaL_error(L, "%s: %s is closed", who, what);
+  return b != NULL ? b->object : NULL;
+}
+
+int lmgrad_close(lua_State *L) {
+  box *b = to_box(L, 1);
+  if (b == NULL || b->object == NULL) return 0;
+  void *object = b->object;
+  b->object = NULL;
+  ((const struct kind *)b->magic)->release(object);
+  return 0;
+}
+
+/* ---- the collector ---- */
+
+/* It sees a few bytes of a box, not the megabytes of its tensor. */
+void lmgrad_account(lua_State *L, lmgrad_state *S, const mgrad_tensor *t) {
+  enum { BATCH = 64 * 1024 };
+  S->pending += mgrad_tensor_owned(t);
+  if (S->pending < BATCH) return;
+  size_t kb = S->pending / 1024;
+  S->pending = 0;
+  if (lmgrad_gc_running(L)) lmgrad_gc_step(L, kb < 1u << 20 ? kb : 1u << 20);
+}
+
+/* ---- errors ---- */
+
+int lmgrad_raise(lua_State *L, lmgrad_state *S, mgrad_status status) {
+  if (status == MGRAD_CALLBACK) return lua_error(L); /* its value is at the top */
+  if (status == MGRAD_NOMEM) {
+    lua_pushliteral(L, "not enough memory");
+    return lua_error(L);
+  }
+  return luaL_error(L, "%s", mgrad_error(S->ctx));
+}
+
+int lmgrad_type_error(lua_State *L, int i, const char *who, const char *what,
+                      const char *expected) {
+  box *b = to_box(L, i);
+  const char *came = b != NULL ? ((const struct kind *)b->magic)->article : luaL_typename(L, i);
+  return luaL_error(L, "%s: %s is %s, expected %s", who, what, came, expected);
+}
+
+/* ---- registering ---- */
+
+void lmgrad_register(lua_State *L, int state, const lmgrad_function *list) {
+  for (; list->name != NULL; list++) {
+    lua_pushvalue(L, state);
+    lua_pushcclosure(L, list->f, 1);
+    lua_setfield(L, -2, list->name);
+  }
+}
+
+void lmgrad_metatable(lua_State *L, int state, lmgrad_kind kind) {
+  static const lmgrad_function finalizers[] = {
+    { "__gc", lmgrad_close }, { "__close", lmgrad_close }, { NULL, NULL }
+  };
+  static const lmgrad_function close[] = { { "close", lmgrad_close }, { NULL, NULL } };
+  luaL_newmetatable(L, kinds[kind].metatable);
+  lmgrad_register(L, state, finalizers);
+  lua_pushstring(L, kinds[kind].metatable);
+  lua_setfield(L, -2, "__name");
+  lua_pushliteral(L, "protected");
+  lua_setfield(L, -2, "__metatable");
+  lua_newtable(L);
+  lmgrad_register(L, state, close);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "__index");
+}

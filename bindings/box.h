@@ -1,0 +1,117 @@
+/*
+** box.h - userdata that hold one object of the core each.
+**
+** A box is made before its object, empty and with its metatable, so that an
+** error on the way leaks nothing. Every use checks the size, a magic word and
+** that the object is there: foreign userdata, closed boxes and finalizers
+** called by hand are errors, never crashes.
+*/
+#ifndef LMGRAD_BOX_H
+#define LMGRAD_BOX_H
+
+#include "compat.h"
+#include "../core/moongrad.h"
+
+/* What belongs to one lua_State; upvalue 1 of every function. */
+typedef struct lmgrad_state {
+  const void *magic;
+  mgrad_context *ctx;
+  lua_State *L;   /* whose call is under way, for callbacks */
+  size_t pending; /* bytes in new boxes that the collector was not told of yet */
+} lmgrad_state;
+
+typedef enum lmgrad_kind {
+  LMGRAD_TENSOR, LMGRAD_LAYER, LMGRAD_OPTIMIZER, LMGRAD_BYTES, LMGRAD_DATASET,
+  LMGRAD_TRAINER, LMGRAD_KINDS
+} lmgrad_kind;
+
+#define LMGRAD_STATE(L) ((lmgrad_state *)lua_touserdata(L, lua_upvalueindex(1)))
+
+/* Pushes a new empty box and returns where its object goes. */
+void **lmgrad_box(lua_State *L, lmgrad_kind kind);
+/* Typed versions of it. */
+#define lmgrad_box_tensor(L) ((mgrad_tensor **)lmgrad_box(L, LMGRAD_TENSOR))
+#define lmgrad_box_layer(L) ((mgrad_layer **)lmgrad_box(L, LMGRAD_LAYER))
+/* Puts an object into the empty box at index i. */
+void lmgrad_fill(lua_State *L, int i, void *object);
+/* Tells the collector of the tensor just put into a box. */
+void lmgrad_account(lua_State *L, lmgrad_state *S, const mgrad_tensor *t);
+/* The object at index i if it is a box of that kind (closed ones: NULL). */
+void *lmgrad_test(lua_State *L, int i, lmgrad_kind kind);
+/* "tensor", "layer" .. for any of our boxes, else NULL. */
+const char *lmgrad_kind_name(lua_State *L, int i);
+/* The same, or an error 'who: what is .., expected a tensor'. */
+void *lmgrad_check(lua_State *L, int i, lmgrad_kind kind, const char *who, const char *what);
+#define lmgrad_check_tensor(L, i, who, what) \
+  ((mgrad_tensor *)lmgrad_check(L, i, LMGRAD_TENSOR, who, what))
+#define lmgrad_check_layer(L, i, who, what) \
+  ((mgrad_layer *)lmgrad_check(L, i, LMGRAD_LAYER, who, what))
+/* Methods that every kind has: close, __gc, __close. */
+int lmgrad_close(lua_State *L);
+
+/* Pushes the box of a layer (it has one at most at a time; a second reference
+** is taken for a new one). */
+void lmgrad_push_layer(lua_State *L, lmgrad_state *S, mgrad_layer *l);
+/* Remembers the box at the top as the one of 'object'. */
+void lmgrad_remember(lua_State *L, const void *object);
+
+/* ---- calling Lua from inside the core ---- */
+
+/* A Lua value that the core knows by address. It lives as long as the table it
+** is anchored in. */
+typedef struct lmgrad_ref { lmgrad_state *S; } lmgrad_ref;
+/* Anchors the value at index 'value' in the table at index 'table'. */
+lmgrad_ref *lmgrad_anchor(lua_State *L, lmgrad_state *S, int table, int value);
+void lmgrad_push_ref(lua_State *L, const lmgrad_ref *ref);
+
+/* Functions that run in protected mode when the core calls back; each gets one
+** light userdata. Their closures exist from the start: making one could fail. */
+typedef enum lmgrad_callback {
+  LMGRAD_CALL_LAYER, LMGRAD_CALL_LOSS, LMGRAD_CALL_METRIC, LMGRAD_CALL_LR, LMGRAD_CALLBACKS
+} lmgrad_callback;
+void lmgrad_callback_set(lua_State *L, int state, lmgrad_callback which, lua_CFunction f);
+/* Calls it on the state whose call is under way. On failure Lua's error value is
+** left at the top of its stack, and the status is MGRAD_CALLBACK. */
+mgrad_status lmgrad_call(lmgrad_state *S, lmgrad_callback which, void *argument);
+/* Around calls of the core that may call back. */
+lua_State *lmgrad_enter(lmgrad_state *S, lua_State *L);
+void lmgrad_leave(lmgrad_state *S, lua_State *before);
+/* Pushes a new box with one more reference to t. */
+void lmgrad_push_tensor(lua_State *L, mgrad_tensor *t);
+
+/* Raises the error of a failed call: never returns. */
+int lmgrad_raise(lua_State *L, lmgrad_state *S, mgrad_status status);
+/* Error 'who: what is <type of value i>, expected <expected>'. */
+int lmgrad_type_error(lua_State *L, int i, const char *who, const char *what,
+                      const char *expected);
+
+/* Calls the core, once more after a full collection where memory ran out. */
+#define LMGRAD_TRY(L, S, call)                                                  \
+  do {                                                                          \
+    mgrad_status status_ = (call);                                              \
+    if (status_ == MGRAD_NOMEM) {                                               \
+      lua_gc(L, LUA_GCCOLLECT, 0);                                              \
+      status_ = (call);                                                         \
+    }                                                                           \
+    if (status_ != MGRAD_OK) lmgrad_raise(L, S, status_);                       \
+  } while (0)
+
+/* Adds functions to the table at the top, each with the upvalues at 1.. of
+** the stack: the state, and 'n' - 1 more copied from the top. */
+typedef struct lmgrad_function { const char *name; lua_CFunction f; } lmgrad_function;
+void lmgrad_register(lua_State *L, int state, const lmgrad_function *list);
+/* Creates the metatable of a kind, with 'methods' in the table it pushes. */
+void lmgrad_metatable(lua_State *L, int state, lmgrad_kind kind);
+
+/* Makes the state: pushes its userdata. */
+void lmgrad_open_state(lua_State *L);
+
+/* ---- each file's part of the module: adds to the table at the top ---- */
+void lmgrad_open_tensor(lua_State *L, int state);
+void lmgrad_open_ops(lua_State *L, int state);
+void lmgrad_open_layer(lua_State *L, int state);
+void lmgrad_open_optimizer(lua_State *L, int state);
+void lmgrad_open_data(lua_State *L, int state);
+void lmgrad_open_trainer(lua_State *L, int state);
+
+#endif

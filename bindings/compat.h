@@ -1,0 +1,49 @@
+/*
+** compat.h - one source for Lua 5.1 to 5.5 and LuaJIT: the few calls that
+** differ, under one name each.
+*/
+#ifndef LMGRAD_COMPAT_H
+#define LMGRAD_COMPAT_H
+
+#include <lua.h>
+#include <lauxlib.h>
+
+#if LUA_VERSION_NUM < 502
+#define lua_rawlen lua_objlen
+/* A table that belongs to a userdata. Before 5.2 that is its environment. */
+#define lmgrad_setuser(L, i) lua_setfenv(L, i)
+#define lmgrad_getuser(L, i) lua_getfenv(L, i)
+#else
+#define lmgrad_setuser(L, i) lua_setuservalue(L, i)
+#define lmgrad_getuser(L, i) lua_getuservalue(L, i)
+#endif
+
+/* Lets the collector work for about 'kb' kilobytes' worth of garbage. */
+#if LUA_VERSION_NUM >= 505
+#define lmgrad_gc_step(L, kb) lua_gc(L, LUA_GCSTEP, (size_t)(kb) * 1024)
+#else
+#define lmgrad_gc_step(L, kb) lua_gc(L, LUA_GCSTEP, (int)(kb))
+#endif
+
+/* Has the host stopped the collector? 5.1 cannot tell. */
+#ifdef LUA_GCISRUNNING
+#define lmgrad_gc_running(L) lua_gc(L, LUA_GCISRUNNING, 0)
+#else
+#define lmgrad_gc_running(L) 1
+#endif
+
+/* table at the top: t[p] = value popped, and push t[p] of the table at i */
+static inline void lmgrad_rawsetp(lua_State *L, int i, const void *p) {
+  i = i < 0 && i > LUA_REGISTRYINDEX ? i - 1 : i;
+  lua_pushlightuserdata(L, (void *)p);
+  lua_insert(L, -2);
+  lua_rawset(L, i);
+}
+
+static inline void lmgrad_rawgetp(lua_State *L, int i, const void *p) {
+  i = i < 0 && i > LUA_REGISTRYINDEX ? i - 1 : i;
+  lua_pushlightuserdata(L, (void *)p);
+  lua_rawget(L, i);
+}
+
+#endif

@@ -1,0 +1,81 @@
+/*
+** gunzip.c - gzip around the inflate of stb_image.
+*/
+#include "gunzip.h"
+
+#include <limits.h>
+#include <stdint.h>
+
+/* of stb_image only its inflate */
+#define STB_IMAGE_IMPLEMENTATION
+#define STB_IMAGE_STATIC
+#define STBI_NO_STDIO
+#define STBI_NO_HDR
+#define STBI_NO_LINEAR
+#define STBI_NO_THREAD_LOCALS
+#define STBI_NO_FAILURE_STRINGS
+#define STBI_ONLY_PNG
+#define STBI_NO_SIMD
+#if defined __GNUC__ /* most of the file is left out, its declarations are not */
+#pragma GCC diagnostic ignored "-Wunused-function"
+#endif
+#include "vendor/stb_image.h"
+
+enum { TEXT = 1, HEADER_CRC = 2, EXTRA = 4, NAME = 8, COMMENT = 16 };
+
+/* Where the deflated data start, or 0. */
+static size_t header_length(const unsigned char *p, size_t n) {
+  if (n < 18 || p[0] != 0x1f || p[1] != 0x8b || p[2] != 8) return 0;
+  int flags = p[3];
+  size_t at = 10;
+  if (flags & EXTRA) at += 2 + (size_t)p[10] + ((size_t)p[11] << 8);
+  for (int part = NAME; part <= COMMENT; part *= 2) {
+    if (!(flags & part)) continue;
+    while (at < n && p[at] != 0) at++;
+    at++;
+  }
+  if (flags & HEADER_CRC) at += 2;
+  return at + 8 < n ? at : 0;
+}
+
+static uint32_t little_endian(const unsigned char *p) {
+  return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+/* Four bits at a time: a table of 16 serves. */
+static uint32_t crc32(const unsigned char *p, size_t n) {
+  uint32_t table[16], crc = 0xffffffffu;
+  for (uint32_t k = 0; k < 16; k++) {
+    uint32_t c = k;
+    for (int bit = 0; bit < 4; bit++) c = c & 1 ? 0xedb88320u ^ c >> 1 : c >> 1;
+    table[k] = c;
+  }
+  for (size_t k = 0; k < n; k++) {
+    crc ^= p[k];
+    crc = table[crc & 15] ^ crc >> 4;
+    crc = table[crc & 15] ^ crc >> 4;
+  }
+  return ~crc;
+}
+
+const char *lmgrad_gunzip_size(const unsigned char *data, size_t length, size_t *size) {
+  if (header_length(data, length) == 0) return "not a gzip file, or one cut short";
+  *size = little_endian(data + length - 4);
+  /* deflate packs at most about 1032 to 1: more is a lie, and memory asked for it */
+  if (*size / 1040 > length || *size > INT_MAX || length > INT_MAX) {
+    return "gzip file is damaged";
+  }
+  return NULL;
+}
+
+const char *lmgrad_gunzip(const unsigned char *data, size_t length, unsigned char *to,
+                          size_t size) {
+  size_t start = header_length(data, length);
+  int got = stbi_zlib_decode_noheader_buffer((char *)to, (int)size,
+                                             (const char *)data + start,
+                                             (int)(length - start - 8));
+  if (got < 0 || (size_t)got != size || crc32(to, size) != little_endian(data + length - 8)) {
+    return "gzip file is damaged";
+  }
+  return NULL;
+}

@@ -1,0 +1,503 @@
+/*
+** layer.c - layers: built-in ones by descriptor, functions and classes of Lua.
+**
+** The table that belongs to a layer's userdata keeps what the core does not
+** hold: the boxes of its children (by position or name), a class's own fields,
+** and under the addresses below the function that runs and the class.
+*/
+#include "args.h"
+
+#include <string.h>
+
+static const char FUNCTION, CLASS; /* their addresses are keys */
+
+enum { PATH_SIZE = 256 };
+
+#define check_self(L, who) lmgrad_check_layer(L, 1, who, "self")
+
+/* ---- calling Lua from a layer ---- */
+
+typedef struct callback {
+  mgrad_layer *layer;
+  mgrad_tensor *x, *y;
+} callback;
+
+/* In protected mode: (callback) -> nothing; its y holds a new reference. */
+static int call_function(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  callback *c = lua_touserdata(L, 1);
+  const char *kind = mgrad_layer_kind(c->layer);
+  lmgrad_push_layer(L, S, c->layer); /* 2 */
+  lmgrad_getuser(L, 2);              /* 3 */
+  lmgrad_rawgetp(L, 3, &FUNCTION);   /* 4 */
+  if (lua_isnil(L, 4)) return luaL_error(L, "%s: its function is gone", kind);
+  lmgrad_rawgetp(L, 3, &CLASS);
+  int is_class = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  if (is_class) lua_pushvalue(L, 2); /* forward(self, x) */
+  lmgrad_push_tensor(L, c->x);
+  lua_call(L, 1 + is_class, 1);
+  mgrad_tensor *y = lmgrad_test(L, -1, LMGRAD_TENSOR);
+  if (y == NULL) return lmgrad_type_error(L, -1, kind, "the result of its function", "a tensor");
+  c->y = mgrad_tensor_retain(y);
+  return 0;
+}
+
+static mgrad_status forward(void *ud, mgrad_layer *layer, mgrad_tensor *x, mgrad_tensor **y) {
+  callback c = { layer, x, NULL };
+  mgrad_status status = lmgrad_call(ud, LMGRAD_CALL_LAYER, &c);
+  if (status == MGRAD_OK) *y = c.y;
+  return status;
+}
+
+/* ---- making ---- */
+
+/* Sets the box at the top up: an own table, findable by its layer. */
+static void adopt(lua_State *L, mgrad_layer *l) {
+  lua_newtable(L);
+  lmgrad_setuser(L, -2);
+  lmgrad_remember(L, l);
+}
+
+typedef struct layer_options {
+  const char *name; /* anchored in the options table */
+} layer_options;
+
+static int other_option(lua_State *L, void *ud, const char *key) {
+  if (strcmp(key, "name") != 0) return 0;
+  if (lua_type(L, -1) != LUA_TSTRING) lmgrad_type_error(L, -1, "layer", "name", "a string");
+  ((layer_options *)ud)->name = lua_tostring(L, -1);
+  return 1;
+}
+
+/* upvalues: the state, the signature */
+static int layer_new(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  const lmgrad_signature *s = lua_touserdata(L, lua_upvalueindex(2));
+  mgrad_attrs attrs;
+  layer_options options = { NULL };
+  lmgrad_arguments(L, S, s, 1, NULL, &attrs, other_option, &options);
+  mgrad_layer **out = lmgrad_box_layer(L);
+  LMGRAD_TRY(L, S, mgrad_layer_new(S->ctx, s->def, &attrs, out));
+  adopt(L, *out);
+  if (options.name != NULL) LMGRAD_TRY(L, S, mgrad_layer_set_name(*out, options.name));
+  return 1;
+}
+
+/* custom(kind, function) or custom(kind, forward, class) -> layer */
+static int layer_custom(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  lua_settop(L, 3);
+  const char *kind = luaL_checkstring(L, 1);
+  if (lua_type(L, 2) != LUA_TFUNCTION) {
+    return lmgrad_type_error(L, 2, kind, "its forward", "a function");
+  }
+  mgrad_layer **out = lmgrad_box_layer(L);
+  LMGRAD_TRY(L, S, mgrad_layer_custom(S->ctx, kind, forward, S, out));
+  adopt(L, *out);
+  lmgrad_getuser(L, -1);
+  lua_pushvalue(L, 2);
+  lmgrad_rawsetp(L, -2, &FUNCTION);
+  if (!lua_isnil(L, 3)) {
+    lua_pushvalue(L, 3);
+    lmgrad_rawsetp(L, -2, &CLASS);
+  }
+  lua_pop(L, 1);
+  return 1;
+}
+
+/* l:add(child [, name]): a layer at the end of a container */
+static int layer_add(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  lua_settop(L, 3);
+  mgrad_layer *l = check_self(L, "add"), *child = lmgrad_check_layer(L, 2, "add", "layer");
+  const char *name = luaL_optstring(L, 3, NULL);
+  lmgrad_getuser(L, 1);
+  LMGRAD_TRY(L, S, mgrad_layer_add(l, name, child));
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, 4, mgrad_layer_part_count(l));
+  lua_settop(L, 1);
+  return 1;
+}
+
+static mgrad_status build(lua_State *L, lmgrad_state *S, mgrad_layer *l, int n,
+                          const int64_t *size) {
+  lua_State *before = lmgrad_enter(S, L);
+  mgrad_status status = n < 0 ? mgrad_layer_join(l) : mgrad_layer_build(l, n, size);
+  lmgrad_leave(S, before);
+  return status;
+}
+
+/* l:build(n, ..): parameters for inputs of this shape, batch first; without
+** sizes only moves those there are into one block */
+static int layer_build(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_layer *l = check_self(L, "build");
+  int64_t size[MGRAD_MAX_DIMS];
+  int n = lua_gettop(L) < 2 ? -1 : lmgrad_sizes(L, 2, "build", size);
+  LMGRAD_TRY(L, S, build(L, S, l, n, size));
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* ---- calling ---- */
+
+typedef mgrad_status (*pass)(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y);
+
+static mgrad_status run(lua_State *L, lmgrad_state *S, pass f, mgrad_layer *l,
+                        mgrad_tensor *x, mgrad_tensor **y) {
+  lua_State *before = lmgrad_enter(S, L);
+  mgrad_status status = f(l, x, y);
+  lmgrad_leave(S, before);
+  return status;
+}
+
+static int call(lua_State *L, const char *who, pass f) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  lua_settop(L, 2);
+  mgrad_layer *l = check_self(L, who);
+  mgrad_tensor *x = lmgrad_to_tensor(L, S, 2, mgrad_layer_kind(l), "input");
+  mgrad_tensor **out = lmgrad_box_tensor(L), *y = NULL;
+  LMGRAD_TRY(L, S, run(L, S, f, l, x, &y));
+  *out = y;
+  lua_settop(L, 3); /* callbacks may have left nothing, but be sure */
+  lmgrad_account(L, S, y);
+  return 1;
+}
+
+static int layer_call(lua_State *L) { return call(L, "call", mgrad_layer_forward); }
+static int layer_predict(lua_State *L) { return call(L, "predict", mgrad_layer_predict); }
+
+/* ---- tensors ---- */
+
+typedef struct entry {
+  mgrad_tensor *t;
+  int buffer;
+  char name[PATH_SIZE];
+} entry;
+
+typedef struct entries {
+  entry *list; /* NULL while counting */
+  int n;
+} entries;
+
+static mgrad_status list_entry(void *ud, const char *name, mgrad_tensor *t, int buffer) {
+  entries *e = ud;
+  if (e->list != NULL) {
+    entry *to = &e->list[e->n];
+    to->t = t;
+    to->buffer = buffer;
+    size_t n = strlen(name);
+    if (n >= PATH_SIZE) n = PATH_SIZE - 1;
+    memcpy(to->name, name, n);
+    to->name[n] = '\0';
+  }
+  e->n++;
+  return MGRAD_OK;
+}
+
+/* All tensors below l, in memory of Lua at the top of the stack. Nothing that
+** could raise runs while the core visits. */
+static entries list_tensors(lua_State *L, lmgrad_state *S, mgrad_layer *l) {
+  entries e = { NULL, 0 };
+  LMGRAD_TRY(L, S, mgrad_layer_visit(l, list_entry, &e));
+  e.list = lua_newuserdata(L, (size_t)(e.n + 1) * sizeof *e.list);
+  e.n = 0;
+  LMGRAD_TRY(L, S, mgrad_layer_visit(l, list_entry, &e));
+  return e;
+}
+
+/* tensors(buffers): list of {name=, tensor=, buffer=}; parameters, or all */
+static int layer_parameters(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_layer *l = check_self(L, "parameters");
+  int all = lua_toboolean(L, 2), k = 0;
+  entries e = list_tensors(L, S, l);
+  lua_newtable(L);
+  for (int i = 0; i < e.n; i++) {
+    if (e.list[i].buffer && !all) continue;
+    lua_createtable(L, 0, 2);
+    lua_pushstring(L, e.list[i].name);
+    lua_setfield(L, -2, "name");
+    lmgrad_push_tensor(L, e.list[i].t);
+    lua_setfield(L, -2, "tensor");
+    if (e.list[i].buffer) {
+      lua_pushboolean(L, 1);
+      lua_setfield(L, -2, "buffer");
+    }
+    lua_rawseti(L, -2, ++k);
+  }
+  return 1;
+}
+
+static int layer_named(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_layer *l = check_self(L, "named");
+  entries e = list_tensors(L, S, l);
+  lua_newtable(L);
+  for (int i = 0; i < e.n; i++) {
+    lmgrad_push_tensor(L, e.list[i].t);
+    lua_setfield(L, -2, e.list[i].name);
+  }
+  return 1;
+}
+
+static mgrad_status count_numbers(void *ud, const char *name, mgrad_tensor *t, int buffer) {
+  (void)name;
+  if (!buffer) *(int64_t *)ud += mgrad_tensor_numel(t);
+  return MGRAD_OK;
+}
+
+static int layer_num_parameters(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  int64_t n = 0;
+  LMGRAD_TRY(L, S, mgrad_layer_visit(check_self(L, "num_parameters"), count_numbers, &n));
+  lua_pushinteger(L, (lua_Integer)n);
+  return 1;
+}
+
+static mgrad_status zero_grad(void *ud, const char *name, mgrad_tensor *t, int buffer) {
+  (void)ud, (void)name, (void)buffer;
+  mgrad_tensor_zero_grad(t);
+  return MGRAD_OK;
+}
+
+static int layer_zero_grad(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  LMGRAD_TRY(L, S, mgrad_layer_visit(check_self(L, "zero_grad"), zero_grad, NULL));
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* 16 hexadecimal digits: no Lua before 5.3 holds 64 bits in a number */
+static int layer_hash(lua_State *L) {
+  uint64_t h = mgrad_layer_hash(check_self(L, "hash"));
+  char digits[16];
+  for (int k = 15; k >= 0; k--, h >>= 4) digits[k] = "0123456789abcdef"[h & 15];
+  lua_pushlstring(L, digits, sizeof digits);
+  return 1;
+}
+
+/* ---- settings and what a layer is ---- */
+
+static int set_training(lua_State *L, const char *who, int on) {
+  mgrad_layer_train(check_self(L, who), on);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int layer_train(lua_State *L) { return set_training(L, "train", 1); }
+static int layer_eval(lua_State *L) { return set_training(L, "eval", 0); }
+
+/* describe() -> {kind=, name=, container=, training=, output={..} or nil,
+** parts={{name=, layer= or tensor=}, ..}} */
+static int layer_describe(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_layer *l = check_self(L, "describe");
+  lua_createtable(L, 0, 6);
+  lua_pushstring(L, mgrad_layer_kind(l));
+  lua_setfield(L, -2, "kind");
+  if (mgrad_layer_name(l)[0] != '\0') {
+    lua_pushstring(L, mgrad_layer_name(l));
+    lua_setfield(L, -2, "name");
+  }
+  lua_pushboolean(L, mgrad_layer_training(l));
+  lua_setfield(L, -2, "training");
+  int64_t size[MGRAD_MAX_DIMS];
+  int n = mgrad_layer_output(l, size);
+  if (n > 0) {
+    lua_createtable(L, n, 0);
+    for (int k = 0; k < n; k++) {
+      lua_pushinteger(L, (lua_Integer)size[k]);
+      lua_rawseti(L, -2, k + 1);
+    }
+    lua_setfield(L, -2, "output");
+  }
+  lua_newtable(L);
+  for (int k = 0; k < mgrad_layer_part_count(l); k++) {
+    mgrad_part part = mgrad_layer_part(l, k);
+    lua_createtable(L, 0, 2);
+    lua_pushstring(L, part.name);
+    lua_setfield(L, -2, "name");
+    if (part.layer != NULL) lmgrad_push_layer(L, S, part.layer);
+    else lmgrad_push_tensor(L, part.tensor);
+    lua_setfield(L, -2, part.layer != NULL ? "layer" : "tensor");
+    lua_rawseti(L, -2, k + 1);
+  }
+  lua_setfield(L, -2, "parts");
+  return 1;
+}
+
+/* ---- fields of classes ---- */
+
+/* upvalue 2: the methods */
+static int layer_index(lua_State *L) {
+  lua_settop(L, 2);
+  if (lua_type(L, 2) == LUA_TSTRING) {
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(2));
+    if (!lua_isnil(L, 3)) return 1;
+    lua_settop(L, 2);
+  }
+  check_self(L, "index");
+  lmgrad_getuser(L, 1);
+  lua_pushvalue(L, 2);
+  lua_rawget(L, 3);
+  if (!lua_isnil(L, -1)) return 1;
+  lmgrad_rawgetp(L, 3, &CLASS);
+  if (!lua_isnil(L, -1)) {
+    lua_pushvalue(L, 2);
+    lua_gettable(L, -2);
+  }
+  return 1;
+}
+
+/* Takes a part out again where its field gets another value. */
+static void remove_part(lua_State *L, lmgrad_state *S, mgrad_layer *l, const char *name) {
+  for (int k = 0; k < mgrad_layer_part_count(l); k++) {
+    if (strcmp(mgrad_layer_part(l, k).name, name) != 0) continue;
+    LMGRAD_TRY(L, S, mgrad_layer_remove(l, name));
+    return;
+  }
+}
+
+/* self.name = value in a class: layers and tensors become its parts */
+static int layer_newindex(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  lua_settop(L, 3);
+  mgrad_layer *l = check_self(L, "assignment");
+  lmgrad_getuser(L, 1); /* 4 */
+  lmgrad_rawgetp(L, 4, &CLASS);
+  if (lua_isnil(L, -1) || lua_type(L, 2) != LUA_TSTRING) {
+    return luaL_error(L, "%s: cannot set \"%s\"; only classes made by module have fields",
+                      mgrad_layer_kind(l),
+                      lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2));
+  }
+  const char *name = lua_tostring(L, 2);
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(2));
+  if (!lua_isnil(L, -1)) {
+    return luaL_error(L, "%s: \"%s\" is a method of all layers", mgrad_layer_kind(l), name);
+  }
+  mgrad_layer *child = lmgrad_test(L, 3, LMGRAD_LAYER);
+  mgrad_tensor *t = lmgrad_test(L, 3, LMGRAD_TENSOR);
+  if (child != NULL) LMGRAD_TRY(L, S, mgrad_layer_add(l, name, child));
+  else if (t != NULL) LMGRAD_TRY(L, S, mgrad_layer_add_tensor(l, name, t));
+  else remove_part(L, S, l, name);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
+  lua_rawset(L, 4);
+  return 0;
+}
+
+/* ---- copying ---- */
+
+/* Gives the layers of a copied tree what the originals have in Lua; leaves the
+** copy's box at the top. */
+static void mirror(lua_State *L, lmgrad_state *S, mgrad_layer *from, mgrad_layer *to) {
+  luaL_checkstack(L, 16, "clone");
+  lmgrad_push_layer(L, S, from);
+  lmgrad_getuser(L, -1);
+  int source = lua_gettop(L);
+  lmgrad_push_layer(L, S, to);
+  lmgrad_getuser(L, -1);
+  int target = lua_gettop(L);
+  lua_pushnil(L);
+  while (lua_next(L, source) != 0) { /* functions, class and plain fields */
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, target);
+  }
+  int container = mgrad_layer_definition(to) != NULL;
+  for (int k = 0; k < mgrad_layer_part_count(to); k++) {
+    mgrad_part old = mgrad_layer_part(from, k), copy = mgrad_layer_part(to, k);
+    if (copy.layer != NULL) mirror(L, S, old.layer, copy.layer);
+    else lmgrad_push_tensor(L, copy.tensor);
+    if (container) lua_rawseti(L, target, k + 1);
+    else lua_setfield(L, target, copy.name);
+  }
+  lua_settop(L, target - 1);
+  lua_insert(L, source - 1);
+  lua_settop(L, source - 1);
+}
+
+static int layer_clone(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_layer *l = check_self(L, "clone");
+  mgrad_layer **out = lmgrad_box_layer(L);
+  LMGRAD_TRY(L, S, mgrad_layer_clone(l, out));
+  adopt(L, *out);
+  mirror(L, S, l, *out);
+  return 1;
+}
+
+static int layer_eq(lua_State *L) {
+  mgrad_layer *a = lmgrad_test(L, 1, LMGRAD_LAYER), *b = lmgrad_test(L, 2, LMGRAD_LAYER);
+  lua_pushboolean(L, a == b);
+  return 1;
+}
+
+/* init(name, tensor): fills it in place */
+static int init_fill(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  const mgrad_attr_spec spec = { .name = "name", .type = MGRAD_ATTR_INIT };
+  mgrad_attrs attrs;
+  lmgrad_attribute(L, 1, "init", &spec, &attrs, 0);
+  mgrad_tensor *t = lmgrad_check_tensor(L, 2, "init", "tensor");
+  LMGRAD_TRY(L, S, mgrad_init_fill((int)attrs.value[0], t));
+  lua_settop(L, 2);
+  return 1;
+}
+
+/* ---- the module ---- */
+
+static const lmgrad_function functions[] = {
+  { "custom", layer_custom }, { "init", init_fill }, { NULL, NULL }
+};
+
+static const lmgrad_function methods[] = {
+  { "add", layer_add }, { "build", layer_build }, { "predict", layer_predict },
+  { "parameters", layer_parameters }, { "named", layer_named },
+  { "num_parameters", layer_num_parameters }, { "zero_grad", layer_zero_grad },
+  { "hash", layer_hash }, { "train", layer_train }, { "eval", layer_eval },
+  { "describe", layer_describe }, { "clone", layer_clone }, { NULL, NULL }
+};
+
+static const lmgrad_function metamethods[] = {
+  { "__call", layer_call }, { "__eq", layer_eq }, { NULL, NULL }
+};
+
+/* Adds f, with the state and the value at the top but one, to the table there. */
+static void set_with_methods(lua_State *L, int state, const char *event, lua_CFunction f,
+                             int methods_index) {
+  lua_pushvalue(L, state);
+  lua_pushvalue(L, methods_index);
+  lua_pushcclosure(L, f, 2);
+  lua_setfield(L, -2, event);
+}
+
+void lmgrad_open_layer(lua_State *L, int state) {
+  lmgrad_callback_set(L, state, LMGRAD_CALL_LAYER, call_function);
+  lmgrad_register(L, state, functions);
+  lua_newtable(L); /* constructors by name */
+  for (int k = 0; k < mgrad_layer_def_count(); k++) {
+    mgrad_layer_info info;
+    mgrad_layer_describe(mgrad_layer_def_at(k), &info);
+    lua_pushvalue(L, state);
+    lmgrad_signature *s = lua_newuserdata(L, sizeof *s);
+    lmgrad_signature_make(s, info.name, mgrad_layer_def_at(k), "", NULL, info.attrs);
+    lua_pushcclosure(L, layer_new, 2);
+    lua_setfield(L, -2, info.name);
+  }
+  lua_setfield(L, -2, "layers");
+  lmgrad_metatable(L, state, LMGRAD_LAYER); /* metatable, methods */
+  lmgrad_register(L, state, methods);
+  int at = lua_gettop(L);
+  lua_pushvalue(L, -2);
+  lmgrad_register(L, state, metamethods);
+  set_with_methods(L, state, "__index", layer_index, at);
+  set_with_methods(L, state, "__newindex", layer_newindex, at);
+  lua_pop(L, 1);
+  lua_setfield(L, -3, "layer_methods");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,110 @@
+/*
+** module.c - luaopen_moongrad_core: one state, the parts of every file.
+*/
+#include "args.h"
+
+#if defined _WIN32
+#define EXPORT __declspec(dllexport)
+#elif defined __GNUC__
+#define EXPORT __attribute__((visibility("default")))
+#else
+#define EXPORT
+#endif
+
+/* ---- the state's own functions ---- */
+
+static int module_seed(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_seed(S->ctx, (uint64_t)lmgrad_integer(L, 1, "seed", "n", -LMGRAD_EXACT, LMGRAD_EXACT));
+  return 0;
+}
+
+/* recording(on) -> whether it was on before */
+static int module_recording(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  lua_pushboolean(L, mgrad_grad_enable(S->ctx, lua_toboolean(L, 1)));
+  return 1;
+}
+
+/* limit(bytes): scripts can lower it only */
+static int module_limit(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  size_t bytes = (size_t)lmgrad_integer(L, 1, "limit", "memory", 1, LMGRAD_EXACT);
+  size_t before = mgrad_memory_limit_get(S->ctx);
+  if (before != 0 && bytes > before) {
+    return luaL_error(L, "limit: memory is %f bytes, more than the limit of %f there is",
+                      (lua_Number)bytes, (lua_Number)before);
+  }
+  mgrad_memory_limit(S->ctx, bytes);
+  return 0;
+}
+
+/* memory() -> used, peak, limit in bytes, allocations */
+static int module_memory(lua_State *L) {
+  const mgrad_context *ctx = LMGRAD_STATE(L)->ctx;
+  lua_pushnumber(L, (lua_Number)mgrad_memory_used(ctx));
+  lua_pushnumber(L, (lua_Number)mgrad_memory_peak(ctx));
+  lua_pushnumber(L, (lua_Number)mgrad_memory_limit_get(ctx));
+  lua_pushnumber(L, (lua_Number)mgrad_memory_count(ctx));
+  return 4;
+}
+
+/* type(v) -> "tensor", "layer" .. for what moongrad made, else nil */
+static int module_type(lua_State *L) {
+  const char *name = lmgrad_kind_name(L, 1);
+  if (name != NULL) lua_pushstring(L, name);
+  else lua_pushnil(L);
+  return 1;
+}
+
+/* open(v): is it one of ours and not closed? */
+static int module_open(lua_State *L) {
+  int open = 0;
+  for (int kind = 0; kind < LMGRAD_KINDS; kind++) {
+    open |= lmgrad_test(L, 1, (lmgrad_kind)kind) != NULL;
+  }
+  lua_pushboolean(L, open);
+  return 1;
+}
+
+/* set_tostring(kind, f): how objects of a kind are shown */
+static int module_set_tostring(lua_State *L) {
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  luaL_getmetatable(L, lua_pushfstring(L, "moongrad.%s", luaL_checkstring(L, 1)));
+  luaL_checktype(L, -1, LUA_TTABLE);
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, "__tostring");
+  return 0;
+}
+
+static const lmgrad_function functions[] = {
+  { "type", module_type }, { "open", module_open }, { "set_tostring", module_set_tostring },
+  { "seed", module_seed }, { "recording", module_recording }, { "limit", module_limit },
+  { "memory", module_memory }, { NULL, NULL }
+};
+
+static void set_string(lua_State *L, const char *key, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, key);
+}
+
+EXPORT int luaopen_moongrad_core(lua_State *L);
+
+int luaopen_moongrad_core(lua_State *L) {
+#if LUA_VERSION_NUM >= 502
+  luaL_checkversion(L); /* a host of another version would misread numbers */
+#endif
+  lua_settop(L, 0);
+  lmgrad_open_state(L); /* 1 */
+  lua_newtable(L);
+  lmgrad_register(L, 1, functions);
+  lmgrad_open_tensor(L, 1);
+  lmgrad_open_ops(L, 1);
+  lmgrad_open_layer(L, 1);
+  lmgrad_open_optimizer(L, 1);
+  lmgrad_open_data(L, 1);
+  lmgrad_open_trainer(L, 1);
+  set_string(L, "version", MGRAD_VERSION);
+  set_string(L, "real", sizeof(mgrad_real) == 4 ? "float32" : "float64");
+  return 1;
+}

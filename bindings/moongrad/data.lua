@@ -1,0 +1,317 @@
+--- Data: tensors, idx files (plain or gzip), CSV; splitting, batches, scaling.
+--
+-- Functions that read files return nil and a message when a file is missing or
+-- damaged. Class labels count from 1.
+
+local FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
+local GZIP = "\31\139"
+
+return function(mg, core)
+  local data, methods = {}, core.dataset_methods
+  mg.data = data
+
+  ---------------------------------------------------------------------- tensors
+
+  local function to_tensor(v, what)
+    if core.type(v) == "tensor" then return v end
+    if type(v) == "table" then return mg.tensor(v) end
+    error(("dataset: %s is a %s, expected a tensor or a table"):format(what,
+      core.type(v) or type(v)), 0)
+  end
+
+  --- Examples x {n, ..} and targets y {n, ..}, as tensors or nested tables. x of
+  -- one dimension is taken as {n, 1}.
+  function data.tensors(x, y)
+    x, y = to_tensor(x, "x"), to_tensor(y, "y")
+    if x:dim() == 1 then x = x:reshape(-1, 1) end
+    return core.dataset(x, y)
+  end
+
+  local made = setmetatable({}, { __mode = "k" })
+
+  --- A dataset, or {x=, y=} as one; the same table gives the same dataset as
+  -- long as it holds the same x and y.
+  function data.dataset(d)
+    if core.type(d) == "dataset" then return d end
+    if type(d) ~= "table" then
+      error(("data is a %s, expected a dataset or {x=, y=}"):format(core.type(d) or type(d)), 0)
+    end
+    if core.type(d.data) == "dataset" then return d.data end
+    local known = made[d]
+    if known and known.x == d.x and known.y == d.y then return known.dataset end
+    local set = data.tensors(d.x, d.y)
+    made[d] = { x = d.x, y = d.y, dataset = set }
+    return set
+  end
+
+  --- n examples of a function: f(i) returns x and y (numbers or tables).
+  data["function"] = function(f, n)
+    local xs, ys = {}, {}
+    for i = 1, n do xs[i], ys[i] = f(i) end
+    return data.tensors(xs, ys)
+  end
+  data.func = data["function"] -- "function" is a reserved word
+
+  --------------------------------------------------------------------- datasets
+
+  --- The first 'share' of the examples (0 to 1) and the rest. Shuffle first
+  -- where the order means something: d:shuffle():split(0.9).
+  function methods.split(d, share)
+    local n = #d
+    local first = type(share) == "number" and math.floor(n * share + 0.5) or -1
+    if first < 1 or first >= n then
+      error(("split: share is %s, expected a part of %d examples that leaves some on both sides")
+        :format(tostring(share), n), 2)
+    end
+    return d:range(1, first), d:range(first + 1, n - first)
+  end
+
+  --- Iterates over x and y of n examples at a time, in order; the last batch
+  -- may be smaller.
+  function methods.batches(d, n)
+    if type(n) ~= "number" or n < 1 or n ~= math.floor(n) then
+      error(("batches: n is %s, expected an integer from 1"):format(tostring(n)), 2)
+    end
+    local at = 1
+    return function()
+      if at > #d then return nil end
+      local first = at
+      at = at + n
+      return d:batch(first, math.min(n, #d - first + 1))
+    end
+  end
+
+  --- Scales x to mean 0 and standard deviation 1: each feature by itself when x
+  -- is {n, features}, all numbers alike when there are more dimensions. Changes
+  -- d and returns it with the statistics used, which fit later data the same
+  -- way: test:normalize(select(2, train:normalize())).
+  function methods.normalize(d, stats)
+    if not stats then
+      local each = d:batch(1, 1):dim() == 2
+      local mean, deviation = d:stats(each)
+      stats = { mean = mean, deviation = deviation }
+    end
+    local scale, offset = {}, {}
+    for i, deviation in ipairs(stats.deviation) do
+      scale[i] = deviation > 0 and 1 / deviation or 1
+      offset[i] = -stats.mean[i] * scale[i]
+    end
+    return d:affine(scale, offset), stats
+  end
+
+  core.set_tostring("dataset", function(d)
+    if not core.open(d) then return "dataset (closed)" end
+    local x, y = d:batch(1, 1)
+    local function size(t)
+      local s = t.shape
+      s[1] = #d
+      return "{" .. table.concat(s, ", ") .. "}"
+    end
+    return ("dataset (x %s, y %s)"):format(size(x), size(y))
+  end)
+
+  -------------------------------------------------------------------- idx files
+
+  local function read_file(path)
+    if type(path) ~= "string" then
+      error(("data: path is a %s, expected a string"):format(type(path)), 3)
+    end
+    local file, message = io.open(path, "rb")
+    if not file then return nil, message end
+    local text, why = file:read("*a")
+    file:close()
+    if not text then return nil, ("%s: %s"):format(path, why or "cannot be read") end
+    return text
+  end
+
+  --- The bytes of a file, unpacked where it is gzip.
+  local function read_bytes(path)
+    local text, message = read_file(path)
+    if not text then return nil, message end
+    if text:sub(1, 2) ~= GZIP then return core.bytes(text) end
+    local bytes, why = core.gunzip(text)
+    if not bytes then return nil, ("%s: %s"):format(path, why) end
+    return bytes
+  end
+
+  --- One idx file of bytes as a column: {bytes=, first=, shape=}.
+  local function read_idx(path, dims)
+    local bytes, message = read_bytes(path)
+    if not bytes then return nil, message end
+    if #bytes < 4 then return nil, ("%s: too short for an idx file"):format(path) end
+    if bytes:integer(1, 2) ~= 0 then
+      return nil, ("%s: not an idx file (its first two bytes are not 0)"):format(path)
+    end
+    if bytes:integer(3, 1) ~= 8 then
+      return nil, ("%s: idx type %d, expected 8 (bytes)"):format(path, bytes:integer(3, 1))
+    end
+    local ndim = bytes:integer(4, 1)
+    if dims and ndim ~= dims or ndim < 1 or ndim > 8 then
+      return nil, ("%s: %d dimensions, expected %s"):format(path, ndim, dims or "1 to 8")
+    end
+    local first, shape, total = 5 + 4 * ndim, {}, 1
+    if #bytes < first - 1 then return nil, ("%s: cut short in its header"):format(path) end
+    for i = 1, ndim do
+      shape[i] = bytes:integer(1 + 4 * i, 4)
+      total = total * shape[i]
+    end
+    if total ~= #bytes - first + 1 or total == 0 then
+      return nil, ("%s: %.0f bytes of data, expected %.0f for its shape"):format(path,
+        #bytes - first + 1, total)
+    end
+    return { bytes = bytes, first = first, shape = shape }
+  end
+
+  --- Pictures (or other bytes, {n, ..}) and labels from idx files, plain or
+  -- gzip. Bytes become numbers from 0 to 1, labels 0, 1, .. become 1, 2, ..
+  -- @treturn dataset  or nil and a message
+  function data.idx(images, labels)
+    local x, message = read_idx(images)
+    if not x then return nil, message end
+    local y, why = read_idx(labels, 1)
+    if not y then return nil, why end
+    if x.shape[1] ~= y.shape[1] then
+      return nil, ("%s has %d examples, %s has %d labels"):format(images, x.shape[1], labels,
+        y.shape[1])
+    end
+    x.scale, y.offset = 1 / 255, 1
+    if #x.shape == 3 then table.insert(x.shape, 2, 1) end -- pictures: one channel
+    return core.dataset(x, y)
+  end
+
+  local function first_file(folder, name)
+    for _, ending in ipairs { "", ".gz" } do
+      local path = folder .. "/" .. name .. ending
+      local file = io.open(path, "rb")
+      if file then
+        file:close()
+        return path
+      end
+    end
+    return folder .. "/" .. name .. ".gz"
+  end
+
+  --- The four files of MNIST or a data set of its form, in a folder.
+  -- @treturn dataset  for training, x {n, 1, 28, 28} from 0 to 1, y {n} from 1
+  -- @treturn dataset  for testing; or nil and a message
+  function data.mnist(folder)
+    if type(folder) ~= "string" then
+      error(("mnist: folder is a %s, expected a string"):format(type(folder)), 2)
+    end
+    local sets = {}
+    for i, name in ipairs { "train", "t10k" } do
+      local set, message = data.idx(first_file(folder, name .. "-images-idx3-ubyte"),
+        first_file(folder, name .. "-labels-idx1-ubyte"))
+      if not set then return nil, message end
+      sets[i] = set
+    end
+    return sets[1], sets[2]
+  end
+
+  --- Fashion-MNIST, by default where Debian's dataset-fashion-mnist puts it.
+  function data.fashion_mnist(folder) return data.mnist(folder or FASHION_MNIST) end
+
+  ------------------------------------------------------------------------- CSV
+
+  --- The fields of one line; quotes may enclose a field, "" stands for a quote.
+  local function fields(line)
+    local list, at = {}, 1
+    repeat
+      local quoted, after = line:match('^%s*"(.-)"%s*()', at)
+      while quoted and line:sub(after, after) == '"' do
+        local more, further = line:match('^"(.-)"%s*()', after)
+        if not more then return nil end
+        quoted, after = quoted .. '"' .. more, further
+      end
+      if quoted then
+        list[#list + 1] = quoted
+        local comma = line:sub(after, after)
+        if comma ~= "" and comma ~= "," then return nil end
+        at = comma == "," and after + 1
+      else
+        local plain, comma = line:match("^%s*([^,]-)%s*(,?)", at)
+        local rest = line:find(",", at, true)
+        plain = line:sub(at, (rest or #line + 1) - 1):match("^%s*(.-)%s*$")
+        comma = rest
+        list[#list + 1] = plain
+        at = comma and comma + 1
+      end
+    until not at
+    return list
+  end
+
+  --- Column number of the target: by name, by number, or the last.
+  local function target_column(target, names, count)
+    if target == nil then return count end
+    if type(target) == "number" and target >= 1 and target <= count and target % 1 == 0 then
+      return target
+    end
+    for i, name in ipairs(names or {}) do
+      if name == target then return i end
+    end
+  end
+
+  --- Reads a CSV file of numbers. The target column may hold words: they become
+  -- class labels from 1 in the order of their first appearance.
+  -- @tparam string path
+  -- @tparam[opt] table options  target: a column's name or number (the last),
+  --   header: whether the first line names the columns (true)
+  -- @treturn dataset  x {n, columns - 1}, y {n}; or nil and a message
+  -- @treturn table    columns (names), classes (words of the target, if any)
+  function data.csv(path, options)
+    options = options or {}
+    local text, message = read_file(path)
+    if not text then return nil, message end
+    local names, rows, count, column = nil, {}, nil, nil
+    local classes, index, words = {}, {}, false
+    local number = 0
+    for line in (text .. "\n"):gmatch("(.-)\r?\n") do
+      number = number + 1
+      if number == 1 then line = line:gsub("^\239\187\191", "") end
+      if line:find("%S") then
+        local list = fields(line)
+        local function wrong(what) return nil, ("%s:%d: %s"):format(path, number, what) end
+        if not list then return wrong("a quote is out of place") end
+        count = count or #list
+        if #list ~= count then
+          return wrong(("%d fields, expected %d"):format(#list, count))
+        end
+        if options.header ~= false and not names then
+          names = list
+        else
+          column = column or target_column(options.target, names, count)
+          if not column then
+            return nil, ("%s: there is no column %s"):format(path, tostring(options.target))
+          end
+          for i, field in ipairs(list) do
+            local v = tonumber(field)
+            if not v and i ~= column then
+              return wrong(('field %d is "%s", expected a number'):format(i, field))
+            end
+            if i == column and not v then words = true end
+            list[i] = v or field
+          end
+          list.line = number
+          rows[#rows + 1] = list
+        end
+      end
+    end
+    if #rows == 0 or count < 2 then
+      return nil, ("%s: expected rows of two numbers or more"):format(path)
+    end
+    local x, y = {}, {}
+    for i, list in ipairs(rows) do
+      local target = table.remove(list, column)
+      if words then
+        target = tostring(target)
+        if not index[target] then
+          classes[#classes + 1] = target
+          index[target] = #classes
+        end
+        target = index[target]
+      end
+      x[i], y[i] = list, target
+    end
+    return data.tensors(x, y), { columns = names, classes = words and classes or nil }
+  end
+end

@@ -1,0 +1,59 @@
+--- moongrad: neural networks for everything that runs Lua.
+--
+--   local mg = require "moongrad"
+--   local net = mg.sequential { 2, mg.dense(8), "tanh", mg.dense(1), "sigmoid" }
+--
+-- This file puts the module together from the C core (moongrad.core), whose
+-- tables of ops, layers, optimizers and losses become functions here.
+
+local core = require "moongrad.core"
+
+local mg = { _VERSION = "moongrad " .. core.version, core = core }
+
+-- tensors and ops
+for _, name in ipairs { "tensor", "zeros", "ones", "full", "eye", "arange", "linspace",
+                        "rand", "randn", "randperm", "from_string", "grad", "seed", "type" } do
+  mg[name] = core[name]
+end
+for name, op in pairs(core.ops) do mg[name] = op end
+for _, part in ipairs { "tensor", "layer", "optimizer", "data", "train" } do
+  require("moongrad." .. part)(mg, core)
+end
+
+--- Runs f(...) without recording for gradients and returns its results. An
+-- error passes through unchanged.
+function mg.no_grad(f, ...)
+  local before = core.recording(false)
+  local function finish(ok, ...)
+    core.recording(before)
+    if not ok then error((...), 0) end
+    return ...
+  end
+  return finish(pcall(f, ...))
+end
+
+--- Lowers what scripts may use: mg.limit{ memory = bytes } counts everything
+-- that moongrad allocates in this Lua state. A limit cannot be raised again
+-- from Lua.
+function mg.limit(options)
+  if type(options) ~= "table" then
+    error("limit: options is a " .. type(options) .. ", expected a table", 2)
+  end
+  for name in pairs(options) do
+    if name ~= "memory" then
+      error(('limit: there is no option "%s", expected memory'):format(tostring(name)), 2)
+    end
+  end
+  if options.memory then core.limit(options.memory) end
+end
+
+--- Bytes in use by moongrad in this Lua state now, the most there ever were,
+-- the limit (0 = none), and the number of allocations.
+function mg.memory() return core.memory() end
+
+--- What this build is: version, number type, threads.
+function mg.info()
+  return { version = core.version, real = core.real, threads = 1, lua = _VERSION }
+end
+
+return mg

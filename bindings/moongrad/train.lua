@@ -1,0 +1,256 @@
+--- Training loops around the trainer of the core. Whatever calls the user's code
+-- between batches runs here, so that it may break, fail or yield.
+
+local SLICE = 20 -- milliseconds of work in one call of the core
+
+return function(mg, core)
+  local methods = core.trainer_methods
+
+  ------------------------------------------------------------------------ making
+
+  local losses = {}
+  for _, op in ipairs(core.describe().ops) do
+    if op.loss then losses[core.ops[op.name]] = op.name end
+  end
+
+  --- {"accuracy", mine = function} as a list of {name, function or nil}.
+  local function metric_list(metrics)
+    local list = {}
+    if metrics == nil then return list end
+    if type(metrics) ~= "table" then
+      error(("trainer: metrics is a %s, expected a table"):format(type(metrics)), 3)
+    end
+    local named = {}
+    for key, value in pairs(metrics) do
+      if type(key) == "string" then
+        if type(value) ~= "function" then
+          error(('trainer: metric "%s" is a %s, expected a function'):format(key, type(value)), 3)
+        end
+        named[#named + 1] = { key, value }
+      end
+    end
+    table.sort(named, function(a, b) return a[1] < b[1] end)
+    for i, value in ipairs(metrics) do
+      if type(value) == "function" then
+        list[#list + 1] = { "metric" .. i, value }
+      elseif type(value) == "string" then
+        list[#list + 1] = { value }
+      else
+        error(("trainer: metric %d is a %s, expected a name or a function"):format(i,
+          type(value)), 3)
+      end
+    end
+    for _, metric in ipairs(named) do list[#list + 1] = metric end
+    return list
+  end
+
+  local function to_optimizer(o)
+    if type(o) ~= "string" then return o end
+    local new = mg.optimizers[o]
+    if not new then error(('trainer: there is no optimizer "%s"'):format(o), 3) end
+    return new {}
+  end
+
+  local known = { net = true, loss = true, optimizer = true, metrics = true }
+
+  --- Trains a net.
+  -- @tparam table o  net: a layer or a function; loss: a name, one of mg's, or a
+  --   function of prediction and target; optimizer: an object or a name;
+  --   metrics: names or functions, optional
+  function mg.trainer(o)
+    if type(o) ~= "table" then
+      error(("trainer: options is a %s, expected a table"):format(type(o)), 2)
+    end
+    for name in pairs(o) do
+      if not known[name] then
+        error(('trainer: there is no option "%s"'):format(tostring(name)), 2)
+      end
+    end
+    local net = o.net
+    if type(net) == "function" then net = core.custom("function", net) end
+    return core.trainer {
+      net = net, loss = losses[o.loss] or o.loss, optimizer = to_optimizer(o.optimizer),
+      metrics = metric_list(o.metrics),
+    }
+  end
+
+  core.set_tostring("trainer", function(t)
+    if not core.open(t) then return "trainer (closed)" end
+    local parts = t:parts()
+    return ("trainer of %s by %s"):format(tostring(parts.net), tostring(parts.optimizer))
+  end)
+
+  ------------------------------------------------------------------------ running
+
+  --- An option from the call's own table, else from the data's.
+  local function option(name, options, data, default)
+    if options and options[name] ~= nil then return options[name] end
+    if type(data) == "table" and data[name] ~= nil then return data[name] end
+    return default
+  end
+
+  local function begin(t, data, options, epochs)
+    t:begin(mg.data.dataset(data), option("batch", options, data, 32), epochs,
+      option("shuffle", options, data, false))
+  end
+
+  --- Puts the mean loss and metrics into 'row' under their names, after 'prefix'.
+  local function report(t, row, prefix, examples, loss, metrics)
+    row[prefix .. "loss"] = loss
+    for i, metric in ipairs(t:parts().metrics) do row[prefix .. metric[1]] = metrics[i] end
+    if prefix == "" then row.examples = examples end
+    return row
+  end
+
+  --- Loss and metrics over data, in eval mode, as a table by name.
+  function methods.evaluate(t, data, options)
+    local set = mg.data.dataset(data)
+    return report(t, {}, "", t:assess(set, option("batch", options, data, 256)))
+  end
+
+  local runs = setmetatable({}, { __mode = "k" }) -- trainer -> what its run trains on
+
+  local run_options = { ms = true, steps = true, epochs = true, batch = true, shuffle = true }
+
+  --- Trains for about 'ms' milliseconds or 'steps' batches (at least one batch),
+  -- going on where the last call with the same data stopped.
+  -- @param data  dataset or {x=, y=, batch=, shuffle=}
+  -- @tparam table options  ms, steps, epochs (1), batch, shuffle
+  -- @treturn string  "more", or "done" when all epochs are over
+  -- @treturn number  mean loss of the epoch so far
+  function methods.run(t, data, options)
+    options = options or {}
+    for name in pairs(options) do
+      if not run_options[name] then
+        error(('run: there is no option "%s"'):format(tostring(name)), 2)
+      end
+    end
+    local epochs, now = option("epochs", options, data, 1), runs[t]
+    if not now or now.data ~= data or now.epochs ~= epochs then
+      begin(t, data, options, epochs)
+      now = { data = data, epochs = epochs }
+      runs[t] = now
+    end
+    if now.done then return "done", now.loss end
+    local done, _, loss = t:advance(options.steps, options.ms)
+    now.done, now.loss = done, loss
+    return done and "done" or "more", loss
+  end
+
+  local clock
+  --- Seconds; from the system module where the host has left it in.
+  local function seconds()
+    if not clock then
+      local found, system = pcall(require, "moongrad.system")
+      clock = found and type(system) == "table" and system.clock or os.clock
+    end
+    return clock()
+  end
+
+  --- Trains for n epochs, one a round of the loop; leaving it at any point keeps
+  -- the net as it is after the last whole batch.
+  -- @param data  dataset or {x=, y=, batch=32, shuffle=false, validation=}
+  -- @treturn function  yields {epoch=, loss=, seconds=, examples=, metrics by
+  --   name, and val_ of each with validation data}
+  function methods.epochs(t, n, data, options)
+    if type(n) ~= "number" or n < 1 or n % 1 ~= 0 then
+      error(("epochs: n is %s, expected an integer from 1"):format(tostring(n)), 2)
+    end
+    local set, validation = mg.data.dataset(data), option("validation", options, data)
+    local watch = options and options.watch
+    local run, total, done = {}, #set, false
+    begin(t, data, options, n)
+    runs[t] = run
+    return function()
+      if done then return nil end
+      if runs[t] ~= run then error("epochs: the trainer has begun another run since", 2) end
+      local start, examples, loss, metrics = seconds()
+      repeat -- in slices, so that hooks and signals of the host get their turn
+        done, examples, loss, metrics = t:advance(nil, SLICE, true)
+        if watch then watch(examples, total, loss) end
+      until examples >= total
+      local row = report(t, { epoch = t:position() }, "", examples, loss, metrics)
+      row.seconds = seconds() - start
+      if validation then
+        report(t, row, "val_", t:assess(mg.data.dataset(validation),
+          option("batch", validation, data, 256)))
+      end
+      return row
+    end
+  end
+
+  --------------------------------------------------------------------------- fit
+
+  local function describe(row, names)
+    local parts = {}
+    for _, name in ipairs(names) do
+      if row[name] then parts[#parts + 1] = ("%s %.4f"):format(name, row[name]) end
+    end
+    return table.concat(parts, "  ")
+  end
+
+  local function shown_names(t)
+    local names = { "loss" }
+    for _, metric in ipairs(t:parts().metrics) do names[#names + 1] = metric[1] end
+    for i = 1, #names do names[#names + 1] = "val_" .. names[i] end
+    return names
+  end
+
+  local fit_options = { progress = true, patience = true, on_epoch = true, log = true,
+                        batch = true, shuffle = true, validation = true }
+
+  --- Trains for up to n epochs.
+  -- @param data  as for epochs
+  -- @tparam[opt] table options  progress: draw a bar in a terminal, one line an
+  --   epoch elsewhere; patience: stop after so many epochs in a row without a
+  --   better val_loss (or loss, without validation data); on_epoch: a function
+  --   of the epoch's row, which stops the training by returning false; log: a
+  --   file to add one line of JSON an epoch to
+  -- @treturn table  the rows of all epochs
+  function methods.fit(t, n, data, options)
+    options = options or {}
+    for name in pairs(options) do
+      if not fit_options[name] then
+        error(('fit: there is no option "%s"'):format(tostring(name)), 2)
+      end
+    end
+    local rows, names, best, waited = {}, shown_names(t), math.huge, 0
+    local log, json
+    if options.log then
+      json = require "cjson"
+      local message
+      log, message = io.open(options.log, "a")
+      if not log then return nil, message end
+    end
+    local progress = options.progress and require "moongrad.progress"
+    local bar
+    local passing = { batch = options.batch, shuffle = options.shuffle,
+                      validation = options.validation,
+                      watch = progress and function(at, total, loss)
+      if not bar then
+        bar = progress.new { total = total, label = ("epoch %d/%d"):format(#rows + 1, n) }
+      end
+      bar:update(at, ("loss %.4f"):format(loss))
+    end or nil }
+    for row in t:epochs(n, data, passing) do
+      rows[#rows + 1] = row
+      if progress then
+        bar:finish()
+        bar = nil
+        print(("epoch %d/%d  %s  %.1f s"):format(row.epoch, n, describe(row, names),
+          row.seconds))
+      end
+      if log then
+        log:write(json.encode(row), "\n")
+        log:flush()
+      end
+      local loss = row.val_loss or row.loss
+      waited = loss < best and 0 or waited + 1
+      best = math.min(best, loss)
+      if options.on_epoch and options.on_epoch(row) == false then break end
+      if options.patience and waited >= options.patience then break end
+    end
+    if log then log:close() end
+    return rows
+  end
+end

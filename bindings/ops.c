@@ -1,0 +1,251 @@
+/*
+** ops.c - every op of the core as a function and as a method of tensors, made
+** in loops over its table; the operators of Lua; documentation as data.
+*/
+#include "args.h"
+
+#include <string.h>
+
+/* ---- calling an op ---- */
+
+/* upvalues of an op's function: the state, its signature */
+static const lmgrad_signature *signature(lua_State *L) {
+  return lua_touserdata(L, lua_upvalueindex(2));
+}
+
+static int apply(lua_State *L, lmgrad_state *S, const mgrad_op *op, mgrad_tensor **x, int n,
+                 const mgrad_attrs *attrs) {
+  mgrad_tensor **out = lmgrad_box_tensor(L);
+  LMGRAD_TRY(L, S, mgrad_apply(op, S->ctx, x, n, attrs, out));
+  lmgrad_account(L, S, *out);
+  return 1;
+}
+
+static int op_call(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  const lmgrad_signature *s = signature(L);
+  mgrad_tensor *x[LMGRAD_MAX_SLOTS];
+  mgrad_attrs attrs;
+  lmgrad_arguments(L, S, s, 1, x, &attrs, NULL, NULL);
+  return apply(L, S, s->def, x, s->operands, &attrs);
+}
+
+/* An op of a list of tensors: f({a, b, ..}, attributes ..). */
+static int op_call_list(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  const lmgrad_signature *s = signature(L);
+  if (lua_type(L, 1) != LUA_TTABLE) {
+    return lmgrad_type_error(L, 1, s->name, "list", "a table of tensors");
+  }
+  lmgrad_signature attributes = *s; /* the list is taken here */
+  attributes.operands = 0;
+  attributes.nslots--;
+  memmove(attributes.slots, attributes.slots + 1,
+          (size_t)attributes.nslots * sizeof *attributes.slots);
+  mgrad_attrs attrs;
+  lmgrad_arguments(L, S, &attributes, 2, NULL, &attrs, NULL, NULL);
+  int n = (int)lua_rawlen(L, 1);
+  mgrad_tensor **x = lua_newuserdata(L, (size_t)(n + 1) * sizeof *x);
+  for (int k = 0; k < n; k++) {
+    lua_rawgeti(L, 1, k + 1);
+    x[k] = lmgrad_test(L, -1, LMGRAD_TENSOR);
+    if (x[k] == NULL) {
+      lmgrad_check(L, -1, LMGRAD_TENSOR, s->name, lua_pushfstring(L, "element %d", k + 1));
+    }
+    lua_pop(L, 1);
+  }
+  return apply(L, S, s->def, x, n, &attrs);
+}
+
+/* t:name_(..): the op's result is written over t. */
+static int op_call_in_place(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, signature(L)->name, "self");
+  op_call(L);
+  mgrad_tensor *y = lmgrad_test(L, -1, LMGRAD_TENSOR);
+  if (mgrad_tensor_copy(t, y) != MGRAD_OK) {
+    lua_gc(L, LUA_GCCOLLECT, 0); /* garbage may have held on to it */
+    LMGRAD_TRY(L, S, mgrad_tensor_copy(t, y));
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* ---- documentation as data ---- */
+
+static void set_string(lua_State *L, const char *key, const char *value) {
+  if (value == NULL) return;
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, key);
+}
+
+static void push_attrs(lua_State *L, const mgrad_attr_spec *specs) {
+  static const char *const types[] = { "", "number", "integer", "boolean", "dimension",
+                                       "choice", "activation", "initialiser", "sizes" };
+  lua_newtable(L);
+  for (int k = 0; specs[k].type != MGRAD_ATTR_NONE; k++) {
+    lua_newtable(L);
+    set_string(L, "name", specs[k].name);
+    set_string(L, "type", types[specs[k].type]);
+    set_string(L, "choices", specs[k].choices);
+    if (specs[k].initial != MGRAD_REQUIRED) {
+      lua_pushnumber(L, specs[k].initial);
+      lua_setfield(L, -2, "default");
+    }
+    if (specs[k].low != specs[k].high) {
+      lua_pushnumber(L, specs[k].low);
+      lua_setfield(L, -2, "low");
+      lua_pushnumber(L, specs[k].high);
+      lua_setfield(L, -2, "high");
+    }
+    lua_rawseti(L, -2, k + 1);
+  }
+}
+
+static void set_attrs(lua_State *L, const char *key, const mgrad_attr_spec *specs) {
+  push_attrs(L, specs);
+  lua_setfield(L, -2, key);
+}
+
+static void push_op(lua_State *L, const mgrad_op_info *info) {
+  lua_newtable(L);
+  set_string(L, "name", info->name);
+  set_string(L, "doc", info->doc);
+  set_string(L, "operands", info->operands);
+  set_string(L, "order", info->order);
+  set_attrs(L, "attrs", info->attrs);
+  const struct { const char *key; int value; } flags[] = {
+    { "activation", info->activation }, { "loss", info->loss },
+    { "differentiable", info->differentiable } };
+  for (int k = 0; k < 3; k++) {
+    lua_pushboolean(L, flags[k].value);
+    lua_setfield(L, -2, flags[k].key);
+  }
+}
+
+/* describe() -> { ops = {..}, layers = {..}, optimizers = {..}, inits = {..},
+** metrics = {..} }: what the tables of the core say of themselves */
+static int describe(lua_State *L) {
+  lua_newtable(L);
+  lua_newtable(L);
+  for (int k = 0; k < mgrad_op_count(); k++) {
+    mgrad_op_info info;
+    mgrad_op_describe(mgrad_op_at(k), &info);
+    push_op(L, &info);
+    lua_rawseti(L, -2, k + 1);
+  }
+  lua_setfield(L, -2, "ops");
+  lua_newtable(L);
+  for (int k = 0; k < mgrad_layer_def_count(); k++) {
+    mgrad_layer_info info;
+    mgrad_layer_describe(mgrad_layer_def_at(k), &info);
+    lua_newtable(L);
+    set_string(L, "name", info.name);
+    set_string(L, "doc", info.doc);
+    set_attrs(L, "attrs", info.attrs);
+    lua_pushboolean(L, info.container);
+    lua_setfield(L, -2, "container");
+    lua_rawseti(L, -2, k + 1);
+  }
+  lua_setfield(L, -2, "layers");
+  lua_newtable(L);
+  for (int k = 0; k < mgrad_optimizer_def_count(); k++) {
+    mgrad_optimizer_info info;
+    mgrad_optimizer_describe(mgrad_optimizer_def_at(k), &info);
+    lua_newtable(L);
+    set_string(L, "name", info.name);
+    set_string(L, "doc", info.doc);
+    set_attrs(L, "attrs", info.attrs);
+    lua_rawseti(L, -2, k + 1);
+  }
+  lua_setfield(L, -2, "optimizers");
+  set_attrs(L, "optimizer_common", mgrad_optimizer_common());
+  lua_newtable(L);
+  for (int k = 0; k < mgrad_init_count(); k++) {
+    lua_pushstring(L, mgrad_init_name(k));
+    lua_rawseti(L, -2, k + 1);
+  }
+  lua_setfield(L, -2, "inits");
+  lua_newtable(L);
+  for (int k = 0; mgrad_metric_name(k) != NULL; k++) {
+    lua_pushstring(L, mgrad_metric_name(k));
+    lua_rawseti(L, -2, k + 1);
+  }
+  lua_setfield(L, -2, "metrics");
+  return 1;
+}
+
+/* ---- the module ---- */
+
+/* Pushes f with the state and the signature at the top as upvalues. */
+static void push_function(lua_State *L, int state, lua_CFunction f) {
+  lua_pushvalue(L, state);
+  lua_pushvalue(L, -2);
+  lua_pushcclosure(L, f, 2);
+}
+
+/* Stack on entry and exit: module, methods, signature. */
+static void add_op(lua_State *L, int state, const lmgrad_signature *s,
+                   const mgrad_op_info *info) {
+  push_function(L, state, s->list ? op_call_list : op_call);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -4, info->name); /* the method */
+  lua_getfield(L, -4, "ops");
+  lua_insert(L, -2);
+  lua_setfield(L, -2, info->name); /* the function */
+  lua_pop(L, 1);
+  if (s->list || info->loss) return;
+  push_function(L, state, op_call_in_place);
+  lua_pushfstring(L, "%s_", info->name);
+  lua_pushvalue(L, -1);
+  lua_rawget(L, -5);
+  if (lua_isnil(L, -1)) { /* add_ and its like are there already */
+    lua_pop(L, 1);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  } else {
+    lua_pop(L, 3);
+  }
+}
+
+static const struct { const char *event, *op; } operators[] = {
+  { "__add", "add" }, { "__sub", "sub" }, { "__mul", "mul" }, { "__div", "div" },
+  { "__pow", "pow" }, { NULL, NULL }
+};
+
+/* Lua hands the operand of a unary operator over twice. */
+static int op_negate(lua_State *L) {
+  lua_settop(L, 1);
+  return op_call(L);
+}
+
+void lmgrad_open_ops(lua_State *L, int state) {
+  static const lmgrad_function functions[] = { { "describe", describe }, { NULL, NULL } };
+  lmgrad_register(L, state, functions);
+  lua_newtable(L);
+  lua_setfield(L, -2, "ops");
+  lua_getfield(L, -1, "tensor_methods");
+  luaL_getmetatable(L, "moongrad.tensor");
+  int metatable = lua_gettop(L) - 1;
+  lua_insert(L, -2); /* metatable, methods; add_op wants module, methods, signature */
+  for (int k = 0; k < mgrad_op_count(); k++) {
+    mgrad_op_info info;
+    mgrad_op_describe(mgrad_op_at(k), &info);
+    lua_pushvalue(L, metatable - 1); /* module */
+    lua_pushvalue(L, metatable + 1); /* methods */
+    lmgrad_signature *s = lua_newuserdata(L, sizeof *s);
+    lmgrad_signature_make(s, info.name, mgrad_op_at(k), info.operands, info.order, info.attrs);
+    add_op(L, state, s, &info);
+    for (int j = 0; operators[j].event != NULL; j++) {
+      if (strcmp(operators[j].op, info.name) != 0) continue;
+      push_function(L, state, op_call);
+      lua_setfield(L, metatable, operators[j].event);
+    }
+    if (strcmp(info.name, "neg") == 0) {
+      push_function(L, state, op_negate);
+      lua_setfield(L, metatable, "__unm");
+    }
+    lua_pop(L, 3);
+  }
+  lua_pop(L, 2);
+}

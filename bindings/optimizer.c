@@ -1,0 +1,204 @@
+/*
+** optimizer.c - optimizers by descriptor, used alone or by a trainer.
+*/
+#include "args.h"
+
+#include <string.h>
+
+static mgrad_optimizer *check_self(lua_State *L, const char *who) {
+  return lmgrad_check(L, 1, LMGRAD_OPTIMIZER, who, "self");
+}
+
+/* ---- making ---- */
+
+typedef struct options {
+  const char *name;
+  mgrad_attrs common;
+} options;
+
+static int common_option(lua_State *L, void *ud, const char *key) {
+  options *o = ud;
+  const mgrad_attr_spec *specs = mgrad_optimizer_common();
+  for (int k = 0; specs[k].type != MGRAD_ATTR_NONE; k++) {
+    if (strcmp(specs[k].name, key) != 0) continue;
+    lmgrad_attribute(L, lua_gettop(L), o->name, &specs[k], &o->common, k);
+    return 1;
+  }
+  return 0;
+}
+
+/* upvalues: the state, the signature */
+static int optimizer_new(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  const lmgrad_signature *s = lua_touserdata(L, lua_upvalueindex(2));
+  mgrad_attrs attrs;
+  options o = { .name = s->name };
+  mgrad_attrs_default(mgrad_optimizer_common(), &o.common);
+  lmgrad_arguments(L, S, s, 1, NULL, &attrs, common_option, &o);
+  mgrad_optimizer **out = (mgrad_optimizer **)lmgrad_box(L, LMGRAD_OPTIMIZER);
+  lua_newtable(L);
+  lmgrad_setuser(L, -2);
+  LMGRAD_TRY(L, S, mgrad_optimizer_new(S->ctx, s->def, &attrs, &o.common, out));
+  return 1;
+}
+
+/* ---- the learning rate ---- */
+
+typedef struct lr_call {
+  lmgrad_ref *ref;
+  int64_t step;
+  double lr;
+} lr_call;
+
+static int call_lr(lua_State *L) {
+  lr_call *c = lua_touserdata(L, 1);
+  lmgrad_push_ref(L, c->ref);
+  lua_pushinteger(L, (lua_Integer)c->step);
+  lua_call(L, 1, 1);
+  if (lua_type(L, -1) != LUA_TNUMBER) {
+    return lmgrad_type_error(L, -1, "lr", "the result of the schedule", "a number");
+  }
+  c->lr = (double)lua_tonumber(L, -1);
+  return 0;
+}
+
+static mgrad_status schedule(void *ud, int64_t step, double *lr) {
+  lr_call c = { ud, step, 0 };
+  mgrad_status status = lmgrad_call(c.ref->S, LMGRAD_CALL_LR, &c);
+  *lr = c.lr;
+  return status;
+}
+
+/* schedule(f): the learning rate of each step is f(step) */
+static int optimizer_schedule(lua_State *L) {
+  mgrad_optimizer *o = check_self(L, "schedule");
+  if (lua_type(L, 2) != LUA_TFUNCTION) {
+    return lmgrad_type_error(L, 2, "schedule", "lr", "a function of the step");
+  }
+  lmgrad_getuser(L, 1);
+  lmgrad_ref *ref = lmgrad_anchor(L, LMGRAD_STATE(L), lua_gettop(L), 2);
+  mgrad_optimizer_schedule(o, schedule, ref);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* ---- methods ---- */
+
+/* attach(layer) or attach{tensors}; returns the optimizer */
+static int optimizer_attach(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_optimizer *o = check_self(L, "attach");
+  lua_settop(L, 2);
+  mgrad_layer *l = lmgrad_test(L, 2, LMGRAD_LAYER);
+  if (l != NULL) {
+    LMGRAD_TRY(L, S, mgrad_optimizer_attach(o, l));
+  } else {
+    if (lua_type(L, 2) != LUA_TTABLE) {
+      return lmgrad_type_error(L, 2, "attach", "its target", "a layer or a table of tensors");
+    }
+    int n = (int)lua_rawlen(L, 2);
+    mgrad_tensor **t = lua_newuserdata(L, (size_t)(n + 1) * sizeof *t);
+    for (int k = 0; k < n; k++) {
+      lua_rawgeti(L, 2, k + 1);
+      t[k] = lmgrad_test(L, -1, LMGRAD_TENSOR);
+      if (t[k] == NULL) {
+        lmgrad_check(L, -1, LMGRAD_TENSOR, "attach", lua_pushfstring(L, "element %d", k + 1));
+      }
+      lua_pop(L, 1);
+    }
+    LMGRAD_TRY(L, S, mgrad_optimizer_attach_tensors(o, t, n));
+  }
+  lmgrad_getuser(L, 1); /* the layer's box keeps its functions alive */
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, "attached");
+  lua_settop(L, 1);
+  return 1;
+}
+
+static mgrad_status step(lua_State *L, lmgrad_state *S, mgrad_optimizer *o) {
+  lua_State *before = lmgrad_enter(S, L);
+  mgrad_status status = mgrad_optimizer_step(o);
+  lmgrad_leave(S, before);
+  return status;
+}
+
+static int optimizer_step(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_optimizer *o = check_self(L, "step");
+  LMGRAD_TRY(L, S, step(L, S, o));
+  return 0;
+}
+
+static int optimizer_zero_grad(lua_State *L) {
+  mgrad_optimizer_zero_grad(check_self(L, "zero_grad"));
+  return 0;
+}
+
+static const char *kind_of(const mgrad_optimizer *o) {
+  mgrad_optimizer_info info;
+  mgrad_optimizer_describe(mgrad_optimizer_definition(o), &info);
+  return info.name;
+}
+
+/* Properties lr (also to set), steps, kind; upvalue 2: the methods */
+static int optimizer_index(lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(2));
+  if (!lua_isnil(L, -1)) return 1;
+  mgrad_optimizer *o = check_self(L, "index");
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (strcmp(key, "lr") == 0) lua_pushnumber(L, mgrad_optimizer_lr(o));
+  else if (strcmp(key, "steps") == 0) lua_pushinteger(L, (lua_Integer)mgrad_optimizer_steps(o));
+  else if (strcmp(key, "kind") == 0) lua_pushstring(L, kind_of(o));
+  else lua_pushnil(L);
+  return 1;
+}
+
+static int optimizer_newindex(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_optimizer *o = check_self(L, "assignment");
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
+  if (strcmp(key, "lr") != 0) {
+    return luaL_error(L, "%s: cannot set \"%s\", expected lr", kind_of(o), key);
+  }
+  double lr = lmgrad_number(L, 3, kind_of(o), "lr");
+  LMGRAD_TRY(L, S, mgrad_optimizer_set_lr(o, lr));
+  mgrad_optimizer_schedule(o, NULL, NULL);
+  return 0;
+}
+
+static const lmgrad_function methods[] = {
+  { "attach", optimizer_attach }, { "step", optimizer_step },
+  { "zero_grad", optimizer_zero_grad }, { "schedule", optimizer_schedule }, { NULL, NULL }
+};
+
+static const lmgrad_function metamethods[] = {
+  { "__newindex", optimizer_newindex }, { NULL, NULL }
+};
+
+void lmgrad_open_optimizer(lua_State *L, int state) {
+  lmgrad_callback_set(L, state, LMGRAD_CALL_LR, call_lr);
+  lua_newtable(L); /* constructors by name */
+  for (int k = 0; k < mgrad_optimizer_def_count(); k++) {
+    mgrad_optimizer_info info;
+    mgrad_optimizer_describe(mgrad_optimizer_def_at(k), &info);
+    lua_pushvalue(L, state);
+    lmgrad_signature *s = lua_newuserdata(L, sizeof *s);
+    lmgrad_signature_make(s, info.name, mgrad_optimizer_def_at(k), "", NULL, info.attrs);
+    lua_pushcclosure(L, optimizer_new, 2);
+    lua_setfield(L, -2, info.name);
+  }
+  lua_setfield(L, -2, "optimizers");
+  lmgrad_metatable(L, state, LMGRAD_OPTIMIZER); /* metatable, methods */
+  lmgrad_register(L, state, methods);
+  lua_pushvalue(L, -2);
+  lmgrad_register(L, state, metamethods);
+  lua_pushvalue(L, state);
+  lua_pushvalue(L, -3);
+  lua_pushcclosure(L, optimizer_index, 2);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  lua_setfield(L, -3, "optimizer_methods");
+  lua_pop(L, 1);
+}

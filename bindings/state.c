@@ -1,0 +1,138 @@
+/*
+** state.c - what belongs to one lua_State: the core's context, the table from
+** objects to their boxes, and calling Lua from inside the core.
+**
+** The table that belongs to the state's userdata holds the callbacks and, under
+** BOXES, a table with weak values; nothing is kept in the registry, so cycles
+** through Lua functions are collected like any others.
+*/
+#include "box.h"
+
+static const char BOXES;
+static const char callback_keys[LMGRAD_CALLBACKS];
+
+/* ---- the state ---- */
+
+static int state_gc(lua_State *L) {
+  lmgrad_state *S = lua_touserdata(L, 1);
+  if (S == NULL || lua_rawlen(L, 1) != sizeof *S || S->magic != &BOXES) return 0;
+  mgrad_context_release(S->ctx); /* objects still in boxes keep it until they go */
+  S->ctx = NULL;
+  S->magic = NULL;
+  return 0;
+}
+
+void lmgrad_open_state(lua_State *L) {
+  lmgrad_state *S = lua_newuserdata(L, sizeof *S);
+  *S = (lmgrad_state){ .magic = &BOXES };
+  lua_newtable(L);
+  lua_pushcfunction(L, state_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pushliteral(L, "protected");
+  lua_setfield(L, -2, "__metatable");
+  lua_setmetatable(L, -2);
+  lua_newtable(L); /* of the state */
+  lua_newtable(L); /* boxes */
+  lua_newtable(L);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lmgrad_rawsetp(L, -2, &BOXES);
+  lmgrad_setuser(L, -2);
+  void *ud;
+  lua_Alloc alloc = lua_getallocf(L, &ud);
+  S->ctx = mgrad_context_new(alloc, ud);
+  if (S->ctx == NULL) {
+    lua_pushliteral(L, "not enough memory");
+    lua_error(L);
+  }
+}
+
+/* ---- objects and their boxes ---- */
+
+static void push_boxes(lua_State *L) {
+  lmgrad_getuser(L, lua_upvalueindex(1));
+  lmgrad_rawgetp(L, -1, &BOXES);
+  lua_remove(L, -2);
+}
+
+void lmgrad_remember(lua_State *L, const void *object) {
+  push_boxes(L);
+  lua_pushvalue(L, -2);
+  lmgrad_rawsetp(L, -2, object);
+  lua_pop(L, 1);
+}
+
+void lmgrad_push_layer(lua_State *L, lmgrad_state *S, mgrad_layer *l) {
+  (void)S;
+  push_boxes(L);
+  lmgrad_rawgetp(L, -1, l);
+  lua_remove(L, -2);
+  if (lmgrad_test(L, -1, LMGRAD_LAYER) == l) return;
+  lua_pop(L, 1);
+  mgrad_layer **out = lmgrad_box_layer(L);
+  lua_newtable(L);
+  lmgrad_setuser(L, -2);
+  lmgrad_remember(L, l);
+  *out = mgrad_layer_retain(l);
+}
+
+void lmgrad_push_tensor(lua_State *L, mgrad_tensor *t) {
+  mgrad_tensor **out = lmgrad_box_tensor(L);
+  *out = mgrad_tensor_retain(t);
+}
+
+/* ---- references ---- */
+
+lmgrad_ref *lmgrad_anchor(lua_State *L, lmgrad_state *S, int table, int value) {
+  lmgrad_ref *ref = lua_newuserdata(L, sizeof *ref);
+  ref->S = S;
+  lua_rawseti(L, table, (int)lua_rawlen(L, table) + 1); /* the reference itself */
+  lua_pushvalue(L, value);
+  lmgrad_rawsetp(L, table, ref);
+  lua_pushvalue(L, value);
+  lmgrad_remember(L, ref);
+  lua_pop(L, 1);
+  return ref;
+}
+
+void lmgrad_push_ref(lua_State *L, const lmgrad_ref *ref) {
+  push_boxes(L);
+  lmgrad_rawgetp(L, -1, ref);
+  lua_remove(L, -2);
+}
+
+/* ---- callbacks ---- */
+
+void lmgrad_callback_set(lua_State *L, int state, lmgrad_callback which, lua_CFunction f) {
+  lmgrad_getuser(L, state);
+  lua_pushvalue(L, state);
+  lua_pushcclosure(L, f, 1);
+  lmgrad_rawsetp(L, -2, &callback_keys[which]);
+  lua_pop(L, 1);
+}
+
+lua_State *lmgrad_enter(lmgrad_state *S, lua_State *L) {
+  lua_State *before = S->L;
+  S->L = L;
+  return before;
+}
+
+void lmgrad_leave(lmgrad_state *S, lua_State *before) { S->L = before; }
+
+mgrad_status lmgrad_call(lmgrad_state *S, lmgrad_callback which, void *argument) {
+  lua_State *L = S->L;
+  if (!lua_checkstack(L, 16)) {
+    return mgrad_error_set(S->ctx, MGRAD_NOMEM, "not enough memory");
+  }
+  int recording = mgrad_grad_enable(S->ctx, 1);
+  mgrad_grad_enable(S->ctx, recording);
+  lmgrad_getuser(L, lua_upvalueindex(1)); /* of the function that entered */
+  lmgrad_rawgetp(L, -1, &callback_keys[which]);
+  lua_remove(L, -2);
+  lua_pushlightuserdata(L, argument);
+  int failed = lua_pcall(L, 1, 0, 0) != 0;
+  S->L = L;
+  mgrad_grad_enable(S->ctx, recording); /* whatever the function left behind */
+  return failed ? MGRAD_CALLBACK : MGRAD_OK;
+}

@@ -1,0 +1,38 @@
+/*
+** system.c - luaopen_moongrad_system: what a sandbox may want to leave out. A
+** monotonic clock, and whether a stream is a terminal.
+*/
+#include "compat.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* clock() -> seconds, never running backwards */
+static int system_clock(lua_State *L) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  lua_pushnumber(L, (lua_Number)t.tv_sec + 1e-9 * (lua_Number)t.tv_nsec);
+  return 1;
+}
+
+/* isatty(descriptor): 1 is standard output, 2 standard error */
+static int system_isatty(lua_State *L) {
+  lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
+EXPORT int luaopen_moongrad_system(lua_State *L);
+
+int luaopen_moongrad_system(lua_State *L) {
+#if LUA_VERSION_NUM >= 502
+  luaL_checkversion(L);
+#endif
+  lua_newtable(L);
+  lua_pushcfunction(L, system_clock);
+  lua_setfield(L, -2, "clock");
+  lua_pushcfunction(L, system_isatty);
+  lua_setfield(L, -2, "isatty");
+  return 1;
+}

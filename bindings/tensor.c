@@ -1,0 +1,651 @@
+/*
+** tensor.c - tensors: making, reading, writing, properties.
+*/
+#include "args.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- making ---- */
+
+/* Registers the tensor in the box at the top and returns it to Lua. */
+static int made(lua_State *L, lmgrad_state *S, mgrad_tensor *t) {
+  lmgrad_account(L, S, t);
+  return 1;
+}
+
+static int full(lua_State *L, const char *who, int last, double value) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  int64_t size[MGRAD_MAX_DIMS];
+  lua_settop(L, last);
+  int n = lmgrad_sizes(L, 1, who, size);
+  mgrad_tensor **out = lmgrad_box_tensor(L);
+  LMGRAD_TRY(L, S, mgrad_tensor_full(S->ctx, n, size, value, out));
+  return made(L, S, *out);
+}
+
+static int tensor_zeros(lua_State *L) { return full(L, "zeros", lua_gettop(L), 0); }
+static int tensor_ones(lua_State *L) { return full(L, "ones", lua_gettop(L), 1); }
+
+static int tensor_full(lua_State *L) {
+  if (lua_type(L, 1) != LUA_TTABLE) lmgrad_type_error(L, 1, "full", "shape", "a table of sizes");
+  return full(L, "full", 1, lmgrad_number(L, 2, "full", "value"));
+}
+
+static int tensor_random(lua_State *L, const char *who, mgrad_random kind) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  int64_t size[MGRAD_MAX_DIMS];
+  int n = lmgrad_sizes(L, 1, who, size);
+  mgrad_tensor **out = lmgrad_box_tensor(L);
+  LMGRAD_TRY(L, S, mgrad_tensor_random(S->ctx, kind, n, size, out));
+  return made(L, S, *out);
+}
+
+static int tensor_rand(lua_State *L) { return tensor_random(L, "rand", MGRAD_UNIFORM); }
+static int tensor_randn(lua_State *L) { return tensor_random(L, "randn", MGRAD_NORMAL); }
+
+static int tensor_randperm(lua_State *L) {
+  lmgrad_integer(L, 1, "randperm", "n", 1, LMGRAD_EXACT);
+  return tensor_random(L, "randperm", MGRAD_PERMUTATION);
+}
+
+/* The numbers of a fresh packed tensor. */
+static mgrad_real *data(mgrad_tensor *t) { return mgrad_tensor_array(t)->data; }
+
+static int tensor_eye(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  int64_t n = lmgrad_integer(L, 1, "eye", "n", 1, LMGRAD_EXACT), size[] = { n, n };
+  mgrad_tensor **out = lmgrad_box_tensor(L);
+  LMGRAD_TRY(L, S, mgrad_tensor_full(S->ctx, 2, size, 0, out));
+  for (int64_t i = 0; i < n; i++) data(*out)[i * n + i] = 1;
+  return made(L, S, *out);
+}
+
+/* n numbers: first + i * step, the last exactly 'last' when it is given. */
+static int range(lua_State *L, int64_t n, double first, double step, const double *last) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_tensor **out = lmgrad_box_tensor(L);
+  LMGRAD_TRY(L, S, mgrad_tensor_new(S->ctx, 1, &n, out));
+  for (int64_t i = 0; i < n; i++) data(*out)[i] = (mgrad_real)(first + (double)i * step);
+  if (last != NULL) data(*out)[n - 1] = (mgrad_real)*last;
+  return made(L, S, *out);
+}
+
+static int tensor_arange(lua_State *L) {
+  double first = lmgrad_number(L, 1, "arange", "first");
+  double last = lmgrad_number(L, 2, "arange", "last");
+  double step = lua_isnoneornil(L, 3) ? 1 : lmgrad_number(L, 3, "arange", "step");
+  double steps = floor((last - first) / step * (1 + 1e-12)); /* 0.1 .. 0.3 has three */
+  if (!(steps >= 0 && steps < (double)LMGRAD_EXACT)) {
+    return luaL_error(L, "arange: from %f to %f by %f, expected one number or more", first,
+                      last, step);
+  }
+  return range(L, (int64_t)steps + 1, first, step, NULL);
+}
+
+static int tensor_linspace(lua_State *L) {
+  double first = lmgrad_number(L, 1, "linspace", "first");
+  double last = lmgrad_number(L, 2, "linspace", "last");
+  int64_t n = lmgrad_integer(L, 3, "linspace", "n", 1, LMGRAD_EXACT);
+  return range(L, n, first, n > 1 ? (last - first) / (double)(n - 1) : 0,
+               n > 1 ? &last : NULL);
+}
+
+/* ---- nested tables ---- */
+
+typedef struct nested {
+  const char *who;
+  int ndim;
+  int64_t size[MGRAD_MAX_DIMS];
+  int64_t at[MGRAD_MAX_DIMS]; /* the path to the table under way, from 1 */
+} nested;
+
+/* Error naming the row: 'tensor: row [2][1] has 3 numbers, expected 4'. */
+static int nested_error(lua_State *L, const nested *t, int depth, const char *came) {
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (int k = 0; k < depth; k++) {
+    lua_pushfstring(L, "[%d]", (int)t->at[k]);
+    luaL_addvalue(&b);
+  }
+  luaL_pushresult(&b);
+  const char *expected = "a number";
+  if (depth < t->ndim) expected = lua_pushfstring(L, "%d elements", (int)t->size[depth]);
+  return luaL_error(L, "%s: row %s is %s, expected %s", t->who,
+                    depth > 0 ? lua_tostring(L, depth < t->ndim ? -2 : -1) : "1", came,
+                    expected);
+}
+
+/* Sizes along the first element of each level of the table at the top. */
+static void measure(lua_State *L, nested *t) {
+  int top = lua_gettop(L);
+  luaL_checkstack(L, MGRAD_MAX_DIMS + 8, "nested tables");
+  while (lua_type(L, -1) == LUA_TTABLE) {
+    if (t->ndim == MGRAD_MAX_DIMS) {
+      luaL_error(L, "%s: tables nest deeper than %d dimensions", t->who, MGRAD_MAX_DIMS);
+    }
+    t->size[t->ndim] = (int64_t)lua_rawlen(L, -1);
+    if (t->size[t->ndim++] == 0) luaL_error(L, "%s: a table is empty", t->who);
+    lua_rawgeti(L, -1, 1);
+  }
+  lua_settop(L, top);
+}
+
+static mgrad_real *read_nested(lua_State *L, nested *t, int depth, mgrad_real *to) {
+  if (depth == t->ndim) {
+    if (lua_type(L, -1) != LUA_TNUMBER) nested_error(L, t, depth, luaL_typename(L, -1));
+    *to = (mgrad_real)lua_tonumber(L, -1);
+    return to + 1;
+  }
+  if (lua_type(L, -1) != LUA_TTABLE) nested_error(L, t, depth, luaL_typename(L, -1));
+  int64_t n = (int64_t)lua_rawlen(L, -1);
+  if (n != t->size[depth]) {
+    nested_error(L, t, depth, lua_pushfstring(L, "%d elements", (int)n));
+  }
+  for (int64_t i = 0; i < n; i++) {
+    t->at[depth] = i + 1;
+    lua_rawgeti(L, -1, (int)(i + 1));
+    to = read_nested(L, t, depth + 1, to);
+    lua_pop(L, 1);
+  }
+  return to;
+}
+
+mgrad_tensor *lmgrad_to_tensor(lua_State *L, lmgrad_state *S, int i, const char *who,
+                               const char *what) {
+  int type = lua_type(L, i);
+  if (type != LUA_TNUMBER && type != LUA_TTABLE) return lmgrad_check_tensor(L, i, who, what);
+  nested t = { .who = who };
+  lua_pushvalue(L, i);
+  measure(L, &t);
+  mgrad_tensor **out = lmgrad_box_tensor(L);
+  LMGRAD_TRY(L, S, mgrad_tensor_new(S->ctx, t.ndim, t.size, out));
+  lua_pushvalue(L, -2);
+  read_nested(L, &t, 0, data(*out));
+  lua_pop(L, 1);
+  lua_replace(L, i);
+  lua_pop(L, 1);
+  return *out;
+}
+
+static void set_requires_grad(lua_State *L, lmgrad_state *S, mgrad_tensor *t, int i,
+                              const char *who) {
+  if (lua_type(L, i) != LUA_TBOOLEAN) {
+    lmgrad_type_error(L, i, who, "requires_grad", "true or false");
+  }
+  LMGRAD_TRY(L, S, mgrad_tensor_require_grad(t, lua_toboolean(L, i)));
+}
+
+static int tensor_tensor(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  lua_settop(L, 2);
+  mgrad_tensor *t = lmgrad_test(L, 1, LMGRAD_TENSOR);
+  if (t != NULL) { /* of a tensor: a copy */
+    const mgrad_array *a = mgrad_tensor_array(t);
+    mgrad_tensor **out = lmgrad_box_tensor(L);
+    LMGRAD_TRY(L, S, mgrad_tensor_new(S->ctx, a->ndim, a->size, out));
+    mgrad_tensor_read(t, data(*out));
+    lua_replace(L, 1);
+  }
+  t = lmgrad_to_tensor(L, S, 1, "tensor", "value");
+  if (!lua_isnil(L, 2)) {
+    if (lua_type(L, 2) != LUA_TTABLE) lmgrad_type_error(L, 2, "tensor", "options", "a table");
+    lua_getfield(L, 2, "requires_grad");
+    if (!lua_isnil(L, -1)) set_requires_grad(L, S, t, -1, "tensor");
+    lua_pop(L, 1);
+  }
+  lua_settop(L, 1);
+  return made(L, S, t);
+}
+
+/* ---- raw bytes ---- */
+
+static const struct raw_type { const char *name; size_t size; } raw_types[] = {
+  { "f32", 4 }, { "f64", 8 }, { "u8", 1 }, { "i8", 1 }, { "u16", 2 }, { "i16", 2 },
+  { "u32", 4 }, { "i32", 4 }, { "i64", 8 },
+};
+
+static const struct raw_type *check_raw(lua_State *L, int i, const char *who) {
+  const char *name = "f32";
+  if (!lua_isnoneornil(L, i)) {
+    if (lua_type(L, i) != LUA_TSTRING) lmgrad_type_error(L, i, who, "type", "a string");
+    name = lua_tostring(L, i);
+  }
+  for (size_t k = 0; k < sizeof raw_types / sizeof *raw_types; k++) {
+    if (strcmp(raw_types[k].name, name) == 0) return &raw_types[k];
+  }
+  luaL_error(L, "%s: type is \"%s\", expected f32, f64, u8, i8, u16, i16, u32, i32 or i64",
+             who, name);
+  return NULL;
+}
+
+static double decode(const struct raw_type *type, const unsigned char *p) {
+  uint64_t bits = 0;
+  for (size_t k = type->size; k > 0; k--) bits = bits << 8 | p[k - 1];
+  if (type->name[0] == 'f' && type->size == 4) {
+    uint32_t word = (uint32_t)bits;
+    float v;
+    memcpy(&v, &word, sizeof v);
+    return (double)v;
+  }
+  if (type->name[0] == 'f') {
+    double v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+  }
+  if (type->name[0] == 'u') return (double)bits;
+  uint64_t sign = UINT64_C(1) << (8 * type->size - 1);
+  return (double)(int64_t)((bits ^ sign) - sign);
+}
+
+/* The nearest integer that the type holds; NaN becomes 0. */
+static uint64_t to_integer(const struct raw_type *type, double v) {
+  int bits = (int)(8 * type->size), is_signed = type->name[0] == 'i';
+  double low = is_signed ? -ldexp(1, bits - 1) : 0;
+  double high = ldexp(1, is_signed ? bits - 1 : bits) - (bits == 64 ? 1024 : 1);
+  if (v != v) return 0;
+  v = v < low ? low : v > high ? high : nearbyint(v);
+  return (uint64_t)(int64_t)v;
+}
+
+static void encode(const struct raw_type *type, double v, unsigned char *p) {
+  uint64_t bits;
+  if (type->name[0] == 'f' && type->size == 4) {
+    float narrow = (float)v;
+    uint32_t word;
+    memcpy(&word, &narrow, sizeof word);
+    bits = word;
+  } else if (type->name[0] == 'f') {
+    memcpy(&bits, &v, sizeof bits);
+  } else {
+    bits = to_integer(type, v);
+  }
+  for (size_t k = 0; k < type->size; k++) p[k] = (unsigned char)(bits >> 8 * k);
+}
+
+static int tensor_from_string(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  size_t length;
+  lua_settop(L, 3);
+  if (lua_type(L, 1) != LUA_TSTRING) {
+    return lmgrad_type_error(L, 1, "from_string", "bytes", "a string");
+  }
+  const unsigned char *bytes = (const unsigned char *)lua_tolstring(L, 1, &length);
+  const struct raw_type *type = check_raw(L, 3, "from_string");
+  lua_settop(L, 2);
+  int64_t size[MGRAD_MAX_DIMS];
+  int n = lmgrad_sizes(L, 2, "from_string", size);
+  mgrad_tensor **out = lmgrad_box_tensor(L);
+  LMGRAD_TRY(L, S, mgrad_tensor_new(S->ctx, n, size, out));
+  int64_t numel = mgrad_tensor_numel(*out);
+  if ((uint64_t)numel * type->size != length) {
+    return luaL_error(L, "from_string: %f bytes, expected %f for %f numbers of type %s",
+                      (lua_Number)length, (lua_Number)((uint64_t)numel * type->size),
+                      (lua_Number)numel, type->name);
+  }
+  for (int64_t i = 0; i < numel; i++) {
+    data(*out)[i] = (mgrad_real)decode(type, bytes + (size_t)i * type->size);
+  }
+  return made(L, S, *out);
+}
+
+/* All numbers in order, in memory that Lua owns; pushes one value. */
+static const mgrad_real *read_all(lua_State *L, mgrad_tensor *t) {
+  mgrad_real *to = lua_newuserdata(L, (size_t)mgrad_tensor_numel(t) * sizeof *to);
+  mgrad_tensor_read(t, to);
+  return to;
+}
+
+static int tensor_to_string(lua_State *L) {
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "to_string", "self");
+  const struct raw_type *type = check_raw(L, 2, "to_string");
+  int64_t n = mgrad_tensor_numel(t);
+  const mgrad_real *from = read_all(L, t);
+  unsigned char *bytes = lua_newuserdata(L, (size_t)n * type->size);
+  for (int64_t i = 0; i < n; i++) encode(type, (double)from[i], bytes + (size_t)i * type->size);
+  lua_pushlstring(L, (const char *)bytes, (size_t)n * type->size);
+  return 1;
+}
+
+/* ---- reading ---- */
+
+static int tensor_size(lua_State *L) {
+  const mgrad_array *a = mgrad_tensor_array(lmgrad_check_tensor(L, 1, "size", "self"));
+  int64_t d = lmgrad_integer(L, 2, "size", "dimension", -MGRAD_MAX_DIMS, MGRAD_MAX_DIMS);
+  int64_t k = d < 0 ? d + a->ndim : d - 1;
+  if (k < 0 || k >= a->ndim) {
+    return luaL_error(L, "size: dimension is %d, the tensor has %d", (int)d, a->ndim);
+  }
+  lua_pushnumber(L, (lua_Number)a->size[k]);
+  return 1;
+}
+
+/* Integers are pushed as integers where Lua knows them. */
+static void push_integer(lua_State *L, int64_t v) { lua_pushinteger(L, (lua_Integer)v); }
+
+static int tensor_len(lua_State *L) {
+  const mgrad_array *a = mgrad_tensor_array(lmgrad_check_tensor(L, 1, "#", "tensor"));
+  push_integer(L, a->ndim > 0 ? a->size[0] : 0);
+  return 1;
+}
+
+static int tensor_dim(lua_State *L) {
+  push_integer(L, mgrad_tensor_array(lmgrad_check_tensor(L, 1, "dim", "self"))->ndim);
+  return 1;
+}
+
+static int tensor_numel(lua_State *L) {
+  push_integer(L, mgrad_tensor_numel(lmgrad_check_tensor(L, 1, "numel", "self")));
+  return 1;
+}
+
+static void push_shape(lua_State *L, const mgrad_tensor *t) {
+  const mgrad_array *a = mgrad_tensor_array(t);
+  lua_createtable(L, a->ndim, 0);
+  for (int k = 0; k < a->ndim; k++) {
+    push_integer(L, a->size[k]);
+    lua_rawseti(L, -2, k + 1);
+  }
+}
+
+static int tensor_item(lua_State *L) {
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "item", "self");
+  if (mgrad_tensor_numel(t) != 1) {
+    return luaL_error(L, "item: the tensor has %f numbers, expected 1",
+                      (lua_Number)mgrad_tensor_numel(t));
+  }
+  mgrad_real v;
+  mgrad_tensor_read(t, &v);
+  lua_pushnumber(L, (lua_Number)v);
+  return 1;
+}
+
+static const mgrad_real *push_table(lua_State *L, const mgrad_array *a, int depth,
+                                    const mgrad_real *from) {
+  if (depth == a->ndim) {
+    lua_pushnumber(L, (lua_Number)*from);
+    return from + 1;
+  }
+  lua_createtable(L, (int)a->size[depth], 0);
+  for (int64_t i = 0; i < a->size[depth]; i++) {
+    from = push_table(L, a, depth + 1, from);
+    lua_rawseti(L, -2, (int)(i + 1));
+  }
+  return from;
+}
+
+static int tensor_totable(lua_State *L) {
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "totable", "self");
+  luaL_checkstack(L, MGRAD_MAX_DIMS + 4, "totable");
+  push_table(L, mgrad_tensor_array(t), 0, read_all(L, t));
+  return 1;
+}
+
+/* ---- elements ---- */
+
+/* A view of t with the first 'n' dimensions fixed at the indices in args
+** 'first'..; the box is left at the top. */
+static mgrad_tensor *select(lua_State *L, lmgrad_state *S, mgrad_tensor *t, int first, int n,
+                            const char *who) {
+  const mgrad_op *op = mgrad_op_find("select");
+  for (int k = 0; k < n; k++) {
+    const mgrad_array *a = mgrad_tensor_array(t);
+    if (a->ndim == 0) luaL_error(L, "%s: more indices than dimensions", who);
+    mgrad_attrs at = { .value = { 1 } };
+    at.value[1] = (double)lmgrad_integer(L, first + k, who, "index", -a->size[0], a->size[0]);
+    mgrad_tensor **out = lmgrad_box_tensor(L);
+    LMGRAD_TRY(L, S, mgrad_apply(op, S->ctx, &t, 1, &at, out));
+    t = *out;
+  }
+  return t;
+}
+
+static int tensor_get(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "get", "self");
+  int n = lua_gettop(L) - 1;
+  luaL_checkstack(L, n + 4, "get");
+  int ndim = mgrad_tensor_array(t)->ndim;
+  if (n != ndim) return luaL_error(L, "get: %d indices, expected %d", n, ndim);
+  mgrad_real v;
+  mgrad_tensor_read(select(L, S, t, 2, n, "get"), &v);
+  lua_pushnumber(L, (lua_Number)v);
+  return 1;
+}
+
+/* Calls the core for a change in place. A graph that is garbage may hold on to
+** the tensor, so a refusal is believed only after a full collection. */
+#define CHANGE(L, S, call)                              \
+  do {                                                  \
+    if ((call) != MGRAD_OK) {                           \
+      lua_gc(L, LUA_GCCOLLECT, 0);                      \
+      LMGRAD_TRY(L, S, call);                           \
+    }                                                   \
+  } while (0)
+
+/* part = value at index 'i': a number fills, a tensor or table is copied. */
+static void assign(lua_State *L, lmgrad_state *S, mgrad_tensor *part, int i,
+                   const char *who) {
+  if (lua_type(L, i) == LUA_TNUMBER) {
+    CHANGE(L, S, mgrad_tensor_fill(part, (double)lua_tonumber(L, i)));
+  } else {
+    mgrad_tensor *src = lmgrad_to_tensor(L, S, i, who, "value");
+    CHANGE(L, S, mgrad_tensor_copy(part, src));
+  }
+}
+
+/* As select, of a handle that has no history: for changing numbers. */
+static mgrad_tensor *select_plain(lua_State *L, lmgrad_state *S, mgrad_tensor *t, int first,
+                                  int n, const char *who) {
+  if (mgrad_tensor_requires_grad(t)) return select(L, S, t, first, n, who);
+  mgrad_tensor **out = lmgrad_box_tensor(L);
+  LMGRAD_TRY(L, S, mgrad_tensor_detach(t, out));
+  return select(L, S, *out, first, n, who);
+}
+
+static int tensor_set(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "set", "self");
+  int value = lua_gettop(L), n = value - 2;
+  if (n < 1) return luaL_error(L, "set: expected indices and a value");
+  luaL_checkstack(L, n + 8, "set");
+  assign(L, S, select_plain(L, S, t, 2, n, "set"), value, "set");
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int tensor_fill(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "fill", "self");
+  double v = lmgrad_number(L, 2, "fill", "value");
+  CHANGE(L, S, mgrad_tensor_fill(t, v));
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int tensor_copy(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "copy", "self");
+  lua_settop(L, 2);
+  mgrad_tensor *src = lmgrad_to_tensor(L, S, 2, "copy", "src");
+  CHANGE(L, S, mgrad_tensor_copy(t, src));
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int update(lua_State *L, const char *who, char operation) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, who, "self");
+  lua_settop(L, 2);
+  mgrad_tensor *src = lmgrad_to_tensor(L, S, 2, who, "operand");
+  CHANGE(L, S, mgrad_tensor_update(t, operation, src));
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int tensor_add_(lua_State *L) { return update(L, "add_", '+'); }
+static int tensor_sub_(lua_State *L) { return update(L, "sub_", '-'); }
+static int tensor_mul_(lua_State *L) { return update(L, "mul_", '*'); }
+static int tensor_div_(lua_State *L) { return update(L, "div_", '/'); }
+
+static int tensor_detach(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "detach", "self");
+  mgrad_tensor **out = lmgrad_box_tensor(L);
+  LMGRAD_TRY(L, S, mgrad_tensor_detach(t, out));
+  return 1;
+}
+
+/* ---- properties ---- */
+
+static void push_grad(lua_State *L, mgrad_tensor *t) {
+  mgrad_tensor *grad = mgrad_tensor_grad(t);
+  if (grad == NULL) {
+    lua_pushnil(L);
+    return;
+  }
+  mgrad_tensor **out = lmgrad_box_tensor(L);
+  *out = mgrad_tensor_retain(grad);
+}
+
+static int index_number(lua_State *L, mgrad_tensor *t) {
+  mgrad_tensor *part = select(L, LMGRAD_STATE(L), t, 2, 1, "index");
+  if (mgrad_tensor_array(part)->ndim > 0) return 1;
+  mgrad_real v;
+  mgrad_tensor_read(part, &v);
+  lua_pushnumber(L, (lua_Number)v);
+  return 1;
+}
+
+/* upvalue 2: the methods */
+static int tensor_index(lua_State *L) {
+  lua_settop(L, 2);
+  if (lua_type(L, 2) == LUA_TSTRING) {
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(2));
+    if (!lua_isnil(L, -1)) return 1;
+    lua_pop(L, 1);
+  }
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "index", "tensor");
+  if (lua_type(L, 2) == LUA_TNUMBER) return index_number(L, t);
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (strcmp(key, "shape") == 0) push_shape(L, t);
+  else if (strcmp(key, "grad") == 0) push_grad(L, t);
+  else if (strcmp(key, "requires_grad") == 0) lua_pushboolean(L, mgrad_tensor_requires_grad(t));
+  else lua_pushnil(L);
+  return 1;
+}
+
+static int tensor_newindex(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  lua_settop(L, 3);
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "assignment", "tensor");
+  if (lua_type(L, 2) == LUA_TNUMBER) {
+    assign(L, S, select_plain(L, S, t, 2, 1, "index"), 3, "assignment");
+    return 0;
+  }
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
+  if (strcmp(key, "grad") == 0) {
+    mgrad_tensor *grad = lua_isnil(L, 3) ? NULL : lmgrad_check_tensor(L, 3, "grad", "value");
+    LMGRAD_TRY(L, S, mgrad_tensor_set_grad(t, grad));
+  } else if (strcmp(key, "requires_grad") == 0) {
+    set_requires_grad(L, S, t, 3, "requires_grad");
+  } else {
+    return luaL_error(L, "tensor: cannot set \"%s\", expected grad, requires_grad or an index",
+                      key);
+  }
+  return 0;
+}
+
+static int tensor_eq(lua_State *L) {
+  mgrad_tensor *a = lmgrad_test(L, 1, LMGRAD_TENSOR), *b = lmgrad_test(L, 2, LMGRAD_TENSOR);
+  lua_pushboolean(L, a == b);
+  return 1;
+}
+
+/* ---- gradients ---- */
+
+static int retain_option(lua_State *L, int i, const char *who) {
+  if (lua_isnoneornil(L, i)) return 0;
+  if (lua_type(L, i) != LUA_TTABLE) lmgrad_type_error(L, i, who, "options", "a table");
+  lua_getfield(L, i, "retain");
+  int retain = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return retain;
+}
+
+static int tensor_backward(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_tensor *loss = lmgrad_check_tensor(L, 1, "backward", "loss");
+  int retain = retain_option(L, 2, "backward");
+  LMGRAD_TRY(L, S, mgrad_backward(loss, retain));
+  return 0;
+}
+
+/* grad(loss, {tensors} [, {retain=true}]): one result for each */
+static int tensor_gradients(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  lua_settop(L, 3);
+  mgrad_tensor *loss = lmgrad_check_tensor(L, 1, "grad", "loss");
+  int retain = retain_option(L, 3, "grad");
+  if (lmgrad_test(L, 2, LMGRAD_TENSOR) != NULL) { /* a single one */
+    lua_createtable(L, 1, 0);
+    lua_pushvalue(L, 2);
+    lua_rawseti(L, -2, 1);
+    lua_replace(L, 2);
+  }
+  if (lua_type(L, 2) != LUA_TTABLE) {
+    return lmgrad_type_error(L, 2, "grad", "tensors", "a table of tensors");
+  }
+  int n = (int)lua_rawlen(L, 2);
+  luaL_checkstack(L, 2 * n + 8, "grad");
+  mgrad_tensor **of = lua_newuserdata(L, (size_t)(2 * n + 1) * sizeof *of), **out = of + n;
+  for (int k = 0; k < n; k++) {
+    lua_rawgeti(L, 2, k + 1);
+    of[k] = lmgrad_check_tensor(L, -1, "grad", lua_pushfstring(L, "tensor %d", k + 1));
+    lua_pop(L, 2);
+  }
+  int first = lua_gettop(L) + 1;
+  for (int k = 0; k < n; k++) lmgrad_box_tensor(L);
+  LMGRAD_TRY(L, S, mgrad_gradients(loss, of, n, retain, out));
+  for (int k = 0; k < n; k++) lmgrad_fill(L, first + k, out[k]);
+  return n;
+}
+
+/* ---- the module ---- */
+
+static const lmgrad_function functions[] = {
+  { "tensor", tensor_tensor }, { "zeros", tensor_zeros }, { "ones", tensor_ones },
+  { "full", tensor_full }, { "eye", tensor_eye }, { "arange", tensor_arange },
+  { "linspace", tensor_linspace }, { "rand", tensor_rand }, { "randn", tensor_randn },
+  { "randperm", tensor_randperm }, { "from_string", tensor_from_string },
+  { "grad", tensor_gradients }, { NULL, NULL }
+};
+
+static const lmgrad_function methods[] = {
+  { "to_string", tensor_to_string }, { "size", tensor_size }, { "dim", tensor_dim },
+  { "numel", tensor_numel }, { "item", tensor_item }, { "totable", tensor_totable },
+  { "get", tensor_get }, { "set", tensor_set }, { "fill", tensor_fill },
+  { "copy", tensor_copy }, { "add_", tensor_add_ }, { "sub_", tensor_sub_ },
+  { "mul_", tensor_mul_ }, { "div_", tensor_div_ }, { "detach", tensor_detach },
+  { "backward", tensor_backward }, { NULL, NULL }
+};
+
+static const lmgrad_function metamethods[] = {
+  { "__len", tensor_len }, { "__newindex", tensor_newindex }, { "__eq", tensor_eq },
+  { NULL, NULL }
+};
+
+void lmgrad_open_tensor(lua_State *L, int state) {
+  lmgrad_register(L, state, functions);
+  lmgrad_metatable(L, state, LMGRAD_TENSOR); /* metatable, methods */
+  lmgrad_register(L, state, methods);
+  lua_insert(L, -2);
+  lmgrad_register(L, state, metamethods);
+  lua_pushvalue(L, state);
+  lua_pushvalue(L, -3);
+  lua_pushcclosure(L, tensor_index, 2);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  lua_setfield(L, -2, "tensor_methods");
+}

@@ -1,0 +1,57 @@
+/*
+** context.h - what all objects of one host share: the allocator and its cap,
+** the error sentence, the random generator. There is no other state.
+*/
+#ifndef MGRAD_CONTEXT_H
+#define MGRAD_CONTEXT_H
+
+#include "base.h"
+
+#include <stdarg.h>
+
+enum { MGRAD_ERROR_SIZE = 512 };
+
+/* One layer under way; a chain of these, innermost first, names where an
+** error happened. Lives on the C stack. */
+typedef struct mgrad_frame {
+  const struct mgrad_layer *layer;
+  int position;                  /* from 1 in its container, 0 at the top */
+  const struct mgrad_frame *up;
+} mgrad_frame;
+
+struct mgrad_context {
+  mgrad_alloc alloc;
+  void *ud;
+  size_t used, peak, limit;      /* limit 0 = none */
+  uint64_t allocations;
+  size_t objects;                /* alive; the last one takes the context along */
+  bool released;
+  bool no_grad;
+  bool evaluating;               /* layers behave as in eval mode */
+  bool hunting;                  /* layers check their results for NaN */
+  bool located;                  /* the error sentence names its layer */
+  uint64_t seed, stream;         /* next unused random stream */
+  const mgrad_frame *frame;      /* the layer under way */
+  struct mgrad_layer *built;     /* what the trial pass under way has built */
+  char error[MGRAD_ERROR_SIZE];
+};
+
+/* Memory; 'size' is what was asked for. NULL, with the error set, on failure. */
+void *mgrad_new(mgrad_context *ctx, size_t size);
+void *mgrad_new_zeroed(mgrad_context *ctx, size_t size);
+void mgrad_free(mgrad_context *ctx, void *p, size_t size);
+
+/* Every counted object calls these once in its life. */
+void mgrad_object_born(mgrad_context *ctx);
+void mgrad_object_gone(mgrad_context *ctx);
+
+/* Writes the error sentence and returns 'status'. Directives: %s string, %d
+** int64_t, %g double, %a shape of a const mgrad_array *, %% percent. */
+mgrad_status mgrad_fail(mgrad_context *ctx, mgrad_status status, const char *format, ...);
+/* "not enough memory", the words Lua uses. */
+mgrad_status mgrad_fail_memory(mgrad_context *ctx);
+/* Formats into a buffer, always terminated, cut when too long. */
+void mgrad_format(char *to, size_t size, const char *format, ...);
+void mgrad_format_list(char *to, size_t size, const char *format, va_list args);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+** kernels.h - the loops that ops are made of. Plain numbers and strides; no
+** tensors, no errors, no memory of their own.
+*/
+#ifndef MGRAD_KERNELS_H
+#define MGRAD_KERNELS_H
+
+#include "../base.h"
+
+/* ---- walk.c: strided loops ---- */
+
+/* Calls f for runs of the innermost dimension of up to three arrays of one
+** shape (NULL allowed at the end); p[i] points into array i, step[i] is its
+** stride. Runs come in row-major order. */
+typedef void (*mgrad_run_fn)(void *ud, int64_t n, mgrad_real *const p[3],
+                             const int64_t step[3]);
+void mgrad_walk(const mgrad_array *a, const mgrad_array *b, const mgrad_array *c,
+                mgrad_run_fn f, void *ud);
+/* to = from, and to += from; equal shapes, any strides. An element of 'to'
+** that repeats (stride 0) is added to in row-major order. */
+void mgrad_array_copy(const mgrad_array *to, const mgrad_array *from);
+void mgrad_array_add(const mgrad_array *to, const mgrad_array *from);
+void mgrad_array_fill(const mgrad_array *to, mgrad_real value);
+/* Sums packed numbers in the shape of 'from' down to the broadcast shape of
+** 'to' (packed): to = sum, or to += sum when 'add'. Trailing-aligned as in
+** NumPy's rule. */
+void mgrad_reduce_to(const mgrad_array *to, mgrad_real *out, const mgrad_array *from,
+                     const mgrad_real *x, bool add);
+
+/* ---- reduce.c: sums in a fixed order ---- */
+
+/* Sum of n numbers, step apart: 16 lanes in double, then a fixed tree; fewer than
+** 16 numbers one after the other. */
+double mgrad_sum(int64_t n, const mgrad_real *x, int64_t step);
+double mgrad_sum_squares(int64_t n, const mgrad_real *x, int64_t step);
+/* Folds m columns of n numbers, rows 'stride' apart, into m doubles: a sum of x,
+** of (x - center)^2, of |x| or of (|x| / center)^p; the greatest or the least, NaN
+** if there is one. 'center' holds m numbers; NULL means zeros. The order of a fold
+** depends on n and m alone: few columns go by 16 lanes each, many go row by row. */
+typedef void mgrad_fold(int64_t n, const mgrad_real *x, int64_t stride, int64_t m,
+                        const double *center, double p, double *out);
+mgrad_fold mgrad_fold_sum, mgrad_fold_squares, mgrad_fold_abs, mgrad_fold_powers,
+           mgrad_fold_max, mgrad_fold_min;
+/* Is every number finite? */
+bool mgrad_all_finite(int64_t n, const mgrad_real *x);
+
+/* ---- gemm.c ---- */
+
+/* A matrix operand: element (i, j) is data[i * row + j * col]. */
+typedef struct mgrad_matrix {
+  const mgrad_real *data;
+  int64_t row, col;
+} mgrad_matrix;
+/* C{m, n} = A{m, k} B{k, n}, or C += .. when 'add'; C has unit column stride.
+** Each element is summed over k strictly in order, starting from 0 or C. */
+void mgrad_gemm(int64_t m, int64_t n, int64_t k, mgrad_matrix a, mgrad_matrix b,
+                mgrad_real *c, int64_t row, bool add);
+
+#endif

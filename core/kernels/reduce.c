@@ -1,0 +1,93 @@
+/*
+** reduce.c - sums and other folds of many numbers into one, in a fixed order.
+**
+** FOLD makes one fold of three expressions: where it starts, how a number x goes
+** into the accumulator a, how two accumulators a and b join. c is the center of
+** the column, p the parameter. Everything accumulates in double.
+*/
+#include "kernels.h"
+#include "maths.h"
+
+enum { LANES = 16, NARROW = 8 }; /* columns below NARROW would wait for each sum */
+
+/* GCC would unroll the loop over lanes first, and then fail to vectorize it. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define KEEP_LOOP _Pragma("GCC unroll 1")
+#else
+#define KEEP_LOOP
+#endif
+
+#define PUT(accumulator, number, next)                                            \
+  do {                                                                            \
+    double a = (accumulator), x = (double)(number);                               \
+    (accumulator) = (next);                                                       \
+  } while (0)
+
+#define JOIN(lane, join)                                                          \
+  for (int half = LANES / 2; half > 0; half /= 2)                                 \
+    for (int j = 0; j < half; j++) {                                              \
+      double a = lane[j], b = lane[j + half];                                     \
+      lane[j] = (join);                                                           \
+    }
+
+#define FOLD(name, start, next, join)                                             \
+  static double name##_lanes(int64_t n, const mgrad_real *xs, int64_t step,       \
+                             double c, double p) {                                \
+    double lane[LANES];                                                           \
+    int64_t i = 0;                                                                \
+    (void)c, (void)p;                                                             \
+    lane[0] = (start);                                                            \
+    if (n < LANES) {                                                              \
+      for (; i < n; i++) PUT(lane[0], xs[i * step], next);                        \
+      return lane[0];                                                             \
+    }                                                                             \
+    for (int j = 1; j < LANES; j++) lane[j] = (start);                            \
+    if (step == 1)                                                                \
+      for (; i + LANES <= n; i += LANES)                                          \
+        KEEP_LOOP                                                                 \
+        for (int j = 0; j < LANES; j++) PUT(lane[j], xs[i + j], next);            \
+    for (; i < n; i++) PUT(lane[i % LANES], xs[i * step], next);                  \
+    JOIN(lane, join)                                                              \
+    return lane[0];                                                               \
+  }                                                                               \
+  void mgrad_fold_##name(int64_t n, const mgrad_real *xs, int64_t stride,         \
+                         int64_t m, const double *center, double p, double *out) { \
+    if (m < NARROW) {                                                             \
+      for (int64_t j = 0; j < m; j++)                                             \
+        out[j] = name##_lanes(n, xs + j, stride, center ? center[j] : 0, p);      \
+      return;                                                                     \
+    }                                                                             \
+    for (int64_t j = 0; j < m; j++) out[j] = (start);                             \
+    for (int64_t i = 0; i < n; i++)                                               \
+      for (int64_t j = 0; j < m; j++) {                                           \
+        double c = center ? center[j] : 0;                                        \
+        (void)c;                                                                  \
+        PUT(out[j], xs[i * stride + j], next);                                    \
+      }                                                                           \
+  }
+
+FOLD(sum, 0, a + x, a + b)
+FOLD(squares, 0, a + (x - c) * (x - c), a + b)
+FOLD(abs, 0, a + fabs(x), a + b)
+FOLD(powers, 0, a + (double)POW(REAL(fabs(x) / c), REAL(p)), a + b)
+FOLD(max, -HUGE_VAL, x > a || x != x ? x : a, b > a || b != b ? b : a)
+FOLD(min, HUGE_VAL, x < a || x != x ? x : a, b < a || b != b ? b : a)
+
+double mgrad_sum(int64_t n, const mgrad_real *x, int64_t step) {
+  return sum_lanes(n, x, step, 0, 0);
+}
+
+double mgrad_sum_squares(int64_t n, const mgrad_real *x, int64_t step) {
+  return squares_lanes(n, x, step, 0, 0);
+}
+
+bool mgrad_all_finite(int64_t n, const mgrad_real *x) {
+  enum { BLOCK = 1024 }; /* loops without a way out in them are vectorized */
+  for (int64_t first = 0; first < n; first += BLOCK) {
+    int64_t last = mgrad_min_size(first + BLOCK, n);
+    int bad = 0;
+    for (int64_t i = first; i < last; i++) bad |= x[i] - x[i] != 0;
+    if (bad) return false;
+  }
+  return true;
+}

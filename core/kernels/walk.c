@@ -1,0 +1,174 @@
+/*
+** walk.c - loops over strided arrays. Dimensions that lie in memory as one are
+** joined first, so packed arrays are a single run whatever their shape.
+*/
+#include "kernels.h"
+#include "../shape.h"
+
+enum { ARRAYS = 3, COLUMNS = 256 };
+
+typedef struct axis {
+  int64_t size, stride[ARRAYS];
+} axis;
+
+/* A loop nest, outermost first, and where it stands. */
+typedef struct nest {
+  int n;
+  axis axes[MGRAD_MAX_DIMS];
+  int64_t index[MGRAD_MAX_DIMS];
+  int64_t at[ARRAYS]; /* offsets into the arrays */
+} nest;
+
+static void clear(nest *l) {
+  l->n = 0;
+  for (int i = 0; i < ARRAYS; i++) l->at[i] = 0;
+}
+
+static void push(nest *l, const axis *x) {
+  l->axes[l->n] = *x;
+  l->index[l->n++] = 0;
+}
+
+/* Can 'outer' and 'inner' be walked as one? */
+static bool joins(const axis *outer, const axis *inner) {
+  for (int i = 0; i < ARRAYS; i++)
+    if (outer->stride[i] != inner->stride[i] * inner->size) return false;
+  return true;
+}
+
+/* The fewest axes that walk arrays of one shape in row-major order. */
+static void collapse(const mgrad_array *const a[ARRAYS], nest *l) {
+  clear(l);
+  for (int d = 0; d < a[0]->ndim; d++) {
+    axis x = { .size = a[0]->size[d] };
+    if (x.size == 1) continue;
+    for (int i = 0; i < ARRAYS; i++) x.stride[i] = a[i] ? a[i]->stride[d] : 0;
+    if (l->n > 0 && joins(&l->axes[l->n - 1], &x)) {
+      x.size *= l->axes[l->n - 1].size;
+      l->n--;
+    }
+    push(l, &x);
+  }
+}
+
+/* One position on in row-major order. False, and back at the start, after the
+** last one. */
+static bool advance(nest *l) {
+  for (int d = l->n - 1; d >= 0; d--) {
+    const axis *x = &l->axes[d];
+    bool wraps = ++l->index[d] == x->size;
+    int64_t steps = wraps ? 1 - x->size : 1;
+    for (int i = 0; i < ARRAYS; i++) l->at[i] += steps * x->stride[i];
+    if (!wraps) return true;
+    l->index[d] = 0;
+  }
+  return false;
+}
+
+/* Takes the innermost axis off; a nest without one has one position. */
+static axis pop(nest *l) {
+  static const axis once = { 1, { 1, 1, 1 } };
+  return l->n > 0 ? l->axes[--l->n] : once;
+}
+
+void mgrad_walk(const mgrad_array *a, const mgrad_array *b, const mgrad_array *c,
+                mgrad_run_fn f, void *ud) {
+  const mgrad_array *const arrays[ARRAYS] = { a, b, c };
+  nest outer;
+  collapse(arrays, &outer);
+  axis run = pop(&outer);
+  do {
+    mgrad_real *p[ARRAYS];
+    for (int i = 0; i < ARRAYS; i++)
+      p[i] = arrays[i] ? arrays[i]->data + outer.at[i] : NULL;
+    f(ud, run.size, p, run.stride);
+  } while (advance(&outer));
+}
+
+static void copy_run(void *ud, int64_t n, mgrad_real *const p[3],
+                     const int64_t step[3]) {
+  (void)ud;
+  if (step[0] == 1 && step[1] == 1)
+    memmove(p[0], p[1], (size_t)n * sizeof(mgrad_real));
+  else
+    for (int64_t i = 0; i < n; i++) p[0][i * step[0]] = p[1][i * step[1]];
+}
+
+static void add_run(void *ud, int64_t n, mgrad_real *const p[3],
+                    const int64_t step[3]) {
+  mgrad_real *to = p[0];
+  const mgrad_real *from = p[1];
+  (void)ud;
+  if (step[0] == 1 && step[1] == 1)
+    for (int64_t i = 0; i < n; i++) to[i] += from[i];
+  else
+    for (int64_t i = 0; i < n; i++) to[i * step[0]] += from[i * step[1]];
+}
+
+static void fill_run(void *ud, int64_t n, mgrad_real *const p[3],
+                     const int64_t step[3]) {
+  mgrad_real value = *(const mgrad_real *)ud;
+  for (int64_t i = 0; i < n; i++) p[0][i * step[0]] = value;
+}
+
+void mgrad_array_copy(const mgrad_array *to, const mgrad_array *from) {
+  mgrad_walk(to, from, NULL, copy_run, NULL);
+}
+
+void mgrad_array_add(const mgrad_array *to, const mgrad_array *from) {
+  mgrad_walk(to, from, NULL, add_run, NULL);
+}
+
+void mgrad_array_fill(const mgrad_array *to, mgrad_real value) {
+  mgrad_walk(to, NULL, NULL, fill_run, &value);
+}
+
+static void take(int64_t n, mgrad_real *to, const mgrad_real *from, bool add) {
+  if (add)
+    for (int64_t i = 0; i < n; i++) to[i] += from[i];
+  else
+    memmove(to, from, (size_t)n * sizeof(mgrad_real));
+}
+
+/* Sums m neighbouring columns of x over 'run' and all positions of 'outer'. */
+static void sum_columns(nest *outer, const axis *run, const mgrad_real *x, int64_t m,
+                        double *total) {
+  double part[COLUMNS];
+  for (int64_t j = 0; j < m; j++) total[j] = 0;
+  do {
+    mgrad_fold_sum(run->size, x + outer->at[1], run->stride[1], m, NULL, 0, part);
+    for (int64_t j = 0; j < m; j++) total[j] += part[j];
+  } while (advance(outer));
+}
+
+/* The axes are parted into those of the result and those that are summed away;
+** of each, the innermost one becomes a tight loop. */
+void mgrad_reduce_to(const mgrad_array *to, mgrad_real *out, const mgrad_array *from,
+                     const mgrad_real *x, bool add) {
+  int64_t n = mgrad_shape_numel(from);
+  if (mgrad_shape_numel(to) == n) {
+    take(n, out, x, add);
+    return;
+  }
+  mgrad_array y = *to, wide = *from;
+  y.data = out, wide.data = (mgrad_real *)x;
+  mgrad_shape_pack(&y), mgrad_shape_pack(&wide);
+  mgrad_shape_expand(&y, &wide, &y);
+  nest all, kept, summed;
+  clear(&kept), clear(&summed);
+  collapse((const mgrad_array *const[ARRAYS]){ &y, &wide }, &all);
+  for (int d = 0; d < all.n; d++)
+    push(all.axes[d].stride[0] == 0 ? &summed : &kept, &all.axes[d]);
+  axis run = pop(&summed), columns = { .size = 1 };
+  if (all.axes[all.n - 1].stride[0] != 0) columns = pop(&kept);
+  double total[COLUMNS];
+  do {
+    for (int64_t first = 0; first < columns.size; first += COLUMNS) {
+      int64_t m = mgrad_min_size(COLUMNS, columns.size - first);
+      mgrad_real *sum = out + kept.at[0] + first;
+      sum_columns(&summed, &run, x + kept.at[1] + first, m, total);
+      for (int64_t j = 0; j < m; j++)
+        sum[j] = (mgrad_real)(add ? (double)sum[j] + total[j] : total[j]);
+    }
+  } while (advance(&kept));
+}

@@ -1,0 +1,435 @@
+/*
+** layer.c - the tree of layers: making, building, calling, naming.
+*/
+#include "layer.h"
+#include "kernels/kernels.h"
+
+enum { MAX_DEPTH = 100, PATH_SIZE = 256 };
+
+/* ---- the table ---- */
+
+#define X(name) &mgrad_layer_def_##name,
+static const mgrad_layer_def *const defs[] = {
+#include "layers.def"
+};
+#undef X
+
+int mgrad_layer_def_count(void) { return (int)(sizeof defs / sizeof *defs); }
+
+const mgrad_layer_def *mgrad_layer_def_at(int index) {
+  return index >= 0 && index < mgrad_layer_def_count() ? defs[index] : NULL;
+}
+
+const mgrad_layer_def *mgrad_layer_def_find(const char *name) {
+  for (int i = 0; i < mgrad_layer_def_count(); i++) {
+    if (strcmp(defs[i]->name, name) == 0) return defs[i];
+  }
+  return NULL;
+}
+
+void mgrad_layer_describe(const mgrad_layer_def *def, mgrad_layer_info *out) {
+  *out = (mgrad_layer_info){ def->name, def->doc, def->attrs, def->container };
+}
+
+/* ---- making and releasing ---- */
+
+static mgrad_status copy_name(mgrad_context *ctx, char to[MGRAD_NAME_SIZE],
+                              const char *name) {
+  size_t n = strlen(name);
+  if (n == 0 || n >= MGRAD_NAME_SIZE) {
+    return mgrad_fail(ctx, MGRAD_INVALID, "name: %d characters, expected 1 to %d",
+                      (int64_t)n, (int64_t)MGRAD_NAME_SIZE - 1);
+  }
+  memcpy(to, name, n + 1);
+  return MGRAD_OK;
+}
+
+static mgrad_status make(mgrad_context *ctx, const char *kind, mgrad_layer **out) {
+  mgrad_layer *l = mgrad_new_zeroed(ctx, sizeof *l);
+  if (l == NULL) return MGRAD_NOMEM;
+  l->ctx = ctx;
+  l->refs = 1;
+  l->training = true;
+  mgrad_format(l->kind, sizeof l->kind, "%s", kind);
+  mgrad_object_born(ctx);
+  *out = l;
+  return MGRAD_OK;
+}
+
+mgrad_status mgrad_layer_new(mgrad_context *ctx, const mgrad_layer_def *def,
+                             const mgrad_attrs *attrs, mgrad_layer **out) {
+  mgrad_attrs defaults;
+  if (attrs == NULL) {
+    mgrad_attrs_default(def->attrs, &defaults);
+    attrs = &defaults;
+  }
+  MGRAD_TRY(mgrad_attrs_check(ctx, def->name, def->attrs, attrs));
+  MGRAD_TRY(make(ctx, def->name, out));
+  (*out)->def = def;
+  (*out)->attrs = *attrs;
+  return MGRAD_OK;
+}
+
+mgrad_status mgrad_layer_custom(mgrad_context *ctx, const char *kind, mgrad_layer_fn forward,
+                                void *ud, mgrad_layer **out) {
+  MGRAD_TRY(make(ctx, kind, out));
+  (*out)->fn = forward;
+  (*out)->ud = ud;
+  (*out)->built = true;
+  return MGRAD_OK;
+}
+
+mgrad_layer *mgrad_layer_retain(mgrad_layer *l) {
+  l->refs++;
+  return l;
+}
+
+static void part_release(mgrad_slot *part) {
+  mgrad_layer_release(part->layer);
+  mgrad_tensor_release(part->tensor);
+}
+
+/* Recursive, but add keeps the tree under MAX_DEPTH and free of cycles. */
+void mgrad_layer_release(mgrad_layer *l) {
+  if (l == NULL || --l->refs > 0) return;
+  mgrad_context *ctx = l->ctx;
+  for (int i = 0; i < l->nparts; i++) part_release(&l->parts[i]);
+  mgrad_free(ctx, l->parts, (size_t)l->room * sizeof *l->parts);
+  mgrad_free(ctx, l, sizeof *l);
+  mgrad_object_gone(ctx);
+}
+
+/* ---- parts ---- */
+
+static mgrad_slot *find_part(const mgrad_layer *l, const char *name) {
+  for (int i = 0; i < l->nparts; i++) {
+    if (strcmp(l->parts[i].name, name) == 0) return &l->parts[i];
+  }
+  return NULL;
+}
+
+static mgrad_status make_room(mgrad_layer *l) {
+  if (l->nparts < l->room) return MGRAD_OK;
+  int room = l->room > 0 ? 2 * l->room : 4;
+  mgrad_slot *parts = mgrad_new(l->ctx, (size_t)room * sizeof *parts);
+  if (parts == NULL) return MGRAD_NOMEM;
+  if (l->nparts > 0) memcpy(parts, l->parts, (size_t)l->nparts * sizeof *parts);
+  mgrad_free(l->ctx, l->parts, (size_t)l->room * sizeof *parts);
+  l->parts = parts;
+  l->room = room;
+  return MGRAD_OK;
+}
+
+/* Takes over one reference of 'layer' or 'tensor' when it goes well. */
+static mgrad_status set_part(mgrad_layer *l, const char *name, mgrad_layer *layer,
+                             mgrad_tensor *tensor, bool buffer) {
+  mgrad_slot part = { .layer = layer, .tensor = tensor, .buffer = buffer };
+  MGRAD_TRY(copy_name(l->ctx, part.name, name));
+  mgrad_slot *old = find_part(l, name);
+  if (old == NULL) {
+    MGRAD_TRY(make_room(l));
+    l->parts[l->nparts++] = part;
+  } else {
+    mgrad_slot gone = *old;
+    *old = part;
+    part_release(&gone);
+  }
+  l->complete = false;
+  return MGRAD_OK;
+}
+
+/* Levels of layers in and below l, more than MAX_DEPTH when 'other' is among
+** them. */
+static int depth(const mgrad_layer *l, const mgrad_layer *other, int above) {
+  if (l == other || above > MAX_DEPTH) return MAX_DEPTH + 1;
+  int deepest = 0;
+  for (int i = 0; i < l->nparts; i++) {
+    if (l->parts[i].layer == NULL) continue;
+    int d = depth(l->parts[i].layer, other, above + 1);
+    if (d > deepest) deepest = d;
+    if (d > MAX_DEPTH) break;
+  }
+  return deepest + 1;
+}
+
+/* Containers take layers, custom layers take tensors too. */
+static mgrad_status takes_parts(const mgrad_layer *l, bool tensor) {
+  if (l->def == NULL || (l->def->container && !tensor)) return MGRAD_OK;
+  return mgrad_fail(l->ctx, MGRAD_INVALID, "%s: takes no %s", l->kind,
+                    tensor ? "tensors" : "layers");
+}
+
+mgrad_status mgrad_layer_add(mgrad_layer *l, const char *name, mgrad_layer *child) {
+  MGRAD_TRY(takes_parts(l, false));
+  char position[MGRAD_NAME_SIZE];
+  if (name == NULL) {
+    mgrad_format(position, sizeof position, "%d", (int64_t)l->nparts);
+    name = position;
+  }
+  if (depth(child, l, 0) >= MAX_DEPTH) {
+    return mgrad_fail(l->ctx, MGRAD_INVALID,
+                      "%s: part \"%s\" would contain itself, or nest deeper than %d layers",
+                      l->kind, name, (int64_t)MAX_DEPTH);
+  }
+  MGRAD_TRY(set_part(l, name, child, NULL, false));
+  mgrad_layer_retain(child);
+  return MGRAD_OK;
+}
+
+mgrad_status mgrad_layer_add_tensor(mgrad_layer *l, const char *name, mgrad_tensor *t) {
+  MGRAD_TRY(takes_parts(l, true));
+  MGRAD_TRY(set_part(l, name, NULL, t, !t->requires_grad));
+  mgrad_tensor_retain(t);
+  return MGRAD_OK;
+}
+
+mgrad_status mgrad_layer_remove(mgrad_layer *l, const char *name) {
+  mgrad_slot *part = find_part(l, name);
+  if (part == NULL) {
+    return mgrad_fail(l->ctx, MGRAD_INVALID, "%s: has no part \"%s\"", l->kind, name);
+  }
+  mgrad_slot gone = *part;
+  l->nparts--;
+  memmove(part, part + 1, (size_t)(l->parts + l->nparts - part) * sizeof *part);
+  part_release(&gone);
+  l->complete = false;
+  return MGRAD_OK;
+}
+
+mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
+                               const int64_t *size, int init) {
+  mgrad_tensor *t;
+  MGRAD_TRY(mgrad_tensor_new(l->ctx, ndim, size, &t));
+  mgrad_status status = mgrad_init_fill(init, t);
+  if (status == MGRAD_OK) status = mgrad_tensor_require_grad(t, 1);
+  if (status == MGRAD_OK) status = set_part(l, name, NULL, t, false);
+  if (status != MGRAD_OK) mgrad_tensor_release(t);
+  return status;
+}
+
+mgrad_tensor *mgrad_layer_tensor(const mgrad_layer *l, const char *name) {
+  mgrad_slot *part = find_part(l, name);
+  return part != NULL ? part->tensor : NULL;
+}
+
+int mgrad_layer_part_count(const mgrad_layer *l) { return l->nparts; }
+
+mgrad_part mgrad_layer_part(const mgrad_layer *l, int index) {
+  if (index < 0 || index >= l->nparts) return (mgrad_part){ 0 };
+  const mgrad_slot *p = &l->parts[index];
+  return (mgrad_part){ p->name, p->layer, p->tensor, p->buffer };
+}
+
+/* ---- where an error happened ---- */
+
+/* The layer's own name, or the one its parent gave it unless that is only its
+** number. */
+static const char *shown_name(const mgrad_frame *f) {
+  if (f->layer->name[0] != '\0') return f->layer->name;
+  for (int i = 0; f->up != NULL && i < f->up->layer->nparts; i++) {
+    const mgrad_slot *p = &f->up->layer->parts[i];
+    if (p->layer == f->layer && !(p->name[0] >= '0' && p->name[0] <= '9')) return p->name;
+  }
+  return NULL;
+}
+
+/* Puts 'dense "fc1" (layer 3 of sequential): ' before the error sentence. */
+static void locate(mgrad_context *ctx, mgrad_status status) {
+  const mgrad_frame *f = ctx->frame;
+  const char *name = shown_name(f);
+  char where[PATH_SIZE], more[PATH_SIZE];
+  if (name != NULL) mgrad_format(where, sizeof where, "%s \"%s\"", f->layer->kind, name);
+  else mgrad_format(where, sizeof where, "%s", f->layer->kind);
+  const char *link = " (";
+  for (; f->up != NULL; f = f->up) {
+    const char *outer = f->up->layer->kind;
+    mgrad_format(more, sizeof more, "%s", where);
+    if (f->position > 0) {
+      mgrad_format(where, sizeof where, "%s%slayer %d of %s", more, link,
+                   (int64_t)f->position, outer);
+    } else {
+      mgrad_format(where, sizeof where, "%s%sin %s", more, link, outer);
+    }
+    link = ", ";
+  }
+  bool inside = ctx->frame->up != NULL;
+  mgrad_fail(ctx, status, "%s%s: %s", where, inside ? ")" : "", ctx->error);
+  ctx->located = true;
+}
+
+/* ---- calling ---- */
+
+bool mgrad_layer_active(const mgrad_layer *l) { return l->training && !l->ctx->evaluating; }
+
+static mgrad_status build(mgrad_layer *l, const mgrad_array *x) {
+  if (l->built) return MGRAD_OK;
+  int before = l->nparts;
+  if (l->def->build != NULL) {
+    mgrad_status status = l->def->build(l, x);
+    if (status != MGRAD_OK) {
+      while (l->nparts > before) part_release(&l->parts[--l->nparts]);
+      return status;
+    }
+  }
+  l->built = true;
+  l->next_built = l->ctx->built;
+  l->ctx->built = l;
+  return MGRAD_OK;
+}
+
+static mgrad_status forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
+  mgrad_context *ctx = l->ctx;
+  int level = 1;
+  for (const mgrad_frame *f = ctx->frame->up; f != NULL; f = f->up) level++;
+  if (level > MAX_DEPTH) {
+    return mgrad_fail(ctx, MGRAD_INVALID, "layers call each other more than %d deep",
+                      (int64_t)MAX_DEPTH);
+  }
+  MGRAD_TRY(build(l, &x->a));
+  return l->def != NULL ? l->def->forward(l, x, y) : l->fn(l->ud, l, x, y);
+}
+
+static void count_nonfinite(void *ud, int64_t n, mgrad_real *const p[3],
+                            const int64_t step[3]) {
+  int64_t *count = ud;
+  for (int64_t i = 0; i < n; i++) {
+    mgrad_real v = p[0][i * step[0]];
+    *count += !(v - v == 0);
+  }
+}
+
+static int64_t nonfinite(const mgrad_tensor *t) {
+  int64_t count = 0;
+  mgrad_walk(&t->a, NULL, NULL, count_nonfinite, &count);
+  return count;
+}
+
+/* Did this layer turn finite numbers into others? Drops y if so. */
+static mgrad_status check_finite(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor *y) {
+  int64_t bad = nonfinite(y);
+  if (bad == 0) return MGRAD_OK;
+  bool given = nonfinite(x) > 0;
+  mgrad_fail(l->ctx, MGRAD_NONFINITE, "%d of the %d numbers of its %s are NaN or infinite",
+             given ? nonfinite(x) : bad, given ? mgrad_tensor_numel(x) : mgrad_tensor_numel(y),
+             given ? "input" : "output");
+  mgrad_tensor_release(y);
+  return MGRAD_NONFINITE;
+}
+
+mgrad_status mgrad_layer_call(mgrad_layer *l, int position, mgrad_tensor *x,
+                              mgrad_tensor **y) {
+  mgrad_context *ctx = l->ctx;
+  mgrad_frame frame = { l, position, ctx->frame };
+  ctx->frame = &frame;
+  mgrad_status status = forward(l, x, y);
+  if (status == MGRAD_OK && ctx->hunting) status = check_finite(l, x, *y);
+  if ((status == MGRAD_INVALID || status == MGRAD_NONFINITE) && !ctx->located) {
+    locate(ctx, status);
+  }
+  ctx->frame = frame.up;
+  if (status != MGRAD_OK) return status;
+  l->output_ndim = (*y)->a.ndim;
+  memcpy(l->output, (*y)->a.size, sizeof l->output);
+  return MGRAD_OK;
+}
+
+/* Undoes what a failed trial pass has built. */
+static void unbuild(mgrad_context *ctx) {
+  for (mgrad_layer *l = ctx->built; l != NULL; l = l->next_built) {
+    l->built = false;
+    for (int i = l->nparts - 1; i >= 0; i--) {
+      if (l->parts[i].tensor != NULL) mgrad_layer_remove(l, l->parts[i].name);
+    }
+  }
+}
+
+typedef mgrad_status (*pass_fn)(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y);
+
+/* A pass in eval mode that records nothing. */
+static mgrad_status quietly(pass_fn pass, mgrad_layer *l, mgrad_tensor *x,
+                            mgrad_tensor **y) {
+  mgrad_context *ctx = l->ctx;
+  bool evaluating = ctx->evaluating;
+  int recording = mgrad_grad_enable(ctx, 0);
+  ctx->evaluating = true;
+  mgrad_status status = pass(l, x, y);
+  ctx->evaluating = evaluating;
+  mgrad_grad_enable(ctx, recording);
+  return status;
+}
+
+static mgrad_status call_top(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
+  return mgrad_layer_call(l, 0, x, y);
+}
+
+/* One pass that only builds; its result is thrown away. */
+static mgrad_status trial(mgrad_layer *l, mgrad_tensor *x) {
+  mgrad_context *ctx = l->ctx;
+  mgrad_layer *built = ctx->built;
+  uint64_t stream = ctx->stream;
+  mgrad_tensor *y = NULL;
+  ctx->built = NULL;
+  mgrad_status status = quietly(call_top, l, x, &y);
+  mgrad_tensor_release(y);
+  if (status == MGRAD_OK) status = mgrad_layer_join(l);
+  if (status != MGRAD_OK) {
+    unbuild(ctx);
+    ctx->stream = stream;
+  }
+  ctx->built = built;
+  l->complete = status == MGRAD_OK;
+  return status;
+}
+
+mgrad_status mgrad_layer_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
+  if (l->ctx->frame == NULL && !l->complete) MGRAD_TRY(trial(l, x));
+  return call_top(l, x, y);
+}
+
+mgrad_status mgrad_layer_predict(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
+  return quietly(mgrad_layer_forward, l, x, y);
+}
+
+mgrad_status mgrad_layer_hunt(mgrad_layer *l, mgrad_tensor *x) {
+  mgrad_context *ctx = l->ctx;
+  mgrad_tensor *y = NULL;
+  int recording = mgrad_grad_enable(ctx, 0);
+  ctx->hunting = true;
+  mgrad_status status = call_top(l, x, &y);
+  ctx->hunting = false;
+  mgrad_grad_enable(ctx, recording);
+  if (status == MGRAD_OK) mgrad_tensor_release(y);
+  return status;
+}
+
+mgrad_status mgrad_layer_build(mgrad_layer *l, int ndim, const int64_t *size) {
+  mgrad_tensor *x;
+  MGRAD_TRY(mgrad_tensor_full(l->ctx, ndim, size, 0, &x));
+  mgrad_status status = trial(l, x);
+  mgrad_tensor_release(x);
+  return status;
+}
+
+/* ---- settings ---- */
+
+void mgrad_layer_train(mgrad_layer *l, int on) {
+  l->training = on != 0;
+  for (int i = 0; i < l->nparts; i++) {
+    if (l->parts[i].layer != NULL) mgrad_layer_train(l->parts[i].layer, on);
+  }
+}
+
+int mgrad_layer_training(const mgrad_layer *l) { return l->training; }
+const char *mgrad_layer_kind(const mgrad_layer *l) { return l->kind; }
+const mgrad_layer_def *mgrad_layer_definition(const mgrad_layer *l) { return l->def; }
+const mgrad_attrs *mgrad_layer_attrs(const mgrad_layer *l) { return &l->attrs; }
+const char *mgrad_layer_name(const mgrad_layer *l) { return l->name; }
+
+mgrad_status mgrad_layer_set_name(mgrad_layer *l, const char *name) {
+  return copy_name(l->ctx, l->name, name);
+}
+
+int mgrad_layer_output(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]) {
+  memcpy(size, l->output, sizeof l->output);
+  return l->output_ndim;
+}

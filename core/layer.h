@@ -1,0 +1,81 @@
+/*
+** layer.h - a layer = parameters + a builder made of ops. The descriptor is
+** everything the engine knows of one kind of layer; layers.def lists them.
+**
+** A layer is built at the first input it sees: build() makes its parameters.
+** A whole net is built by a trial pass in eval mode without recording, after
+** which all parameters lie in one block and all gradients in another.
+*/
+#ifndef MGRAD_LAYER_H
+#define MGRAD_LAYER_H
+
+#include "op.h"
+
+/* A case for the generic layer test. */
+typedef struct mgrad_layer_example {
+  int64_t input[MGRAD_EXAMPLE_DIMS];
+  struct { const char *name; double value; } attrs[4]; /* the others by default */
+  const char *act;                                     /* the ACT attribute, by name */
+  int nlist;
+  int64_t list[MGRAD_EXAMPLE_DIMS];
+} mgrad_layer_example;
+
+struct mgrad_layer_def {
+  const char *name;
+  const char *doc;
+  mgrad_attr_spec attrs[MGRAD_MAX_ATTRS];
+  bool container;
+  /* Makes parameters with mgrad_layer_param; NULL where there are none. */
+  mgrad_status (*build)(mgrad_layer *l, const mgrad_array *x);
+  mgrad_status (*forward)(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y);
+  mgrad_layer_example examples[4];
+};
+
+#define X(name) extern const mgrad_layer_def mgrad_layer_def_##name;
+#include "layers.def"
+#undef X
+
+typedef struct mgrad_slot {
+  char name[MGRAD_NAME_SIZE];
+  mgrad_layer *layer;   /* exactly one of these two */
+  mgrad_tensor *tensor;
+  bool buffer;
+} mgrad_slot;
+
+struct mgrad_layer {
+  mgrad_context *ctx;
+  int64_t refs;
+  const mgrad_layer_def *def; /* NULL: custom */
+  mgrad_attrs attrs;
+  mgrad_layer_fn fn;          /* of a custom layer */
+  void *ud;
+  mgrad_slot *parts;
+  int nparts, room;
+  mgrad_layer *next_built;    /* list of a trial pass */
+  bool training;
+  bool built;                 /* has its own parameters */
+  bool complete;              /* all layers below are built and joined */
+  int output_ndim;
+  int64_t output[MGRAD_MAX_DIMS];
+  char kind[MGRAD_NAME_SIZE], name[MGRAD_NAME_SIZE];
+};
+
+/* An attribute by its position in the descriptor. */
+static inline double mgrad_layer_value(const mgrad_layer *l, int i) {
+  return l->attrs.value[i];
+}
+/* Adds a parameter, filled by an initialiser. */
+mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
+                               const int64_t *size, int init);
+/* A part's tensor; NULL where there is none. */
+mgrad_tensor *mgrad_layer_tensor(const mgrad_layer *l, const char *name);
+/* Runs a child inside its container's forward; 'position' counts from 1. */
+mgrad_status mgrad_layer_call(mgrad_layer *l, int position, mgrad_tensor *x,
+                              mgrad_tensor **y);
+/* Runs l without recording and fails, naming the layer, where the first NaN or
+** infinity comes up. */
+mgrad_status mgrad_layer_hunt(mgrad_layer *l, mgrad_tensor *x);
+/* Is it to behave as in training now? */
+bool mgrad_layer_active(const mgrad_layer *l);
+
+#endif

@@ -1,0 +1,438 @@
+/*
+** moongrad.h - the public C API: tensors, ops, layers, optimizers, training.
+**
+** Conventions, everywhere:
+**   - A fallible function returns mgrad_status. On failure it changes nothing
+**     it was given, and leaves one sentence in mgrad_error(context).
+**   - Objects are counted: _new hands over one reference, _retain adds one,
+**     _release (NULL allowed) drops one.
+**   - Dimensions, indices and class labels count from 1, negative dimensions
+**     from the end, 0 where a dimension may be left out. Sizes are at least 1.
+**   - One context and all that was made from it belong to one thread at a time.
+**   - The core prints nothing, reads no file, clock or environment, and never
+**     exits, aborts or jumps out.
+*/
+#ifndef MOONGRAD_H
+#define MOONGRAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MGRAD_VERSION "0.1.0"
+
+#ifndef MGRAD_API
+#define MGRAD_API
+#endif
+
+#ifdef MGRAD_REAL_DOUBLE
+typedef double mgrad_real;
+#else
+typedef float mgrad_real;
+#endif
+
+enum { MGRAD_MAX_DIMS = 8, MGRAD_MAX_ATTRS = 8, MGRAD_NAME_SIZE = 64 };
+
+typedef enum mgrad_status {
+  MGRAD_OK = 0,
+  MGRAD_NOMEM,     /* the allocator refused, or the memory limit was reached */
+  MGRAD_INVALID,   /* an argument, a shape or a value does not fit */
+  MGRAD_NONFINITE, /* NaN or infinity where training needs a number */
+  MGRAD_CALLBACK   /* a callback failed; what it said is with the caller */
+} mgrad_status;
+
+typedef struct mgrad_context mgrad_context;
+typedef struct mgrad_tensor mgrad_tensor;
+typedef struct mgrad_op mgrad_op;
+typedef struct mgrad_layer_def mgrad_layer_def;
+typedef struct mgrad_layer mgrad_layer;
+typedef struct mgrad_optimizer_def mgrad_optimizer_def;
+typedef struct mgrad_optimizer mgrad_optimizer;
+typedef struct mgrad_bytes mgrad_bytes;
+typedef struct mgrad_dataset mgrad_dataset;
+typedef struct mgrad_trainer mgrad_trainer;
+
+/* ---- Context: memory, errors, random numbers ---------------------------- */
+
+/* realloc and free in one, as lua_Alloc: nsize 0 frees; NULL means failure. */
+typedef void *(*mgrad_alloc)(void *ud, void *ptr, size_t osize, size_t nsize);
+
+/* A context over 'alloc', or over the C library's heap when NULL. Returns NULL
+** when memory fails. */
+MGRAD_API mgrad_context *mgrad_context_new(mgrad_alloc alloc, void *ud);
+/* Drops the caller's hold. Memory goes when the last object made from the
+** context is released, so the order of releases does not matter. */
+MGRAD_API void mgrad_context_release(mgrad_context *ctx);
+MGRAD_API const char *mgrad_error(const mgrad_context *ctx);
+/* Records 'message' as the error sentence, for callbacks; returns 'status'. */
+MGRAD_API mgrad_status mgrad_error_set(mgrad_context *ctx, mgrad_status status,
+                                       const char *message);
+/* Bytes the context may hold at one time; 0 lifts the limit. */
+MGRAD_API void mgrad_memory_limit(mgrad_context *ctx, size_t bytes);
+MGRAD_API size_t mgrad_memory_limit_get(const mgrad_context *ctx);
+MGRAD_API size_t mgrad_memory_used(const mgrad_context *ctx);
+MGRAD_API size_t mgrad_memory_peak(const mgrad_context *ctx);
+/* Allocations made since the context was new. */
+MGRAD_API uint64_t mgrad_memory_count(const mgrad_context *ctx);
+/* Starts the generator again. Equal seeds give equal numbers everywhere. */
+MGRAD_API void mgrad_seed(mgrad_context *ctx, uint64_t seed);
+/* Ops are recorded for gradients only while on (the default). Returns what
+** was set before. */
+MGRAD_API int mgrad_grad_enable(mgrad_context *ctx, int on);
+
+/* ---- Tensors ------------------------------------------------------------ */
+
+/* A strided window on real numbers: element (i, j, ..), counted from 0 here,
+** is data[i * stride[0] + j * stride[1] + ..]. */
+typedef struct mgrad_array {
+  mgrad_real *data;
+  int ndim;
+  int64_t size[MGRAD_MAX_DIMS];
+  int64_t stride[MGRAD_MAX_DIMS];
+} mgrad_array;
+
+/* A new tensor, its contents undefined. 'ndim' 0 is a single number. */
+MGRAD_API mgrad_status mgrad_tensor_new(mgrad_context *ctx, int ndim,
+                                        const int64_t *size, mgrad_tensor **out);
+/* A new tensor holding 'value' everywhere. */
+MGRAD_API mgrad_status mgrad_tensor_full(mgrad_context *ctx, int ndim,
+                                         const int64_t *size, double value,
+                                         mgrad_tensor **out);
+/* Uniform in [0, 1), standard normal, or a permutation of 1..size[0]. */
+typedef enum mgrad_random { MGRAD_UNIFORM, MGRAD_NORMAL, MGRAD_PERMUTATION } mgrad_random;
+MGRAD_API mgrad_status mgrad_tensor_random(mgrad_context *ctx, mgrad_random kind,
+                                           int ndim, const int64_t *size,
+                                           mgrad_tensor **out);
+MGRAD_API mgrad_tensor *mgrad_tensor_retain(mgrad_tensor *t);
+MGRAD_API void mgrad_tensor_release(mgrad_tensor *t);
+MGRAD_API const mgrad_array *mgrad_tensor_array(const mgrad_tensor *t);
+MGRAD_API int64_t mgrad_tensor_numel(const mgrad_tensor *t);
+/* Bytes that would be freed with the tensor: 0 when others share its storage. */
+MGRAD_API size_t mgrad_tensor_owned(const mgrad_tensor *t);
+/* A handle to the same storage without the history of the first. */
+MGRAD_API mgrad_status mgrad_tensor_detach(mgrad_tensor *t, mgrad_tensor **out);
+/* Copies all elements in row-major order to or from plain memory. */
+MGRAD_API void mgrad_tensor_read(const mgrad_tensor *t, mgrad_real *to);
+MGRAD_API mgrad_status mgrad_tensor_write(mgrad_tensor *t, const mgrad_real *from);
+/* In place: t = value; t = src; t = t OP src, OP one of + - * /. 'src' is
+** broadcast. Refused while a pending gradient needs the old values. */
+MGRAD_API mgrad_status mgrad_tensor_fill(mgrad_tensor *t, double value);
+MGRAD_API mgrad_status mgrad_tensor_copy(mgrad_tensor *t, mgrad_tensor *src);
+MGRAD_API mgrad_status mgrad_tensor_update(mgrad_tensor *t, char operation,
+                                           mgrad_tensor *src);
+/* A leaf collects its gradient when 'on'; refused on results of ops. */
+MGRAD_API mgrad_status mgrad_tensor_require_grad(mgrad_tensor *t, int on);
+MGRAD_API int mgrad_tensor_requires_grad(const mgrad_tensor *t);
+/* The collected gradient, borrowed, or NULL. */
+MGRAD_API mgrad_tensor *mgrad_tensor_grad(const mgrad_tensor *t);
+/* NULL clears; else the gradient becomes a copy of 'grad' (same shape). */
+MGRAD_API mgrad_status mgrad_tensor_set_grad(mgrad_tensor *t, mgrad_tensor *grad);
+/* Sets the gradient, where there is one, to zeros. */
+MGRAD_API void mgrad_tensor_zero_grad(mgrad_tensor *t);
+
+/* ---- Attributes: the named options of ops, layers and optimizers --------- */
+
+typedef enum mgrad_attr_type {
+  MGRAD_ATTR_NONE = 0, /* ends a list */
+  MGRAD_ATTR_REAL,     /* a number from low to high */
+  MGRAD_ATTR_INT,      /* an integer from low to high */
+  MGRAD_ATTR_BOOL,     /* 0 or 1 */
+  MGRAD_ATTR_DIM,      /* a dimension from 1, negative from the end; 0 = left out */
+  MGRAD_ATTR_CHOICE,   /* position from 0 in 'choices', separated by "|" */
+  MGRAD_ATTR_ACT,      /* an activation: its op's index, -1 = none */
+  MGRAD_ATTR_INIT,     /* an initialiser's index, -1 = the layer's default */
+  MGRAD_ATTR_SIZES     /* a list of integers, kept in mgrad_attrs.list */
+} mgrad_attr_type;
+
+typedef struct mgrad_attr_spec {
+  const char *name;
+  mgrad_attr_type type;
+  double initial;      /* the default; MGRAD_REQUIRED where there is none */
+  double low, high;    /* for REAL and INT, both included; equal = no bounds */
+  const char *choices;
+} mgrad_attr_spec;
+
+#define MGRAD_REQUIRED (-1e308)
+
+typedef struct mgrad_attrs {
+  double value[MGRAD_MAX_ATTRS]; /* by position in the specs */
+  int nlist;
+  int64_t list[MGRAD_MAX_DIMS];  /* the SIZES attribute, where there is one */
+} mgrad_attrs;
+
+MGRAD_API void mgrad_attrs_default(const mgrad_attr_spec *specs, mgrad_attrs *out);
+/* Checks presence, integrality and ranges; 'who' opens the error sentence. */
+MGRAD_API mgrad_status mgrad_attrs_check(mgrad_context *ctx, const char *who,
+                                         const mgrad_attr_spec *specs,
+                                         const mgrad_attrs *attrs);
+
+/* ---- Ops ----------------------------------------------------------------- */
+
+MGRAD_API int mgrad_op_count(void);
+MGRAD_API const mgrad_op *mgrad_op_at(int index);
+MGRAD_API const mgrad_op *mgrad_op_find(const char *name);
+
+typedef struct mgrad_op_info {
+  const char *name;
+  const char *doc;      /* one line */
+  const char *operands; /* "x weight bias?": '?' optional, "x.." a list */
+  const char *order;    /* operands and attributes as arguments, in order */
+  const mgrad_attr_spec *attrs;
+  int activation;       /* usable by name as a layer */
+  int loss;             /* prediction and target in, reduced number out */
+  int differentiable;
+} mgrad_op_info;
+MGRAD_API void mgrad_op_describe(const mgrad_op *op, mgrad_op_info *out);
+
+/* Checks, allocates, runs and records one op. 'x' holds 'n' operands, NULL
+** where an optional one is left out; 'attrs' NULL means the defaults. */
+MGRAD_API mgrad_status mgrad_apply(const mgrad_op *op, mgrad_context *ctx,
+                                   mgrad_tensor *const *x, int n,
+                                   const mgrad_attrs *attrs, mgrad_tensor **out);
+
+/* ---- Gradients ----------------------------------------------------------- */
+
+/* Adds d loss / d leaf to the gradient of every leaf that requires one. 'loss'
+** is a single number. Its graph is freed unless 'retain'. */
+MGRAD_API mgrad_status mgrad_backward(mgrad_tensor *loss, int retain);
+/* Gradients of 'loss' for n tensors, into out[], leaving leaves' own alone. */
+MGRAD_API mgrad_status mgrad_gradients(mgrad_tensor *loss, mgrad_tensor *const *of,
+                                       int n, int retain, mgrad_tensor **out);
+
+/* ---- Initialisers --------------------------------------------------------- */
+
+MGRAD_API int mgrad_init_count(void);
+MGRAD_API const char *mgrad_init_name(int index);
+MGRAD_API int mgrad_init_find(const char *name); /* -1 when unknown */
+/* Fills t in place. Fans: for {out, in, ...}, in and out times the rest. */
+MGRAD_API mgrad_status mgrad_init_fill(int index, mgrad_tensor *t);
+
+/* ---- Layers ---------------------------------------------------------------- */
+
+MGRAD_API int mgrad_layer_def_count(void);
+MGRAD_API const mgrad_layer_def *mgrad_layer_def_at(int index);
+MGRAD_API const mgrad_layer_def *mgrad_layer_def_find(const char *name);
+
+typedef struct mgrad_layer_info {
+  const char *name;
+  const char *doc;
+  const mgrad_attr_spec *attrs;
+  int container; /* takes children */
+} mgrad_layer_info;
+MGRAD_API void mgrad_layer_describe(const mgrad_layer_def *def, mgrad_layer_info *out);
+
+MGRAD_API mgrad_status mgrad_layer_new(mgrad_context *ctx, const mgrad_layer_def *def,
+                                       const mgrad_attrs *attrs, mgrad_layer **out);
+/* A layer whose work is done by 'forward', which hands over a new reference in
+** *y. 'kind' is what error sentences call it. */
+typedef mgrad_status (*mgrad_layer_fn)(void *ud, mgrad_layer *layer, mgrad_tensor *x,
+                                       mgrad_tensor **y);
+MGRAD_API mgrad_status mgrad_layer_custom(mgrad_context *ctx, const char *kind,
+                                          mgrad_layer_fn forward, void *ud,
+                                          mgrad_layer **out);
+MGRAD_API mgrad_layer *mgrad_layer_retain(mgrad_layer *l);
+MGRAD_API void mgrad_layer_release(mgrad_layer *l);
+
+/* Adds a child to a container or custom layer. 'name' NULL means its position
+** from 0, as in PyTorch's nn.Sequential. A name used before is replaced. */
+MGRAD_API mgrad_status mgrad_layer_add(mgrad_layer *l, const char *name,
+                                       mgrad_layer *child);
+/* Adds a tensor: a parameter when it requires a gradient, else a buffer. */
+MGRAD_API mgrad_status mgrad_layer_add_tensor(mgrad_layer *l, const char *name,
+                                              mgrad_tensor *t);
+MGRAD_API mgrad_status mgrad_layer_remove(mgrad_layer *l, const char *name);
+/* Creates all parameters by one pass over zeros of this shape (batch first),
+** and moves them into one block. */
+MGRAD_API mgrad_status mgrad_layer_build(mgrad_layer *l, int ndim, const int64_t *size);
+/* Moves all parameters, and their gradients, into one block each. */
+MGRAD_API mgrad_status mgrad_layer_join(mgrad_layer *l);
+/* y = layer(x), built at the first call where sizes were left open. */
+MGRAD_API mgrad_status mgrad_layer_forward(mgrad_layer *l, mgrad_tensor *x,
+                                           mgrad_tensor **y);
+/* As forward, in eval mode and without recording. */
+MGRAD_API mgrad_status mgrad_layer_predict(mgrad_layer *l, mgrad_tensor *x,
+                                           mgrad_tensor **y);
+MGRAD_API void mgrad_layer_train(mgrad_layer *l, int on);
+MGRAD_API int mgrad_layer_training(const mgrad_layer *l);
+MGRAD_API const char *mgrad_layer_kind(const mgrad_layer *l);
+MGRAD_API const mgrad_layer_def *mgrad_layer_definition(const mgrad_layer *l);
+MGRAD_API const mgrad_attrs *mgrad_layer_attrs(const mgrad_layer *l);
+MGRAD_API const char *mgrad_layer_name(const mgrad_layer *l);
+MGRAD_API mgrad_status mgrad_layer_set_name(mgrad_layer *l, const char *name);
+/* The size of the last forward's result, for summaries; 0-dim before one. */
+MGRAD_API int mgrad_layer_output(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]);
+/* The layer's own parts, in order: exactly one of layer and tensor is set. */
+typedef struct mgrad_part {
+  const char *name;
+  mgrad_layer *layer;
+  mgrad_tensor *tensor;
+  int buffer;
+} mgrad_part;
+MGRAD_API int mgrad_layer_part_count(const mgrad_layer *l);
+MGRAD_API mgrad_part mgrad_layer_part(const mgrad_layer *l, int index);
+/* Calls 'visit' for every tensor below 'l', once each, with its full name
+** ("0.weight"). Stops at the first status that is not MGRAD_OK. */
+typedef mgrad_status (*mgrad_visit)(void *ud, const char *name, mgrad_tensor *t,
+                                    int buffer);
+MGRAD_API mgrad_status mgrad_layer_visit(mgrad_layer *l, mgrad_visit visit, void *ud);
+MGRAD_API mgrad_status mgrad_layer_clone(mgrad_layer *l, mgrad_layer **out);
+/* 64 bits over names, shapes and values of all parameters and buffers. */
+MGRAD_API uint64_t mgrad_layer_hash(mgrad_layer *l);
+
+/* ---- Optimizers ------------------------------------------------------------ */
+
+MGRAD_API int mgrad_optimizer_def_count(void);
+MGRAD_API const mgrad_optimizer_def *mgrad_optimizer_def_at(int index);
+MGRAD_API const mgrad_optimizer_def *mgrad_optimizer_def_find(const char *name);
+
+typedef struct mgrad_optimizer_info {
+  const char *name;
+  const char *doc;
+  const mgrad_attr_spec *attrs;
+} mgrad_optimizer_info;
+MGRAD_API void mgrad_optimizer_describe(const mgrad_optimizer_def *def,
+                                        mgrad_optimizer_info *out);
+/* Options of every optimizer: clip_norm, clip_value, l1, l2 (0 = off). */
+MGRAD_API const mgrad_attr_spec *mgrad_optimizer_common(void);
+MGRAD_API mgrad_status mgrad_optimizer_new(mgrad_context *ctx,
+                                           const mgrad_optimizer_def *def,
+                                           const mgrad_attrs *attrs,
+                                           const mgrad_attrs *common,
+                                           mgrad_optimizer **out);
+MGRAD_API mgrad_optimizer *mgrad_optimizer_retain(mgrad_optimizer *o);
+MGRAD_API void mgrad_optimizer_release(mgrad_optimizer *o);
+/* Parameters to update: all of a layer's, or a list. Starts its state anew. */
+MGRAD_API mgrad_status mgrad_optimizer_attach(mgrad_optimizer *o, mgrad_layer *l);
+MGRAD_API mgrad_status mgrad_optimizer_attach_tensors(mgrad_optimizer *o,
+                                                      mgrad_tensor *const *t, int n);
+MGRAD_API int mgrad_optimizer_attached(const mgrad_optimizer *o);
+/* One update from the collected gradients; parameters without one are left
+** alone. MGRAD_NONFINITE, with nothing touched, names the parameter. */
+MGRAD_API mgrad_status mgrad_optimizer_step(mgrad_optimizer *o);
+MGRAD_API void mgrad_optimizer_zero_grad(mgrad_optimizer *o);
+MGRAD_API double mgrad_optimizer_lr(const mgrad_optimizer *o);
+MGRAD_API mgrad_status mgrad_optimizer_set_lr(mgrad_optimizer *o, double lr);
+/* Asks 'fn' for the learning rate of each step, 'step' from 1; NULL ends it. */
+typedef mgrad_status (*mgrad_lr_fn)(void *ud, int64_t step, double *lr);
+MGRAD_API void mgrad_optimizer_schedule(mgrad_optimizer *o, mgrad_lr_fn fn, void *ud);
+MGRAD_API int64_t mgrad_optimizer_steps(const mgrad_optimizer *o);
+MGRAD_API const mgrad_optimizer_def *mgrad_optimizer_definition(const mgrad_optimizer *o);
+
+/* ---- Data ------------------------------------------------------------------- */
+
+/* A counted block of raw bytes. */
+MGRAD_API mgrad_status mgrad_bytes_new(mgrad_context *ctx, size_t size, mgrad_bytes **out);
+MGRAD_API mgrad_bytes *mgrad_bytes_retain(mgrad_bytes *b);
+MGRAD_API void mgrad_bytes_release(mgrad_bytes *b);
+MGRAD_API unsigned char *mgrad_bytes_data(mgrad_bytes *b);
+MGRAD_API size_t mgrad_bytes_size(const mgrad_bytes *b);
+
+/* One column of examples: real numbers in a tensor {n, ...}, or bytes kept as
+** they are and converted to (byte - shift) * scale + offset a batch at a time. */
+typedef struct mgrad_source {
+  mgrad_tensor *tensor;
+  mgrad_bytes *bytes;
+  size_t first; /* where the first example starts in bytes */
+  int ndim;     /* with bytes: {n, ...} */
+  int64_t size[MGRAD_MAX_DIMS];
+  double scale, offset; /* a byte b becomes b * scale + offset */
+} mgrad_source;
+
+/* Examples x and targets y, of equal n. The sources' objects are retained. */
+MGRAD_API mgrad_status mgrad_dataset_new(mgrad_context *ctx, const mgrad_source *x,
+                                         const mgrad_source *y, mgrad_dataset **out);
+MGRAD_API mgrad_dataset *mgrad_dataset_retain(mgrad_dataset *d);
+MGRAD_API void mgrad_dataset_release(mgrad_dataset *d);
+MGRAD_API int64_t mgrad_dataset_count(const mgrad_dataset *d);
+/* The view of 'count' examples from 'first' (from 1); in d's own order. */
+MGRAD_API mgrad_status mgrad_dataset_range(mgrad_dataset *d, int64_t first,
+                                           int64_t count, mgrad_dataset **out);
+/* The same examples in an order drawn from the context's generator. */
+MGRAD_API mgrad_status mgrad_dataset_shuffle(mgrad_dataset *d, mgrad_dataset **out);
+/* x becomes x * scale[i] + offset[i]: n is 1, or the elements of one example. */
+MGRAD_API mgrad_status mgrad_dataset_affine(mgrad_dataset *d, int64_t n,
+                                            const double *scale, const double *offset,
+                                            mgrad_dataset **out);
+/* Mean and standard deviation (n - 1) of x: over all, or per element when
+** 'each'; mean and deviation hold 1 or the elements of one example. */
+MGRAD_API mgrad_status mgrad_dataset_stats(mgrad_dataset *d, int each, double *mean,
+                                           double *deviation);
+/* Elements in one example of x. */
+MGRAD_API int64_t mgrad_dataset_features(const mgrad_dataset *d);
+/* New tensors with 'count' examples from 'first' (from 1). */
+MGRAD_API mgrad_status mgrad_dataset_batch(mgrad_dataset *d, int64_t first,
+                                           int64_t count, mgrad_tensor **x,
+                                           mgrad_tensor **y);
+
+/* ---- Training ---------------------------------------------------------------- */
+
+/* A loss in the host's own code: hands over a single number in *loss. */
+typedef mgrad_status (*mgrad_loss_fn)(void *ud, mgrad_tensor *prediction,
+                                      mgrad_tensor *target, mgrad_tensor **loss);
+/* A metric in the host's own code: the mean over one batch. */
+typedef mgrad_status (*mgrad_metric_fn)(void *ud, mgrad_tensor *prediction,
+                                        mgrad_tensor *target, double *value);
+
+enum { MGRAD_MAX_METRICS = 8 };
+
+typedef struct mgrad_trainer_options {
+  mgrad_layer *net;
+  mgrad_optimizer *optimizer; /* attached to net where it is not yet */
+  const mgrad_op *loss;       /* a loss op, or NULL with loss_fn */
+  const mgrad_attrs *loss_attrs;
+  mgrad_loss_fn loss_fn;
+  void *loss_ud;
+  int nmetrics;
+  struct { const char *name; mgrad_metric_fn fn; void *ud; } metrics[MGRAD_MAX_METRICS];
+} mgrad_trainer_options;
+
+MGRAD_API int mgrad_metric_find(const char *name); /* -1 when unknown */
+MGRAD_API const char *mgrad_metric_name(int index); /* NULL after the last */
+
+/* Means over the examples seen. */
+typedef struct mgrad_report {
+  int64_t examples;
+  double loss;
+  double metric[MGRAD_MAX_METRICS];
+} mgrad_report;
+
+MGRAD_API mgrad_status mgrad_trainer_new(mgrad_context *ctx,
+                                         const mgrad_trainer_options *options,
+                                         mgrad_trainer **out);
+MGRAD_API void mgrad_trainer_release(mgrad_trainer *t);
+/* One batch: forward, loss, backward, update. On failure the weights are as
+** they were. */
+MGRAD_API mgrad_status mgrad_trainer_step(mgrad_trainer *t, mgrad_tensor *x,
+                                          mgrad_tensor *y, double *loss);
+/* Starts 'epochs' passes over 'd' in batches (the last may be smaller),
+** shuffled anew each epoch when asked to. */
+MGRAD_API mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d,
+                                           int64_t batch, int64_t epochs, int shuffle);
+/* Trains on from where the last run stopped: until 'steps' batches (0 = no
+** bound), the end of the epoch when 'one_epoch', or 'expired' (may be NULL)
+** says so; at least one batch. *done tells that all epochs are over. 'report'
+** covers the current epoch so far. */
+typedef int (*mgrad_expired_fn)(void *ud);
+typedef struct mgrad_run {
+  int64_t steps;
+  int one_epoch;
+  mgrad_expired_fn expired;
+  void *ud;
+} mgrad_run;
+MGRAD_API mgrad_status mgrad_trainer_run(mgrad_trainer *t, const mgrad_run *run,
+                                         mgrad_report *report, int *done);
+/* Epoch under way or last finished (from 1, 0 before the first), and the
+** examples of it that are done. */
+MGRAD_API void mgrad_trainer_position(const mgrad_trainer *t, int64_t *epoch,
+                                      int64_t *examples);
+/* Loss and metrics over 'd' in eval mode, without recording. */
+MGRAD_API mgrad_status mgrad_trainer_evaluate(mgrad_trainer *t, mgrad_dataset *d,
+                                              int64_t batch, mgrad_report *report);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

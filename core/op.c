@@ -1,0 +1,307 @@
+/*
+** op.c - the table of ops; apply = check, allocate, run, record.
+*/
+#include "op.h"
+#include "kernels/kernels.h"
+
+/* ---- the table ---- */
+
+#define X(name) &mgrad_op_##name,
+static const mgrad_op *const ops[] = {
+#include "ops.def"
+};
+#undef X
+
+int mgrad_op_count(void) { return (int)(sizeof ops / sizeof *ops); }
+
+const mgrad_op *mgrad_op_at(int index) {
+  return index >= 0 && index < mgrad_op_count() ? ops[index] : NULL;
+}
+
+const mgrad_op *mgrad_op_find(const char *name) {
+  for (int i = 0; i < mgrad_op_count(); i++) {
+    if (strcmp(ops[i]->name, name) == 0) return ops[i];
+  }
+  return NULL;
+}
+
+void mgrad_op_describe(const mgrad_op *op, mgrad_op_info *out) {
+  *out = (mgrad_op_info){
+    .name = op->name, .doc = op->doc, .operands = op->operands, .order = op->order,
+    .attrs = op->attrs, .activation = (op->flags & MGRAD_OP_ACTIVATION) != 0,
+    .loss = (op->flags & MGRAD_OP_LOSS) != 0, .differentiable = op->backward != NULL,
+  };
+}
+
+/* ---- what op functions call ---- */
+
+mgrad_status mgrad_infer_same(mgrad_call *c) {
+  c->y->ndim = c->x[0]->ndim;
+  memcpy(c->y->size, c->x[0]->size, sizeof c->y->size);
+  return MGRAD_OK;
+}
+
+void mgrad_map_forward(mgrad_call *c) {
+  c->op->map.forward(mgrad_call_numel(c, 0), c->x[0]->data, c->y->data, c->attrs->value);
+}
+
+void mgrad_map_backward(mgrad_call *c) {
+  if (c->dx[0] == NULL) return;
+  c->op->map.backward(mgrad_call_numel(c, 0), c->x[0]->data, c->y->data, c->dy, c->dx[0],
+                      c->add[0], c->attrs->value);
+}
+
+void mgrad_call_clear(const mgrad_call *c, int i) {
+  if (c->dx[i] == NULL || c->add[i]) return;
+  memset(c->dx[i], 0, (size_t)mgrad_call_numel(c, i) * sizeof(mgrad_real));
+}
+
+void mgrad_view_backward(mgrad_call *c) {
+  if (c->dx[0] == NULL) return;
+  mgrad_call_clear(c, 0);
+  mgrad_array whole = *c->x[0], window, dy = *c->y;
+  mgrad_shape_pack(&whole);
+  whole.data = c->dx[0];
+  const mgrad_array *x[] = { &whole };
+  mgrad_call view = { .ctx = c->ctx, .op = c->op, .attrs = c->attrs, .n = 1, .x = x,
+                      .y = &window };
+  if (c->op->infer(&view) != MGRAD_OK) return; /* it went well in forward */
+  mgrad_shape_pack(&dy);
+  dy.data = (mgrad_real *)c->dy; /* only read */
+  mgrad_array_add(&window, &dy);
+}
+
+mgrad_status mgrad_op_fail(const mgrad_call *c, const char *format, ...) {
+  char text[MGRAD_ERROR_SIZE];
+  va_list args;
+  va_start(args, format);
+  mgrad_format_list(text, sizeof text, format, args);
+  va_end(args);
+  return mgrad_fail(c->ctx, MGRAD_INVALID, "%s: %s", c->op->name, text);
+}
+
+/* Copies the i-th word of a list such as "x weight bias?", without its mark. */
+static void operand_name(const mgrad_op *op, int i, char *to, size_t size) {
+  const char *p = op->operands;
+  for (; i > 0 && *p != '\0'; p++) i -= *p == ' ';
+  size_t n = strcspn(p, " ?.");
+  if (n >= size) n = size - 1;
+  memcpy(to, p, n);
+  to[n] = '\0';
+}
+
+mgrad_status mgrad_check_ids(const mgrad_call *c, int i, const char *what, int64_t high,
+                             double ignore) {
+  const mgrad_real *ids = c->x[i]->data;
+  int64_t n = mgrad_call_numel(c, i);
+  for (int64_t k = 0; k < n; k++) {
+    double id = (double)ids[k];
+    bool fits = id >= 1 && id <= (double)high && id == (double)(int64_t)id;
+    if (fits || id == ignore) continue;
+    char name[MGRAD_NAME_SIZE];
+    operand_name(c->op, i, name, sizeof name);
+    return mgrad_op_fail(c, "%s[%d] is %g, expected %s from 1 to %d", name, k + 1, id,
+                         what, high);
+  }
+  return MGRAD_OK;
+}
+
+/* ---- apply ---- */
+
+/* Everything about one application while it is being set up. */
+typedef struct applying {
+  mgrad_call call;
+  mgrad_tensor **x;            /* packed where the op wants that */
+  const mgrad_array **arrays;
+  bool *packed;                /* x[i] is a copy made here */
+  mgrad_array y;
+  mgrad_attrs defaults;
+  mgrad_tensor *out;
+  mgrad_node *node;
+  void *memory;                /* of the three lists, when they are long */
+  size_t bytes;
+  struct { mgrad_tensor *x[4]; const mgrad_array *arrays[4]; bool packed[4]; } few;
+} applying;
+
+/* Are the operands that must be there, there? *count is how many the op sees,
+** those left out included. */
+static mgrad_status check_operands(const mgrad_op *op, mgrad_context *ctx,
+                                   mgrad_tensor *const *x, int n, int *count) {
+  bool list = (op->flags & MGRAD_OP_LIST) != 0;
+  int words = 0;
+  for (const char *p = op->operands; *p != '\0'; words++) {
+    size_t length = strcspn(p, " ");
+    bool optional = p[length - 1] == '?';
+    if (!optional && (words >= n || x[words] == NULL)) {
+      char name[MGRAD_NAME_SIZE];
+      operand_name(op, words, name, sizeof name);
+      return mgrad_fail(ctx, MGRAD_INVALID, "%s: %s is missing", op->name, name);
+    }
+    p += length + (p[length] == ' ');
+  }
+  int most = list ? MGRAD_MAX_OPERANDS : words;
+  if (n > most) {
+    return mgrad_fail(ctx, MGRAD_INVALID, "%s: %d operands, expected at most %d", op->name,
+                      (int64_t)n, (int64_t)most);
+  }
+  *count = list ? n : words;
+  for (int i = 0; list && i < n; i++) {
+    if (x[i] == NULL) {
+      return mgrad_fail(ctx, MGRAD_INVALID, "%s: element %d is missing", op->name,
+                        (int64_t)(i + 1));
+    }
+  }
+  return MGRAD_OK;
+}
+
+static mgrad_status make_lists(applying *a, mgrad_context *ctx, int n) {
+  if (n <= 4) {
+    a->x = a->few.x;
+    a->arrays = a->few.arrays;
+    a->packed = a->few.packed;
+    return MGRAD_OK;
+  }
+  a->bytes = (size_t)n * (sizeof *a->x + sizeof *a->arrays + sizeof *a->packed);
+  a->memory = mgrad_new_zeroed(ctx, a->bytes);
+  if (a->memory == NULL) return MGRAD_NOMEM;
+  a->x = a->memory;
+  a->arrays = (const mgrad_array **)(a->x + n);
+  a->packed = (bool *)(a->arrays + n);
+  return MGRAD_OK;
+}
+
+/* Operands as the op wants them: packed, unless it takes any stride. */
+static mgrad_status take_operands(applying *a, mgrad_tensor *const *x, int n) {
+  mgrad_context *ctx = a->call.ctx;
+  for (int i = 0; i < n; i++) {
+    a->x[i] = x[i];
+    if (x[i] == NULL) continue; /* the lists start out as zeros */
+    if (!(a->call.op->flags & MGRAD_OP_STRIDED) && !mgrad_shape_packed(&x[i]->a)) {
+      MGRAD_TRY(mgrad_apply(&mgrad_op_contiguous, ctx, &x[i], 1, NULL, &a->x[i]));
+      a->packed[i] = true;
+    }
+    a->arrays[i] = &a->x[i]->a;
+  }
+  return MGRAD_OK;
+}
+
+/* Must the op be remembered for a gradient? */
+static bool recorded(const applying *a) {
+  const mgrad_op *op = a->call.op;
+  if (a->call.ctx->no_grad || op->backward == NULL) return false;
+  for (int i = 0; i < a->call.n; i++) {
+    bool constant = i < 32 && (op->constant >> i & 1) != 0;
+    if (a->x[i] != NULL && !constant && mgrad_tensor_tracked(a->x[i])) return true;
+  }
+  return false;
+}
+
+static bool attrs_used(const mgrad_op *op) { return op->attrs[0].type != MGRAD_ATTR_NONE; }
+
+/* The node, without operands yet. Its block: node, kept, x, attrs, saved. */
+static mgrad_status make_node(applying *a) {
+  mgrad_call *c = &a->call;
+  size_t n = (size_t)c->n;
+  size_t attrs = attrs_used(c->op) ? sizeof(mgrad_attrs) : 0;
+  size_t bytes = sizeof(mgrad_node) + (n + 1) * sizeof *a->node->kept +
+                 n * sizeof(mgrad_tensor *) + attrs +
+                 (size_t)c->nsaved * sizeof(mgrad_real);
+  mgrad_node *node = mgrad_new_zeroed(c->ctx, bytes);
+  if (node == NULL) return MGRAD_NOMEM;
+  node->op = c->op;
+  node->n = c->n;
+  node->bytes = bytes;
+  node->nwork = c->nwork_backward;
+  node->kept = (void *)(node + 1);
+  node->x = (mgrad_tensor **)(node->kept + n + 1);
+  node->saved = (mgrad_real *)(node->x + n);
+  if (attrs != 0) {
+    mgrad_attrs *copy = (mgrad_attrs *)(node->x + n);
+    *copy = *c->attrs;
+    node->attrs = copy;
+    node->saved = (mgrad_real *)(copy + 1);
+  }
+  node->seed = c->seed;
+  node->stream = c->stream;
+  a->node = node;
+  return MGRAD_OK;
+}
+
+static void keep(mgrad_node *node, int slot, mgrad_storage *s) {
+  s->refs++;
+  s->pins++;
+  node->kept[slot].storage = s;
+  node->kept[slot].version = s->version;
+}
+
+/* Ties the node to operands and result; nothing can fail any more. */
+static void record(applying *a) {
+  mgrad_node *node = a->node;
+  for (int i = 0; i < node->n; i++) {
+    mgrad_tensor *x = a->x[i];
+    if (x == NULL) continue;
+    node->x[i] = mgrad_tensor_retain(x);
+    if (i < 31 && (node->op->reads >> i & 1) != 0) keep(node, i, x->storage);
+  }
+  if (node->op->reads & MGRAD_READS_Y) keep(node, node->n, a->out->storage);
+  a->out->node = node;
+  a->node = NULL;
+}
+
+static mgrad_status make_result(applying *a) {
+  mgrad_call *c = &a->call;
+  mgrad_array checked;
+  MGRAD_TRY(mgrad_shape_make(c->ctx, c->y->ndim, c->y->size, &checked));
+  if (c->op->flags & MGRAD_OP_VIEW) return mgrad_tensor_view(a->x[0]->storage, c->y, &a->out);
+  return mgrad_tensor_like(c->ctx, &checked, &a->out);
+}
+
+static mgrad_status run(applying *a) {
+  mgrad_call *c = &a->call;
+  mgrad_context *ctx = c->ctx;
+  MGRAD_TRY(c->op->infer(c));
+  if (c->op->check != NULL) MGRAD_TRY(c->op->check(c));
+  MGRAD_TRY(make_result(a));
+  *c->y = a->out->a;
+  bool record_it = recorded(a);
+  if (record_it) MGRAD_TRY(make_node(a));
+  /* scratch; numbers saved for a backward that will not come go there too */
+  int64_t spare = c->nwork + (record_it ? 0 : c->nsaved);
+  size_t bytes = (size_t)spare * sizeof(mgrad_real);
+  if (spare > 0 && (c->work = mgrad_new(ctx, bytes)) == NULL) return MGRAD_NOMEM;
+  c->saved = record_it ? a->node->saved : c->work != NULL ? c->work + c->nwork : NULL;
+  if (c->op->forward != NULL) c->op->forward(c);
+  if (spare > 0) mgrad_free(ctx, c->work, bytes);
+  if (c->op->flags & MGRAD_OP_RANDOM) ctx->stream++;
+  if (record_it) record(a);
+  return MGRAD_OK;
+}
+
+mgrad_status mgrad_apply(const mgrad_op *op, mgrad_context *ctx, mgrad_tensor *const *x,
+                         int n, const mgrad_attrs *attrs, mgrad_tensor **out) {
+  applying a;
+  memset(&a, 0, sizeof a);
+  int count = 0;
+  MGRAD_TRY(check_operands(op, ctx, x, n, &count));
+  if (attrs == NULL) {
+    mgrad_attrs_default(op->attrs, &a.defaults);
+    attrs = &a.defaults;
+  }
+  if (attrs_used(op)) MGRAD_TRY(mgrad_attrs_check(ctx, op->name, op->attrs, attrs));
+  MGRAD_TRY(make_lists(&a, ctx, count));
+  a.call = (mgrad_call){ .ctx = ctx, .op = op, .attrs = attrs, .n = count,
+                         .x = a.arrays, .y = &a.y, .seed = ctx->seed, .stream = ctx->stream };
+  mgrad_status status = take_operands(&a, x, n);
+  if (status == MGRAD_OK) status = run(&a);
+  if (status != MGRAD_OK) {
+    if (a.node != NULL) mgrad_free(ctx, a.node, a.node->bytes);
+    mgrad_tensor_release(a.out);
+  } else {
+    *out = a.out;
+  }
+  for (int i = 0; i < n; i++) {
+    if (a.packed[i]) mgrad_tensor_release(a.x[i]);
+  }
+  mgrad_free(ctx, a.memory, a.bytes);
+  return status;
+}

@@ -1,0 +1,128 @@
+/*
+** op.h - the op descriptor: everything the engine knows of one op, in one
+** place, and the call that carries operands to its functions. ops.def lists
+** the ops; checks, methods, tests and reference are loops over that list.
+*/
+#ifndef MGRAD_OP_H
+#define MGRAD_OP_H
+
+#include "tensor.h"
+
+/*
+** One application of an op. infer() reads x and attrs, writes y's ndim and
+** size (a view writes stride and data too) and the scratch sizes. forward()
+** fills y. backward() fills dx[i] where it is not NULL: row-major in the shape
+** of x[i], overwriting unless add[i]. The same buffer may serve two operands
+** (x * x), so each dx[i] is finished before dx[i + 1] is begun.
+*/
+typedef struct mgrad_call {
+  mgrad_context *ctx;
+  const mgrad_op *op;
+  const mgrad_attrs *attrs;
+  int n;                         /* operands, those left out included */
+  const mgrad_array *const *x;   /* NULL where left out */
+  mgrad_array *y;
+  mgrad_real *const *dx;
+  const bool *add;
+  const mgrad_real *dy;          /* row-major in the shape of y */
+  mgrad_real *saved;             /* nsaved numbers, kept from forward to backward */
+  mgrad_real *work;              /* nwork in forward, nwork_backward in backward */
+  int64_t nsaved, nwork, nwork_backward;
+  uint64_t seed, stream;         /* of random numbers, for MGRAD_OP_RANDOM */
+} mgrad_call;
+
+/* An elementwise function of one operand, on n packed numbers; 'p' are the
+** attribute values. backward: dx = dy * f'(x), or dx += .. when 'add'. */
+typedef struct mgrad_map {
+  void (*forward)(int64_t n, const mgrad_real *x, mgrad_real *y, const double *p);
+  void (*backward)(int64_t n, const mgrad_real *x, const mgrad_real *y,
+                   const mgrad_real *dy, mgrad_real *dx, bool add, const double *p);
+} mgrad_map;
+
+/* How the tests fill an operand of an example. */
+typedef enum mgrad_fill {
+  MGRAD_FILL_RANGE,    /* uniform from low to high */
+  MGRAD_FILL_LABELS,   /* integers from 1 to labels */
+  MGRAD_FILL_BITS,     /* 0 or 1 */
+  MGRAD_FILL_SIGNS,    /* -1 or 1 */
+  MGRAD_FILL_CHANCES   /* uniform in (0.1, 0.9), each row of the last dim sums to 1 */
+} mgrad_fill;
+
+enum { MGRAD_EXAMPLE_OPERANDS = 4, MGRAD_EXAMPLE_DIMS = 5, MGRAD_OP_EXAMPLES = 6 };
+
+/* A case for the gradient test, the method table and the reference. */
+typedef struct mgrad_example {
+  /* One shape an operand, ended by 0; {-1} leaves an optional operand out,
+  ** {0} is a single number. The list ends at the first all-zero entry after
+  ** the first that is beyond 'operands'. */
+  int operands;                  /* 0 = as many as the op names */
+  int64_t shapes[MGRAD_EXAMPLE_OPERANDS][MGRAD_EXAMPLE_DIMS];
+  double low, high;              /* of RANGE; both 0 = -1 to 1 */
+  mgrad_fill fill[MGRAD_EXAMPLE_OPERANDS];
+  int labels;
+  struct { const char *name; double value; } attrs[4]; /* the others by default */
+  int nlist;                     /* the SIZES attribute */
+  int64_t list[MGRAD_EXAMPLE_DIMS];
+} mgrad_example;
+
+enum {                      /* flags */
+  MGRAD_OP_VIEW = 1,        /* y shares x[0]'s storage; infer says how */
+  MGRAD_OP_STRIDED = 2,     /* takes operands of any stride; else they are packed first */
+  MGRAD_OP_RANDOM = 4,      /* draws from call->stream */
+  MGRAD_OP_ACTIVATION = 8,  /* usable by name as a layer */
+  MGRAD_OP_LOSS = 16,       /* of a prediction and a target */
+  MGRAD_OP_LIST = 32        /* takes a list of operands */
+};
+#define MGRAD_READS_Y 0x80000000u /* in 'reads' */
+
+struct mgrad_op {
+  const char *name;
+  const char *doc;          /* one line, no full stop */
+  const char *operands;     /* "x weight bias?"; "x.." for a list */
+  const char *order;        /* order of arguments; NULL = operands, then attrs */
+  mgrad_attr_spec attrs[MGRAD_MAX_ATTRS]; /* at most one less, ended by zeros */
+  unsigned flags;
+  unsigned reads;           /* bit i: backward reads x[i]; MGRAD_READS_Y: y */
+  unsigned constant;        /* bit i: no gradient flows to x[i] */
+  mgrad_status (*infer)(mgrad_call *c);
+  mgrad_status (*check)(const mgrad_call *c); /* of values, before forward; or NULL */
+  void (*forward)(mgrad_call *c);             /* NULL for a view */
+  void (*backward)(mgrad_call *c);            /* NULL: not differentiable */
+  mgrad_map map;            /* set for functions of one operand */
+  mgrad_example examples[MGRAD_OP_EXAMPLES];
+};
+
+#define X(name) extern const mgrad_op mgrad_op_##name;
+#include "ops.def"
+#undef X
+
+/* infer: y has the shape of x[0] */
+mgrad_status mgrad_infer_same(mgrad_call *c);
+/* forward and backward of an op that sets .map */
+void mgrad_map_forward(mgrad_call *c);
+void mgrad_map_backward(mgrad_call *c);
+/* Position of an operand in error sentences: its name in op->operands. */
+mgrad_status mgrad_op_fail(const mgrad_call *c, const char *format, ...);
+/* Overwrites dx[i] with zeros unless it is to be added to; for scattering. */
+void mgrad_call_clear(const mgrad_call *c, int i);
+/* Numbers in operand i. */
+static inline int64_t mgrad_call_numel(const mgrad_call *c, int i) {
+  return mgrad_shape_numel(c->x[i]);
+}
+/* An attribute as an integer. */
+static inline int64_t mgrad_call_int(const mgrad_call *c, int i) {
+  return (int64_t)c->attrs->value[i];
+}
+/* Checks that every number of x[i] is an integer from 1 to 'high'; 'what' names
+** the numbers: "a class", "an id". Numbers equal to 'ignore' pass. */
+mgrad_status mgrad_check_ids(const mgrad_call *c, int i, const char *what, int64_t high,
+                             double ignore);
+/* Can an activation be applied to another op's result in place, and its slope be
+** found from that alone? */
+static inline bool mgrad_op_fusible(const mgrad_op *op) {
+  return op->map.forward != NULL && (op->reads & ~MGRAD_READS_Y) == 0;
+}
+/* Runs a view's gradient: dy added into the window of dx[0] that y shows. */
+void mgrad_view_backward(mgrad_call *c);
+
+#endif

@@ -1,0 +1,267 @@
+/*
+** linear.c - products of matrices: matmul, and linear with bias and activation.
+*/
+#include "../op.h"
+#include "../kernels/kernels.h"
+
+/* ---- matmul: 1-dim, 2-dim and batched, PyTorch's rules ---- */
+
+/* How one call of matmul falls apart into products of matrices. A 1-dim
+** operand counts as a row (left) or a column (right). */
+typedef struct product {
+  int64_t m, n, k;
+  mgrad_array a, b, y; /* all with batch dimensions of y, then two */
+} product;
+
+/* x as {batch.., rows, columns} with the batch of 'as' in front. */
+static mgrad_array as_matrices(const mgrad_array *x, bool left, const mgrad_array *batch) {
+  mgrad_array m = *x, out;
+  if (x->ndim == 1) {
+    int kept = left ? 1 : 0;
+    m.ndim = 2;
+    m.size[kept] = x->size[0];
+    m.stride[kept] = x->stride[0];
+    m.size[1 - kept] = 1;
+    m.stride[1 - kept] = 0;
+  }
+  mgrad_array front = m, wide;
+  front.ndim = m.ndim - 2;
+  mgrad_shape_expand(&front, batch, &wide);
+  out = wide;
+  for (int i = 0; i < 2; i++) {
+    out.size[out.ndim] = m.size[m.ndim - 2 + i];
+    out.stride[out.ndim] = m.stride[m.ndim - 2 + i];
+    out.ndim++;
+  }
+  return out;
+}
+
+/* The batch dimensions of both operands, broadcast; false if they clash. */
+static bool joint_batch(const mgrad_array *a, const mgrad_array *b, mgrad_array *out) {
+  mgrad_array fa = *a, fb = *b;
+  fa.ndim = a->ndim > 2 ? a->ndim - 2 : 0;
+  fb.ndim = b->ndim > 2 ? b->ndim - 2 : 0;
+  return mgrad_shape_broadcast(&fa, &fb, out);
+}
+
+static mgrad_status matmul_infer(mgrad_call *c) {
+  const mgrad_array *a = c->x[0], *b = c->x[1];
+  if (a->ndim == 0 || b->ndim == 0) {
+    return mgrad_op_fail(c, "a is %a and b is %a, expected one dimension or more", a, b);
+  }
+  int64_t ka = a->size[a->ndim - 1], kb = b->size[b->ndim > 1 ? b->ndim - 2 : 0];
+  if (ka != kb) {
+    return mgrad_op_fail(c, "a is %a and b is %a, expected as many columns in a (%d) as"
+                         " rows in b (%d)", a, b, ka, kb);
+  }
+  mgrad_array *y = c->y;
+  if (!joint_batch(a, b, y)) {
+    return mgrad_op_fail(c, "a is %a and b is %a, their batches do not fit", a, b);
+  }
+  int64_t batch = 1;
+  for (int i = 0; i < y->ndim; i++) {
+    if (mgrad_mul_overflows(batch, y->size[i], &batch)) {
+      return mgrad_op_fail(c, "the result is too large");
+    }
+  }
+  if (a->ndim > 1) y->size[y->ndim++] = a->size[a->ndim - 2];
+  if (b->ndim > 1) y->size[y->ndim++] = b->size[b->ndim - 1];
+  return MGRAD_OK;
+}
+
+static product matmul_product(const mgrad_call *c, mgrad_real *y) {
+  product p;
+  mgrad_array batch;
+  joint_batch(c->x[0], c->x[1], &batch);
+  p.a = as_matrices(c->x[0], true, &batch);
+  p.b = as_matrices(c->x[1], false, &batch);
+  p.m = p.a.size[batch.ndim];
+  p.k = p.a.size[batch.ndim + 1];
+  p.n = p.b.size[batch.ndim + 1];
+  p.y = batch;
+  p.y.size[p.y.ndim++] = p.m;
+  p.y.size[p.y.ndim++] = p.n;
+  mgrad_shape_pack(&p.y);
+  p.y.data = y;
+  return p;
+}
+
+/* Calls f for each matrix of the batch, with the data of all three. */
+typedef void (*matrix_fn)(const product *p, mgrad_real *a, mgrad_real *b, mgrad_real *y,
+                          bool first_a, bool first_b, void *ud);
+
+static void each_matrix(const product *p, matrix_fn f, void *ud) {
+  int64_t at[MGRAD_MAX_DIMS] = { 0 };
+  int batch = p->y.ndim - 2;
+  for (;;) {
+    mgrad_real *a = p->a.data, *b = p->b.data, *y = p->y.data;
+    bool first_a = true, first_b = true; /* no repeat along broadcast dimensions */
+    for (int d = 0; d < batch; d++) {
+      a += at[d] * p->a.stride[d];
+      b += at[d] * p->b.stride[d];
+      y += at[d] * p->y.stride[d];
+      first_a = first_a && (p->a.stride[d] != 0 || at[d] == 0);
+      first_b = first_b && (p->b.stride[d] != 0 || at[d] == 0);
+    }
+    f(p, a, b, y, first_a, first_b, ud);
+    int d = batch - 1;
+    for (; d >= 0 && ++at[d] == p->y.size[d]; d--) at[d] = 0;
+    if (d < 0) return;
+  }
+}
+
+static mgrad_matrix matrix(const mgrad_array *x, const mgrad_real *data) {
+  return (mgrad_matrix){ data, x->stride[x->ndim - 2], x->stride[x->ndim - 1] };
+}
+
+static mgrad_matrix transposed(mgrad_matrix m) {
+  return (mgrad_matrix){ m.data, m.col, m.row };
+}
+
+static void multiply(const product *p, mgrad_real *a, mgrad_real *b, mgrad_real *y,
+                     bool first_a, bool first_b, void *ud) {
+  (void)first_a, (void)first_b, (void)ud;
+  mgrad_gemm(p->m, p->n, p->k, matrix(&p->a, a), matrix(&p->b, b), y, p->n, false);
+}
+
+static void matmul_forward(mgrad_call *c) {
+  product p = matmul_product(c, c->y->data);
+  each_matrix(&p, multiply, NULL);
+}
+
+/* da = dy b', summed over the batches that a was repeated for; 'ud' says whether
+** to add from the start. In backward the packed gradient takes the place of the
+** operand's data while the batch is walked. */
+static void gradient_a(const product *p, mgrad_real *da, mgrad_real *b, mgrad_real *dy,
+                       bool first_a, bool first_b, void *ud) {
+  (void)first_b;
+  mgrad_gemm(p->m, p->k, p->n, matrix(&p->y, dy), transposed(matrix(&p->b, b)), da, p->k,
+             *(const bool *)ud || !first_a);
+}
+
+static void gradient_b(const product *p, mgrad_real *a, mgrad_real *db, mgrad_real *dy,
+                       bool first_a, bool first_b, void *ud) {
+  (void)first_a;
+  mgrad_gemm(p->k, p->n, p->m, transposed(matrix(&p->a, a)), matrix(&p->y, dy), db, p->n,
+             *(const bool *)ud || !first_b);
+}
+
+static void matmul_backward(mgrad_call *c) {
+  for (int i = 0; i < 2; i++) {
+    if (c->dx[i] == NULL) continue;
+    mgrad_array packed = *c->x[i];
+    mgrad_shape_pack(&packed);
+    packed.data = c->dx[i];
+    const mgrad_array *x[] = { c->x[0], c->x[1] };
+    x[i] = &packed;
+    mgrad_call with_gradient = *c;
+    with_gradient.x = x;
+    product p = matmul_product(&with_gradient, (mgrad_real *)c->dy); /* only read */
+    bool add = c->add[i];
+    each_matrix(&p, i == 0 ? gradient_a : gradient_b, &add);
+  }
+}
+
+const mgrad_op mgrad_op_matmul = {
+  .name = "matmul", .operands = "a b", .flags = MGRAD_OP_STRIDED, .reads = 3,
+  .doc = "product of matrices: {m, k} by {k, n}, batches in front broadcast, 1-dim"
+         " operands as a row or a column",
+  .infer = matmul_infer, .forward = matmul_forward, .backward = matmul_backward,
+  .examples = { { .shapes = { { 2, 3 }, { 3, 4 } } },
+                { .shapes = { { 3 }, { 3 } } },
+                { .shapes = { { 3 }, { 3, 2 } } },
+                { .shapes = { { 2, 3 }, { 3 } } },
+                { .shapes = { { 2, 1, 3, 4 }, { 5, 4, 2 } } },
+                { .shapes = { { 5, 2, 3 }, { 3 } } } } };
+
+/* ---- linear: y = act(x W' + b) ---- */
+
+enum { ACT = 0 };
+
+static const mgrad_op *activation(const mgrad_call *c) {
+  return mgrad_op_at((int)c->attrs->value[ACT]);
+}
+
+/* x as {rows, in}: all dimensions but the last are rows. */
+static int64_t rows(const mgrad_array *x) {
+  return mgrad_shape_numel(x) / x->size[x->ndim - 1];
+}
+
+static mgrad_status linear_infer(mgrad_call *c) {
+  const mgrad_array *x = c->x[0], *w = c->x[1], *b = c->x[2];
+  if (w->ndim != 2) return mgrad_op_fail(c, "weight is %a, expected {out, in}", w);
+  if (x->ndim == 0 || x->size[x->ndim - 1] != w->size[1]) {
+    return mgrad_op_fail(c, "x is %a, expected {.., %d} for weight %a", x, w->size[1], w);
+  }
+  if (b != NULL && (b->ndim != 1 || b->size[0] != w->size[0])) {
+    return mgrad_op_fail(c, "bias is %a, expected {%d} for weight %a", b, w->size[0], w);
+  }
+  const mgrad_op *act = activation(c);
+  if (act != NULL && !mgrad_op_fusible(act)) {
+    return mgrad_op_fail(c, "%s cannot be fused: its slope needs its input", act->name);
+  }
+  mgrad_infer_same(c);
+  c->y->size[x->ndim - 1] = w->size[0];
+  /* the gradient before the activation */
+  c->nwork_backward = act != NULL ? rows(x) * w->size[0] : 0;
+  return MGRAD_OK;
+}
+
+static void linear_forward(mgrad_call *c) {
+  const mgrad_array *w = c->x[1], *b = c->x[2];
+  int64_t m = rows(c->x[0]), n = w->size[0], k = w->size[1];
+  mgrad_real *y = c->y->data;
+  for (int64_t i = 0; b != NULL && i < m; i++) {
+    memcpy(y + i * n, b->data, (size_t)n * sizeof *y);
+  }
+  mgrad_gemm(m, n, k, (mgrad_matrix){ c->x[0]->data, k, 1 }, (mgrad_matrix){ w->data, 1, k },
+             y, n, b != NULL);
+  const mgrad_op *act = activation(c);
+  if (act != NULL) {
+    mgrad_attrs p;
+    mgrad_attrs_default(act->attrs, &p);
+    act->map.forward(m * n, y, y, p.value);
+  }
+}
+
+/* The gradient of x W' + b, from that of the result. */
+static const mgrad_real *before_activation(mgrad_call *c, int64_t count) {
+  const mgrad_op *act = activation(c);
+  if (act == NULL) return c->dy;
+  mgrad_attrs p;
+  mgrad_attrs_default(act->attrs, &p);
+  /* x is not read by the maps that may be fused: y stands in for it */
+  act->map.backward(count, c->y->data, c->y->data, c->dy, c->work, false, p.value);
+  return c->work;
+}
+
+static void sum_rows(int64_t m, int64_t n, const mgrad_real *dz, mgrad_real *db, bool add) {
+  if (!add) memset(db, 0, (size_t)n * sizeof *db);
+  for (int64_t i = 0; i < m; i++) {
+    for (int64_t j = 0; j < n; j++) db[j] += dz[i * n + j];
+  }
+}
+
+static void linear_backward(mgrad_call *c) {
+  const mgrad_array *x = c->x[0], *w = c->x[1];
+  int64_t m = rows(x), n = w->size[0], k = w->size[1];
+  const mgrad_real *dz = before_activation(c, m * n);
+  if (c->dx[0] != NULL) {
+    mgrad_gemm(m, k, n, (mgrad_matrix){ dz, n, 1 }, (mgrad_matrix){ w->data, k, 1 },
+               c->dx[0], k, c->add[0]);
+  }
+  if (c->dx[1] != NULL) {
+    mgrad_gemm(n, k, m, (mgrad_matrix){ dz, 1, n }, (mgrad_matrix){ x->data, k, 1 },
+               c->dx[1], k, c->add[1]);
+  }
+  if (c->n > 2 && c->dx[2] != NULL) sum_rows(m, n, dz, c->dx[2], c->add[2]);
+}
+
+const mgrad_op mgrad_op_linear = {
+  .name = "linear", .operands = "x weight bias?", .reads = 3 | MGRAD_READS_Y,
+  .attrs = { { "act", MGRAD_ATTR_ACT, -1 } },
+  .doc = "act(x weight' + bias), x {.., in}, weight {out, in}, bias {out}",
+  .infer = linear_infer, .forward = linear_forward, .backward = linear_backward,
+  .examples = { { .shapes = { { 2, 3 }, { 4, 3 }, { 4 } } },
+                { .shapes = { { 5, 3 }, { 1, 3 }, { -1 } } },
+                { .shapes = { { 2, 2, 3 }, { 4, 3 }, { 4 } } } } };

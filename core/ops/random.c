@@ -1,0 +1,46 @@
+/*
+** random.c - ops that draw random numbers.
+**
+** Which numbers dropout keeps follows from (seed, stream, element) alone, so
+** backward draws the same choice again and nothing is stored in between.
+*/
+#include "../kernels/maths.h"
+#include "../op.h"
+#include "../random.h"
+
+static mgrad_status dropout_infer(mgrad_call *c) {
+  if (c->attrs->value[0] >= 1) return mgrad_op_fail(c, "p is 1, expected less than 1");
+  return mgrad_infer_same(c);
+}
+
+/* to = from / (1 - p) where kept, else 0; or to += that. */
+static void drop(const mgrad_call *c, const mgrad_real *from, mgrad_real *to, bool add) {
+  double p = c->attrs->value[0];
+  mgrad_real scale = REAL(1 / (1 - p));
+  int64_t n = mgrad_call_numel(c, 0);
+  for (int64_t block = 0; block < n; block += 4) {
+    int64_t end = mgrad_min_size(block + 4, n);
+    uint32_t words[4];
+    mgrad_philox(c->seed, c->stream, (uint64_t)block / 4, words);
+    for (int64_t i = block; i < end; i++) {
+      bool kept = (words[i - block] >> 8) * 0x1p-24 >= p;
+      mgrad_real v = kept ? from[i] * scale : 0;
+      to[i] = add ? to[i] + v : v;
+    }
+  }
+}
+
+static void dropout_forward(mgrad_call *c) { drop(c, c->x[0]->data, c->y->data, false); }
+
+static void dropout_backward(mgrad_call *c) {
+  if (c->dx[0] != NULL) drop(c, c->dy, c->dx[0], c->add[0]);
+}
+
+const mgrad_op mgrad_op_dropout = {
+  .name = "dropout", .operands = "x", .flags = MGRAD_OP_RANDOM,
+  .attrs = { { "p", MGRAD_ATTR_REAL, 0.5, 0, 1 } },
+  .doc = "each number set to 0 with probability p (below 1), else divided by 1 - p",
+  .infer = dropout_infer, .forward = dropout_forward, .backward = dropout_backward,
+  .examples = { { .shapes = { { 3, 5 } } },
+                { .shapes = { { 2, 3, 2 } }, .attrs = { { "p", 0.2 } } },
+                { .shapes = { { 7 } }, .attrs = { { "p", 0 } } } } };

@@ -1,0 +1,314 @@
+/*
+** optimizer.c - which weights an optimizer updates, clipping, its state.
+*/
+#include "optimizer.h"
+#include "kernels/kernels.h"
+
+#include <math.h>
+
+enum { LR = 0 };                           /* of every rule's attributes */
+enum { CLIP_NORM, CLIP_VALUE, L1, L2 };
+
+#define AT_LEAST_0(name) { name, MGRAD_ATTR_REAL, 0, 0, 1e30, NULL }
+static const mgrad_attr_spec common_attrs[] = {
+  AT_LEAST_0("clip_norm"), AT_LEAST_0("clip_value"), AT_LEAST_0("l1"), AT_LEAST_0("l2"),
+  { .type = MGRAD_ATTR_NONE }
+};
+
+struct mgrad_optimizer {
+  mgrad_context *ctx;
+  int64_t refs;
+  const mgrad_optimizer_def *def;
+  mgrad_attrs attrs, common;
+  mgrad_lr_fn schedule;
+  void *schedule_ud;
+  mgrad_layer *layer;    /* what was attached, or NULL for a list of tensors */
+  mgrad_tensor **params;
+  int nparams, room;
+  int64_t numel;         /* of all parameters */
+  mgrad_real *states;    /* def->states vectors of numel */
+  int64_t steps;
+};
+
+/* ---- the table ---- */
+
+#define X(name) &mgrad_optimizer_def_##name,
+static const mgrad_optimizer_def *const defs[] = {
+#include "optimizers.def"
+};
+#undef X
+
+int mgrad_optimizer_def_count(void) { return (int)(sizeof defs / sizeof *defs); }
+
+const mgrad_optimizer_def *mgrad_optimizer_def_at(int index) {
+  return index >= 0 && index < mgrad_optimizer_def_count() ? defs[index] : NULL;
+}
+
+const mgrad_optimizer_def *mgrad_optimizer_def_find(const char *name) {
+  for (int i = 0; i < mgrad_optimizer_def_count(); i++) {
+    if (strcmp(defs[i]->name, name) == 0) return defs[i];
+  }
+  return NULL;
+}
+
+void mgrad_optimizer_describe(const mgrad_optimizer_def *def, mgrad_optimizer_info *out) {
+  *out = (mgrad_optimizer_info){ def->name, def->doc, def->attrs };
+}
+
+const mgrad_attr_spec *mgrad_optimizer_common(void) { return common_attrs; }
+
+/* ---- making and releasing ---- */
+
+mgrad_status mgrad_optimizer_new(mgrad_context *ctx, const mgrad_optimizer_def *def,
+                                 const mgrad_attrs *attrs, const mgrad_attrs *common,
+                                 mgrad_optimizer **out) {
+  mgrad_optimizer fresh = { .ctx = ctx, .refs = 1, .def = def };
+  if (attrs != NULL) fresh.attrs = *attrs;
+  else mgrad_attrs_default(def->attrs, &fresh.attrs);
+  if (common != NULL) fresh.common = *common;
+  else mgrad_attrs_default(common_attrs, &fresh.common);
+  MGRAD_TRY(mgrad_attrs_check(ctx, def->name, def->attrs, &fresh.attrs));
+  MGRAD_TRY(mgrad_attrs_check(ctx, def->name, common_attrs, &fresh.common));
+  mgrad_optimizer *o = mgrad_new(ctx, sizeof *o);
+  if (o == NULL) return MGRAD_NOMEM;
+  *o = fresh;
+  mgrad_object_born(ctx);
+  *out = o;
+  return MGRAD_OK;
+}
+
+mgrad_optimizer *mgrad_optimizer_retain(mgrad_optimizer *o) {
+  o->refs++;
+  return o;
+}
+
+static size_t states_bytes(const mgrad_optimizer *o) {
+  return (size_t)o->def->states * (size_t)o->numel * sizeof(mgrad_real);
+}
+
+static void detach(mgrad_optimizer *o) {
+  for (int i = 0; i < o->nparams; i++) mgrad_tensor_release(o->params[i]);
+  mgrad_free(o->ctx, o->params, (size_t)o->room * sizeof *o->params);
+  mgrad_free(o->ctx, o->states, states_bytes(o));
+  mgrad_layer_release(o->layer);
+  o->params = NULL;
+  o->states = NULL;
+  o->layer = NULL;
+  o->nparams = o->room = 0;
+  o->numel = o->steps = 0;
+}
+
+void mgrad_optimizer_release(mgrad_optimizer *o) {
+  if (o == NULL || --o->refs > 0) return;
+  mgrad_context *ctx = o->ctx;
+  detach(o);
+  mgrad_free(ctx, o, sizeof *o);
+  mgrad_object_gone(ctx);
+}
+
+/* ---- what it updates ---- */
+
+/* Takes n parameters and makes their state. */
+static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n) {
+  mgrad_optimizer fresh = { .ctx = o->ctx, .def = o->def, .room = n };
+  for (int i = 0; i < n; i++) fresh.numel += mgrad_tensor_numel(t[i]);
+  if (n == 0) return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: there are no parameters",
+                                o->def->name);
+  fresh.params = mgrad_new(o->ctx, (size_t)n * sizeof *fresh.params);
+  if (fresh.params == NULL) return MGRAD_NOMEM;
+  fresh.states = mgrad_new_zeroed(o->ctx, states_bytes(&fresh));
+  if (fresh.states == NULL) {
+    detach(&fresh);
+    return MGRAD_NOMEM;
+  }
+  for (int i = 0; i < n; i++) fresh.params[fresh.nparams++] = mgrad_tensor_retain(t[i]);
+  mgrad_layer *layer = o->layer;
+  o->layer = NULL;
+  detach(o);
+  o->params = fresh.params;
+  o->nparams = o->room = n;
+  o->numel = fresh.numel;
+  o->states = fresh.states;
+  o->layer = layer;
+  return MGRAD_OK;
+}
+
+mgrad_status mgrad_optimizer_attach_tensors(mgrad_optimizer *o, mgrad_tensor *const *t,
+                                            int n) {
+  for (int i = 0; i < n; i++) {
+    if (t[i]->requires_grad && mgrad_shape_packed(&t[i]->a)) continue;
+    return mgrad_fail(o->ctx, MGRAD_INVALID,
+                      "%s: tensor %d is no contiguous leaf that requires a gradient",
+                      o->def->name, (int64_t)(i + 1));
+  }
+  MGRAD_TRY(take(o, t, n));
+  mgrad_layer_release(o->layer);
+  o->layer = NULL;
+  return MGRAD_OK;
+}
+
+typedef struct listing {
+  mgrad_tensor **t; /* NULL while counting */
+  int n;
+} listing;
+
+static mgrad_status list_param(void *ud, const char *name, mgrad_tensor *t, int buffer) {
+  (void)name;
+  listing *list = ud;
+  if (buffer || !t->requires_grad) return MGRAD_OK;
+  if (list->t != NULL) list->t[list->n] = t;
+  list->n++;
+  return MGRAD_OK;
+}
+
+/* The parameters of the attached layer, which exist once it is built. */
+static mgrad_status collect(mgrad_optimizer *o) {
+  listing list = { 0 };
+  MGRAD_TRY(mgrad_layer_visit(o->layer, list_param, &list));
+  size_t bytes = (size_t)list.n * sizeof *list.t;
+  if (list.n > 0 && (list.t = mgrad_new(o->ctx, bytes)) == NULL) return MGRAD_NOMEM;
+  list.n = 0;
+  mgrad_layer_visit(o->layer, list_param, &list);
+  mgrad_status status = take(o, list.t, list.n);
+  mgrad_free(o->ctx, list.t, bytes);
+  return status;
+}
+
+mgrad_status mgrad_optimizer_attach(mgrad_optimizer *o, mgrad_layer *l) {
+  mgrad_layer *before = o->layer;
+  o->layer = l;
+  if (l->complete) {
+    mgrad_status status = collect(o);
+    if (status != MGRAD_OK) {
+      o->layer = before;
+      return status;
+    }
+  } else {
+    o->layer = NULL;
+    detach(o);
+    o->layer = l;
+  }
+  mgrad_layer_retain(l);
+  mgrad_layer_release(before);
+  return MGRAD_OK;
+}
+
+int mgrad_optimizer_attached(const mgrad_optimizer *o) {
+  return o->layer != NULL || o->nparams > 0;
+}
+
+/* ---- gradients ---- */
+
+void mgrad_optimizer_zero_grad(mgrad_optimizer *o) {
+  for (int i = 0; i < o->nparams; i++) mgrad_tensor_zero_grad(o->params[i]);
+}
+
+void mgrad_optimizer_clear(mgrad_optimizer *o) {
+  for (int i = 0; i < o->nparams; i++) o->params[i]->has_grad = false;
+}
+
+typedef struct finding {
+  const mgrad_tensor *t;
+  char *name;
+  size_t size;
+} finding;
+
+static mgrad_status find_name(void *ud, const char *name, mgrad_tensor *t, int buffer) {
+  (void)buffer;
+  finding *f = ud;
+  if (t == f->t) mgrad_format(f->name, f->size, "\"%s\"", name);
+  return MGRAD_OK;
+}
+
+static mgrad_status check_finite(const mgrad_optimizer *o, int i) {
+  const mgrad_tensor *t = o->params[i];
+  if (!t->has_grad || mgrad_all_finite(mgrad_tensor_numel(t), t->grad->a.data)) return MGRAD_OK;
+  char name[128];
+  mgrad_format(name, sizeof name, "parameter %d", (int64_t)(i + 1));
+  finding f = { t, name, sizeof name };
+  if (o->layer != NULL) mgrad_layer_visit(o->layer, find_name, &f);
+  return mgrad_fail(o->ctx, MGRAD_NONFINITE,
+                    "%s: the gradient of %s has NaN or infinite numbers; no weight was"
+                    " changed", o->def->name, name);
+}
+
+static double norm(const mgrad_optimizer *o) {
+  double sum = 0;
+  for (int i = 0; i < o->nparams; i++) {
+    const mgrad_tensor *t = o->params[i];
+    if (t->has_grad) sum += mgrad_sum_squares(mgrad_tensor_numel(t), t->grad->a.data, 1);
+  }
+  return sqrt(sum);
+}
+
+/* ---- one step ---- */
+
+/* Updates parameter 'first' and those behind it that lie beside it in memory;
+** returns how many. Joined layers are one run. */
+static int update_run(mgrad_optimizer *o, int first, int64_t offset, mgrad_update *u) {
+  mgrad_tensor *t = o->params[first];
+  int i = first;
+  u->n = 0;
+  u->w = t->a.data;
+  u->g = t->grad->a.data;
+  do {
+    o->params[i]->storage->version++;
+    u->n += mgrad_tensor_numel(o->params[i++]);
+  } while (i < o->nparams && o->params[i]->has_grad && o->params[i]->a.data == u->w + u->n &&
+           o->params[i]->grad->a.data == u->g + u->n);
+  for (int k = 0; k < o->def->states; k++) u->state[k] = o->states + k * o->numel + offset;
+  o->def->update(u);
+  return i - first;
+}
+
+static mgrad_status follow_schedule(mgrad_optimizer *o) {
+  double lr = 0;
+  MGRAD_TRY(o->schedule(o->schedule_ud, o->steps + 1, &lr));
+  return mgrad_optimizer_set_lr(o, lr);
+}
+
+mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
+  if (!mgrad_optimizer_attached(o)) {
+    return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: attach it to a layer or tensors first",
+                      o->def->name);
+  }
+  if (o->nparams == 0) MGRAD_TRY(collect(o));
+  if (o->schedule != NULL) MGRAD_TRY(follow_schedule(o));
+  for (int i = 0; i < o->nparams; i++) MGRAD_TRY(check_finite(o, i));
+  const double *common = o->common.value;
+  double scale = 1, length = common[CLIP_NORM] > 0 ? norm(o) : 0;
+  if (length > common[CLIP_NORM]) scale = common[CLIP_NORM] / length;
+  mgrad_update u = {
+    .h = o->attrs.value, .step = o->steps + 1, .scale = (mgrad_real)scale,
+    .bound = (mgrad_real)(common[CLIP_VALUE] > 0 ? common[CLIP_VALUE] : INFINITY),
+    .l1 = (mgrad_real)common[L1], .l2 = (mgrad_real)common[L2],
+  };
+  int64_t offset = 0;
+  for (int i = 0; i < o->nparams;) {
+    int n = o->params[i]->has_grad ? update_run(o, i, offset, &u) : 1;
+    for (; n > 0; n--) offset += mgrad_tensor_numel(o->params[i++]);
+  }
+  o->steps++;
+  return MGRAD_OK;
+}
+
+double mgrad_optimizer_lr(const mgrad_optimizer *o) { return o->attrs.value[LR]; }
+
+mgrad_status mgrad_optimizer_set_lr(mgrad_optimizer *o, double lr) {
+  mgrad_attrs attrs = o->attrs;
+  attrs.value[LR] = lr;
+  MGRAD_TRY(mgrad_attrs_check(o->ctx, o->def->name, o->def->attrs, &attrs));
+  o->attrs = attrs;
+  return MGRAD_OK;
+}
+
+void mgrad_optimizer_schedule(mgrad_optimizer *o, mgrad_lr_fn fn, void *ud) {
+  o->schedule = fn;
+  o->schedule_ud = ud;
+}
+
+int64_t mgrad_optimizer_steps(const mgrad_optimizer *o) { return o->steps; }
+
+const mgrad_optimizer_def *mgrad_optimizer_definition(const mgrad_optimizer *o) {
+  return o->def;
+}

@@ -1,0 +1,178 @@
+/*
+** params.c - the tensors of a whole net: visiting each once under its full
+** name, keeping them in one block, copying, hashing.
+*/
+#include "layer.h"
+#include "kernels/kernels.h"
+
+enum { PATH_SIZE = 512, MAX_DEPTH = 200 };
+
+/* ---- visiting ---- */
+
+typedef struct walk {
+  mgrad_visit visit;
+  void *ud;
+  char path[PATH_SIZE];
+} walk;
+
+static mgrad_status walk_layer(walk *w, const mgrad_layer *l, size_t length, int depth) {
+  if (depth > MAX_DEPTH) {
+    return mgrad_fail(l->ctx, MGRAD_INVALID, "%s: layers nest deeper than %d", l->kind,
+                      (int64_t)MAX_DEPTH);
+  }
+  for (int i = 0; i < l->nparts; i++) {
+    const mgrad_slot *p = &l->parts[i];
+    mgrad_format(w->path + length, PATH_SIZE - length, length > 0 ? ".%s" : "%s", p->name);
+    if (p->layer != NULL) {
+      MGRAD_TRY(walk_layer(w, p->layer, strlen(w->path), depth + 1));
+    } else if (!p->tensor->visited) {
+      p->tensor->visited = true;
+      MGRAD_TRY(w->visit(w->ud, w->path, p->tensor, p->buffer));
+    }
+  }
+  return MGRAD_OK;
+}
+
+static void clear_marks(const mgrad_layer *l, int depth) {
+  if (depth > MAX_DEPTH) return;
+  for (int i = 0; i < l->nparts; i++) {
+    if (l->parts[i].layer != NULL) clear_marks(l->parts[i].layer, depth + 1);
+    else l->parts[i].tensor->visited = false;
+  }
+}
+
+mgrad_status mgrad_layer_visit(mgrad_layer *l, mgrad_visit visit, void *ud) {
+  walk w = { .visit = visit, .ud = ud };
+  mgrad_status status = walk_layer(&w, l, 0, 0);
+  clear_marks(l, 0);
+  return status;
+}
+
+/* ---- one block ---- */
+
+typedef struct join {
+  mgrad_storage *weights, *grads; /* where the parameters are to lie */
+  int64_t numel;                  /* so far */
+  bool joined;                    /* they lie in one block each already */
+  mgrad_storage *first;
+} join;
+
+static mgrad_status measure(void *ud, const char *name, mgrad_tensor *t, int buffer) {
+  (void)name;
+  join *j = ud;
+  if (buffer) return MGRAD_OK;
+  if (j->first == NULL) j->first = t->storage;
+  bool in_place = t->storage == j->first && t->a.data == t->storage->data + j->numel &&
+                  mgrad_shape_packed(&t->a) && t->grad != NULL &&
+                  t->grad->a.data == t->grad->storage->data + j->numel;
+  j->joined = j->joined && in_place;
+  j->numel += mgrad_tensor_numel(t);
+  return MGRAD_OK;
+}
+
+/* A place for a gradient where there is none yet: all that can fail. */
+static mgrad_status place(void *ud, const char *name, mgrad_tensor *t, int buffer) {
+  (void)name, (void)ud;
+  return buffer ? MGRAD_OK : mgrad_tensor_place_grad(t);
+}
+
+static mgrad_status move(void *ud, const char *name, mgrad_tensor *t, int buffer) {
+  (void)name;
+  join *j = ud;
+  if (buffer) return MGRAD_OK;
+  mgrad_real *weight = j->weights->data + j->numel, *grad = j->grads->data + j->numel;
+  mgrad_tensor_read(t, weight);
+  mgrad_tensor_read(t->grad, grad);
+  mgrad_tensor_move(t, j->weights, weight);
+  mgrad_tensor_move(t->grad, j->grads, grad);
+  t->zeroed = 0;
+  j->numel += mgrad_tensor_numel(t);
+  return MGRAD_OK;
+}
+
+mgrad_status mgrad_layer_join(mgrad_layer *l) {
+  join j = { .joined = true };
+  MGRAD_TRY(mgrad_layer_visit(l, measure, &j));
+  if (j.joined) return MGRAD_OK;
+  MGRAD_TRY(mgrad_layer_visit(l, place, NULL));
+  MGRAD_TRY(mgrad_storage_new(l->ctx, j.numel, &j.weights));
+  mgrad_status status = mgrad_storage_new(l->ctx, j.numel, &j.grads);
+  if (status == MGRAD_OK) {
+    memset(j.grads->data, 0, (size_t)j.numel * sizeof(mgrad_real));
+    j.numel = 0;
+    status = mgrad_layer_visit(l, move, &j);
+  }
+  mgrad_storage_release(j.weights);
+  mgrad_storage_release(j.grads);
+  return status;
+}
+
+/* ---- copying ---- */
+
+static mgrad_status clone_tensor(const mgrad_tensor *t, mgrad_tensor **out) {
+  MGRAD_TRY(mgrad_tensor_like(t->ctx, &t->a, out));
+  mgrad_tensor_read(t, (*out)->a.data);
+  (*out)->requires_grad = t->requires_grad;
+  return MGRAD_OK;
+}
+
+static mgrad_status clone_part(mgrad_layer *to, const mgrad_slot *p) {
+  mgrad_status status;
+  if (p->layer != NULL) {
+    mgrad_layer *child;
+    MGRAD_TRY(mgrad_layer_clone(p->layer, &child));
+    status = mgrad_layer_add(to, p->name, child);
+    mgrad_layer_release(child);
+  } else {
+    mgrad_tensor *t;
+    MGRAD_TRY(clone_tensor(p->tensor, &t));
+    status = mgrad_layer_add_tensor(to, p->name, t);
+    mgrad_tensor_release(t);
+  }
+  return status;
+}
+
+mgrad_status mgrad_layer_clone(mgrad_layer *l, mgrad_layer **out) {
+  mgrad_layer *copy;
+  if (l->def != NULL) MGRAD_TRY(mgrad_layer_new(l->ctx, l->def, &l->attrs, &copy));
+  else MGRAD_TRY(mgrad_layer_custom(l->ctx, l->kind, l->fn, l->ud, &copy));
+  memcpy(copy->name, l->name, sizeof copy->name);
+  copy->training = l->training;
+  copy->built = l->built;
+  mgrad_status status = MGRAD_OK;
+  for (int i = 0; i < l->nparts && status == MGRAD_OK; i++) {
+    status = clone_part(copy, &l->parts[i]);
+  }
+  if (status == MGRAD_OK) status = mgrad_layer_join(copy);
+  if (status != MGRAD_OK) {
+    mgrad_layer_release(copy);
+    return status;
+  }
+  *out = copy;
+  return MGRAD_OK;
+}
+
+/* ---- hashing: FNV-1a, 64 bits ---- */
+
+static void hash_bytes(uint64_t *h, const void *p, size_t n) {
+  const unsigned char *bytes = p;
+  for (size_t i = 0; i < n; i++) *h = (*h ^ bytes[i]) * UINT64_C(0x100000001b3);
+}
+
+static void hash_run(void *ud, int64_t n, mgrad_real *const p[3], const int64_t step[3]) {
+  for (int64_t i = 0; i < n; i++) hash_bytes(ud, p[0] + i * step[0], sizeof(mgrad_real));
+}
+
+static mgrad_status hash_tensor(void *ud, const char *name, mgrad_tensor *t, int buffer) {
+  (void)buffer;
+  hash_bytes(ud, name, strlen(name) + 1);
+  hash_bytes(ud, t->a.size, (size_t)t->a.ndim * sizeof *t->a.size);
+  mgrad_walk(&t->a, NULL, NULL, hash_run, ud);
+  return MGRAD_OK;
+}
+
+uint64_t mgrad_layer_hash(mgrad_layer *l) {
+  uint64_t h = UINT64_C(0xcbf29ce484222325);
+  mgrad_layer_visit(l, hash_tensor, &h);
+  return h;
+}

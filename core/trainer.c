@@ -1,0 +1,362 @@
+/*
+** trainer.c - batches, shuffling, one step, evaluation, where a run stands.
+**
+** A step either happens whole or leaves the weights as they were, and every
+** run stops between two steps: so a break, an error or a time limit never
+** finds a model that is half updated.
+*/
+#include "layer.h"
+#include "optimizer.h"
+#include "dataset.h"
+#include "metric.h"
+#include "random.h"
+
+struct mgrad_trainer {
+  mgrad_context *ctx;
+  mgrad_trainer_options options;
+  mgrad_attrs loss_attrs;
+  bool loss_is_sum;
+  /* where the run stands */
+  mgrad_dataset *data;
+  int64_t batch, epochs, epoch, at; /* 'at' examples of 'epoch' are done */
+  int64_t count;                    /* of the data */
+  int64_t *order;                   /* of the epoch under way */
+  bool shuffle;
+  mgrad_report report;              /* sums, of the epoch under way */
+};
+
+/* ---- making and releasing ---- */
+
+/* Position of the attribute "reduction" in a loss's attributes, or -1. */
+static int reduction_attr(const mgrad_op *loss) {
+  for (int i = 0; loss->attrs[i].type != MGRAD_ATTR_NONE; i++) {
+    if (strcmp(loss->attrs[i].name, "reduction") == 0) return i;
+  }
+  return -1;
+}
+
+static mgrad_status take_loss(mgrad_trainer *t) {
+  const mgrad_op *loss = t->options.loss;
+  if (loss == NULL) {
+    if (t->options.loss_fn != NULL) return MGRAD_OK;
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: loss is missing");
+  }
+  if (!(loss->flags & MGRAD_OP_LOSS)) {
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: %s is not a loss", loss->name);
+  }
+  if (t->options.loss_attrs != NULL) t->loss_attrs = *t->options.loss_attrs;
+  else mgrad_attrs_default(loss->attrs, &t->loss_attrs);
+  MGRAD_TRY(mgrad_attrs_check(t->ctx, loss->name, loss->attrs, &t->loss_attrs));
+  int reduction = reduction_attr(loss); /* mean, sum, none */
+  double how = reduction >= 0 ? t->loss_attrs.value[reduction] : 0;
+  if (how == 2) {
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: %s has reduction \"none\", expected"
+                      " \"mean\" or \"sum\"", loss->name);
+  }
+  t->loss_is_sum = how == 1;
+  return MGRAD_OK;
+}
+
+static mgrad_status take_metrics(const mgrad_trainer *t) {
+  const mgrad_trainer_options *o = &t->options;
+  if (o->nmetrics < 0 || o->nmetrics > MGRAD_MAX_METRICS) {
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: %d metrics, expected at most %d",
+                      (int64_t)o->nmetrics, (int64_t)MGRAD_MAX_METRICS);
+  }
+  for (int i = 0; i < o->nmetrics; i++) {
+    if (o->metrics[i].fn != NULL || mgrad_metric_find(o->metrics[i].name) >= 0) continue;
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: unknown metric \"%s\"",
+                      o->metrics[i].name);
+  }
+  return MGRAD_OK;
+}
+
+mgrad_status mgrad_trainer_new(mgrad_context *ctx, const mgrad_trainer_options *options,
+                               mgrad_trainer **out) {
+  mgrad_trainer fresh = { .ctx = ctx, .options = *options };
+  if (options->net == NULL || options->optimizer == NULL) {
+    return mgrad_fail(ctx, MGRAD_INVALID, "trainer: %s is missing",
+                      options->net == NULL ? "net" : "optimizer");
+  }
+  MGRAD_TRY(take_loss(&fresh));
+  MGRAD_TRY(take_metrics(&fresh));
+  mgrad_trainer *t = mgrad_new(ctx, sizeof *t);
+  if (t == NULL) return MGRAD_NOMEM;
+  if (!mgrad_optimizer_attached(options->optimizer)) {
+    mgrad_status status = mgrad_optimizer_attach(options->optimizer, options->net);
+    if (status != MGRAD_OK) {
+      mgrad_free(ctx, t, sizeof *t);
+      return status;
+    }
+  }
+  *t = fresh;
+  mgrad_layer_retain(options->net);
+  mgrad_optimizer_retain(options->optimizer);
+  mgrad_object_born(ctx);
+  *out = t;
+  return MGRAD_OK;
+}
+
+static void end_run(mgrad_trainer *t) {
+  mgrad_free(t->ctx, t->order, (size_t)t->count * sizeof *t->order);
+  mgrad_dataset_release(t->data);
+  t->order = NULL;
+  t->data = NULL;
+}
+
+void mgrad_trainer_release(mgrad_trainer *t) {
+  if (t == NULL) return;
+  mgrad_context *ctx = t->ctx;
+  end_run(t);
+  mgrad_layer_release(t->options.net);
+  mgrad_optimizer_release(t->options.optimizer);
+  mgrad_free(ctx, t, sizeof *t);
+  mgrad_object_gone(ctx);
+}
+
+/* ---- loss and metrics of one batch ---- */
+
+/* Targets {n} for predictions {n, 1} are seen as {n, 1}. */
+static mgrad_status fit_target(mgrad_tensor *prediction, mgrad_tensor *y,
+                               mgrad_tensor **out) {
+  const mgrad_array *p = &prediction->a;
+  if (y->a.ndim != 1 || p->ndim != 2 || p->size[1] != 1 || p->size[0] != y->a.size[0]) {
+    *out = mgrad_tensor_retain(y);
+    return MGRAD_OK;
+  }
+  mgrad_attrs column = { .value = { 2 } };
+  return mgrad_apply(&mgrad_op_unsqueeze, y->ctx, &y, 1, &column, out);
+}
+
+static mgrad_status check_loss(const mgrad_tensor *loss) {
+  if (mgrad_tensor_numel(loss) == 1) return MGRAD_OK;
+  return mgrad_fail(loss->ctx, MGRAD_INVALID,
+                    "trainer: the loss is %a, expected a single number", &loss->a);
+}
+
+static mgrad_status apply_loss(mgrad_trainer *t, mgrad_tensor *prediction, mgrad_tensor *y,
+                               mgrad_tensor **loss) {
+  const mgrad_trainer_options *o = &t->options;
+  mgrad_tensor *both[] = { prediction, y };
+  if (o->loss != NULL) {
+    MGRAD_TRY(mgrad_apply(o->loss, t->ctx, both, 2, &t->loss_attrs, loss));
+  } else {
+    MGRAD_TRY(o->loss_fn(o->loss_ud, prediction, y, loss));
+  }
+  mgrad_status status = check_loss(*loss);
+  if (status != MGRAD_OK) mgrad_tensor_release(*loss);
+  return status;
+}
+
+static mgrad_status add_metrics(mgrad_trainer *t, mgrad_tensor *prediction, mgrad_tensor *y,
+                                double examples, mgrad_report *report) {
+  const mgrad_trainer_options *o = &t->options;
+  for (int i = 0; i < o->nmetrics; i++) {
+    double value = 0;
+    if (o->metrics[i].fn != NULL) {
+      MGRAD_TRY(o->metrics[i].fn(o->metrics[i].ud, prediction, y, &value));
+    } else {
+      const mgrad_metric *m = mgrad_metric_at(mgrad_metric_find(o->metrics[i].name));
+      MGRAD_TRY(m->mean(o->loss, prediction, y, &value));
+    }
+    report->metric[i] += value * examples;
+  }
+  return MGRAD_OK;
+}
+
+/* Loss of a prediction, as a tensor; sums of loss and metrics into 'report'. */
+static mgrad_status judge(mgrad_trainer *t, mgrad_tensor *prediction, mgrad_tensor *y,
+                          mgrad_report *report, mgrad_tensor **loss) {
+  mgrad_tensor *target;
+  MGRAD_TRY(fit_target(prediction, y, &target));
+  mgrad_status status = apply_loss(t, prediction, target, loss);
+  if (status == MGRAD_OK) {
+    int64_t n = y->a.ndim > 0 ? y->a.size[0] : 1;
+    report->examples += n;
+    report->loss += (double)(*loss)->a.data[0] * (t->loss_is_sum ? 1 : (double)n);
+    int recording = mgrad_grad_enable(t->ctx, 0);
+    status = add_metrics(t, prediction, target, (double)n, report);
+    mgrad_grad_enable(t->ctx, recording);
+    if (status != MGRAD_OK) mgrad_tensor_release(*loss);
+  }
+  mgrad_tensor_release(target);
+  return status;
+}
+
+/* ---- one step ---- */
+
+/* Says where a loss that is no number came from. 'stream' is the generator's
+** place before the step, so that the same numbers are dropped again. */
+static mgrad_status explain(mgrad_trainer *t, mgrad_tensor *x, double loss, uint64_t stream) {
+  uint64_t now = t->ctx->stream;
+  t->ctx->stream = stream;
+  mgrad_status status = mgrad_layer_hunt(t->options.net, x);
+  t->ctx->stream = now;
+  if (status == MGRAD_OK) {
+    return mgrad_fail(t->ctx, MGRAD_NONFINITE,
+                      "trainer: the loss is %g although all layers give finite numbers; no"
+                      " weight was changed", loss);
+  }
+  if (status != MGRAD_NONFINITE) return status;
+  return mgrad_fail(t->ctx, status, "trainer: the loss is %g; %s; no weight was changed",
+                    loss, mgrad_error(t->ctx));
+}
+
+static mgrad_status backward_and_update(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *loss,
+                                        uint64_t stream) {
+  double value = (double)loss->a.data[0];
+  if (value - value != 0) return explain(t, x, value, stream);
+  mgrad_optimizer_clear(t->options.optimizer);
+  MGRAD_TRY(mgrad_backward(loss, 0));
+  return mgrad_optimizer_step(t->options.optimizer);
+}
+
+static mgrad_status step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
+                         mgrad_report *report) {
+  uint64_t stream = t->ctx->stream;
+  mgrad_tensor *prediction, *loss;
+  MGRAD_TRY(mgrad_layer_forward(t->options.net, x, &prediction));
+  mgrad_status status = judge(t, prediction, y, report, &loss);
+  if (status == MGRAD_OK) {
+    status = backward_and_update(t, x, loss, stream);
+    mgrad_tensor_release(loss);
+  }
+  mgrad_tensor_release(prediction);
+  return status;
+}
+
+/* A step in training mode, recording whatever the caller has switched off. */
+static mgrad_status train(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
+                          mgrad_report *report) {
+  mgrad_layer *net = t->options.net;
+  int training = mgrad_layer_training(net);
+  int recording = mgrad_grad_enable(t->ctx, 1);
+  if (!training) mgrad_layer_train(net, 1);
+  mgrad_report sums = *report;
+  mgrad_status status = step(t, x, y, &sums);
+  if (!training) mgrad_layer_train(net, 0);
+  mgrad_grad_enable(t->ctx, recording);
+  if (status == MGRAD_OK) *report = sums;
+  return status;
+}
+
+mgrad_status mgrad_trainer_step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
+                                double *loss) {
+  mgrad_report report = { 0 };
+  MGRAD_TRY(train(t, x, y, &report));
+  *loss = report.loss / (double)report.examples;
+  return MGRAD_OK;
+}
+
+/* ---- runs ---- */
+
+static mgrad_status check_batch(mgrad_context *ctx, int64_t batch) {
+  if (batch >= 1) return MGRAD_OK;
+  return mgrad_fail(ctx, MGRAD_INVALID, "trainer: batch is %d, expected 1 or more", batch);
+}
+
+mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d, int64_t batch,
+                                 int64_t epochs, int shuffle) {
+  MGRAD_TRY(check_batch(t->ctx, batch));
+  if (epochs < 1) {
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: epochs is %d, expected 1 or more",
+                      epochs);
+  }
+  int64_t count = mgrad_dataset_count(d);
+  int64_t *order = mgrad_new(t->ctx, (size_t)count * sizeof *order);
+  if (order == NULL) return MGRAD_NOMEM;
+  for (int64_t i = 0; i < count; i++) order[i] = i;
+  mgrad_dataset_retain(d);
+  end_run(t);
+  t->data = d;
+  t->batch = batch;
+  t->epochs = epochs;
+  t->epoch = t->at = 0;
+  t->count = count;
+  t->order = order;
+  t->shuffle = shuffle != 0;
+  t->report = (mgrad_report){ 0 };
+  return MGRAD_OK;
+}
+
+static void next_epoch(mgrad_trainer *t) {
+  t->epoch++;
+  t->at = 0;
+  t->report = (mgrad_report){ 0 };
+  if (!t->shuffle) return;
+  mgrad_random_permutation(t->ctx->seed, t->ctx->stream++, t->count, t->order);
+}
+
+static mgrad_status next_batch(mgrad_trainer *t) {
+  int64_t n = mgrad_min_size(t->batch, t->count - t->at);
+  mgrad_tensor *x, *y;
+  MGRAD_TRY(mgrad_dataset_gather(t->data, t->order + t->at, n, &x, &y));
+  mgrad_status status = train(t, x, y, &t->report);
+  mgrad_tensor_release(x);
+  mgrad_tensor_release(y);
+  if (status == MGRAD_OK) t->at += n;
+  return status;
+}
+
+static void average(const mgrad_report *sums, mgrad_report *out) {
+  *out = *sums;
+  if (sums->examples == 0) return;
+  double n = (double)sums->examples;
+  out->loss /= n;
+  for (int i = 0; i < MGRAD_MAX_METRICS; i++) out->metric[i] /= n;
+}
+
+mgrad_status mgrad_trainer_run(mgrad_trainer *t, const mgrad_run *run, mgrad_report *report,
+                               int *done) {
+  if (t->data == NULL) {
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: there is no data; begin first");
+  }
+  bool over = false;
+  for (int64_t steps = 0; !over;) {
+    bool epoch_over = t->epoch == 0 || t->at == t->count;
+    if (epoch_over && t->epoch == t->epochs) break;
+    if (epoch_over) next_epoch(t);
+    MGRAD_TRY(next_batch(t));
+    over = ++steps == run->steps || (run->one_epoch && t->at == t->count) ||
+           (run->expired != NULL && run->expired(run->ud));
+  }
+  *done = t->epoch == t->epochs && t->at == t->count;
+  average(&t->report, report);
+  return MGRAD_OK;
+}
+
+void mgrad_trainer_position(const mgrad_trainer *t, int64_t *epoch, int64_t *examples) {
+  *epoch = t->epoch;
+  *examples = t->at;
+}
+
+/* ---- evaluation ---- */
+
+static mgrad_status evaluate_batch(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
+                                   mgrad_report *sums) {
+  mgrad_tensor *prediction, *loss;
+  MGRAD_TRY(mgrad_layer_predict(t->options.net, x, &prediction));
+  int recording = mgrad_grad_enable(t->ctx, 0);
+  mgrad_status status = judge(t, prediction, y, sums, &loss);
+  mgrad_grad_enable(t->ctx, recording);
+  if (status == MGRAD_OK) mgrad_tensor_release(loss);
+  mgrad_tensor_release(prediction);
+  return status;
+}
+
+mgrad_status mgrad_trainer_evaluate(mgrad_trainer *t, mgrad_dataset *d, int64_t batch,
+                                    mgrad_report *report) {
+  MGRAD_TRY(check_batch(t->ctx, batch));
+  mgrad_report sums = { 0 };
+  int64_t count = mgrad_dataset_count(d);
+  for (int64_t at = 0; at < count; at += batch) {
+    mgrad_tensor *x, *y;
+    MGRAD_TRY(mgrad_dataset_batch(d, at + 1, mgrad_min_size(batch, count - at), &x, &y));
+    mgrad_status status = evaluate_batch(t, x, y, &sums);
+    mgrad_tensor_release(x);
+    mgrad_tensor_release(y);
+    MGRAD_TRY(status);
+  }
+  average(&sums, report);
+  return MGRAD_OK;
+}

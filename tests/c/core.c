@@ -1,0 +1,344 @@
+/*
+** core.c - facts about the core that Lua does not show: memory, lifetime, long
+** graphs, blocks, failed allocations.
+*/
+#include "check.h"
+#include "../../core/layer.h"
+#include "../../core/optimizer.h"
+#include "../../core/random.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+/* An allocator that counts, and fails on request. */
+typedef struct counter {
+  size_t used;
+  uint64_t calls, fail_at;
+  bool persistent;
+} counter;
+
+static void *counted(void *ud, void *p, size_t osize, size_t nsize) {
+  counter *c = ud;
+  if (nsize == 0) {
+    if (p != NULL) c->used -= osize;
+    free(p);
+    return NULL;
+  }
+  c->calls++;
+  if (c->fail_at != 0 && (c->calls == c->fail_at || (c->persistent && c->calls > c->fail_at))) {
+    return NULL;
+  }
+  c->used += nsize;
+  return malloc(nsize);
+}
+
+static mgrad_tensor *tensor(mgrad_context *ctx, int ndim, int64_t a, int64_t b, double v) {
+  mgrad_tensor *t = NULL;
+  mgrad_tensor_full(ctx, ndim, (int64_t[]){ a, b }, v, &t);
+  return t;
+}
+
+static mgrad_tensor *apply1(mgrad_context *ctx, const char *op, mgrad_tensor *x) {
+  mgrad_tensor *y = NULL;
+  mgrad_apply(mgrad_op_find(op), ctx, &x, 1, NULL, &y);
+  return y;
+}
+
+static mgrad_tensor *apply2(mgrad_context *ctx, const char *op, mgrad_tensor *a,
+                            mgrad_tensor *b) {
+  mgrad_tensor *y = NULL, *x[] = { a, b };
+  mgrad_apply(mgrad_op_find(op), ctx, x, 2, NULL, &y);
+  return y;
+}
+
+static double seconds(void) { return (double)clock() / CLOCKS_PER_SEC; }
+
+/* ---- memory and lifetime ---- */
+
+static void test_memory(void) {
+  test("a context outlives its release until its last object goes");
+  counter c = { 0 };
+  mgrad_context *ctx = mgrad_context_new(counted, &c);
+  mgrad_tensor *t = tensor(ctx, 2, 3, 4, 1);
+  mgrad_context_release(ctx);
+  CHECK(c.used > 0);
+  CHECK(mgrad_tensor_numel(t) == 12);
+  mgrad_tensor_release(t);
+  CHECK(c.used == 0);
+
+  test("the memory limit refuses and leaves everything usable");
+  ctx = mgrad_context_new(NULL, NULL);
+  mgrad_memory_limit(ctx, 10000);
+  mgrad_tensor *big = NULL;
+  CHECK(mgrad_tensor_new(ctx, 1, (int64_t[]){ 10000 }, &big) == MGRAD_NOMEM);
+  CHECK(big == NULL);
+  SAYS(ctx, "not enough memory");
+  OK(mgrad_tensor_new(ctx, 1, (int64_t[]){ 100 }, &big));
+  mgrad_tensor_release(big);
+  CHECK(mgrad_memory_used(ctx) == 0);
+  mgrad_context_release(ctx);
+}
+
+static void test_shapes(mgrad_context *ctx) {
+  mgrad_tensor *t = NULL;
+  test("sizes below 1 are refused");
+  CHECK(mgrad_tensor_new(ctx, 2, (int64_t[]){ 3, 0 }, &t) == MGRAD_INVALID);
+  CHECK(mgrad_tensor_new(ctx, 1, (int64_t[]){ -1 }, &t) == MGRAD_INVALID);
+  test("sizes whose product overflows are refused");
+  CHECK(mgrad_tensor_new(ctx, 2, (int64_t[]){ INT64_MAX, 2 }, &t) == MGRAD_INVALID);
+  CHECK(mgrad_tensor_new(ctx, 3, (int64_t[]){ 1 << 30, 1 << 30, 1 << 30 }, &t) ==
+        MGRAD_INVALID);
+  test("more than 8 dimensions are refused");
+  CHECK(mgrad_tensor_new(ctx, 9, (int64_t[]){ 1, 1, 1, 1, 1, 1, 1, 1, 1 }, &t) ==
+        MGRAD_INVALID);
+  CHECK(t == NULL);
+  test("storage is aligned for vectors");
+  t = tensor(ctx, 1, 5, 0, 0);
+  CHECK((uintptr_t)mgrad_tensor_array(t)->data % MGRAD_ALIGN == 0);
+  mgrad_tensor_release(t);
+}
+
+static void test_random(void) {
+  test("Philox4x32-10 gives its published numbers");
+  uint32_t w[4];
+  mgrad_philox(0, 0, 0, w);
+  CHECK(w[0] == 0x6627e8d5 && w[1] == 0xe169c58d && w[2] == 0xbc57ac4c && w[3] == 0x9b00dbd8);
+  mgrad_philox(UINT64_MAX, UINT64_MAX, UINT64_MAX, w);
+  CHECK(w[0] == 0x408f276d && w[1] == 0x41c83b0e && w[2] == 0xa20bc7c6 && w[3] == 0x6d5451fd);
+}
+
+/* ---- graphs ---- */
+
+/* Seconds for building, backward through and release of a chain. */
+static double chain(mgrad_context *ctx, int64_t length, double *gradient) {
+  double start = seconds();
+  mgrad_tensor *x = tensor(ctx, 0, 0, 0, 1), *now = mgrad_tensor_retain(x);
+  mgrad_tensor_require_grad(x, 1);
+  for (int64_t i = 0; i < length; i++) {
+    mgrad_tensor *next = apply1(ctx, "neg", now);
+    mgrad_tensor_release(now);
+    now = next;
+  }
+  OK(mgrad_backward(now, 0));
+  *gradient = mgrad_tensor_grad(x) != NULL ? (double)mgrad_tensor_grad(x)->a.data[0] : NAN;
+  mgrad_tensor_release(now);
+  mgrad_tensor_release(x);
+  return seconds() - start;
+}
+
+static void test_chain(mgrad_context *ctx) {
+  test("a chain of a million ops goes backward and is released in linear time");
+  double gradient, tenth = chain(ctx, 100000, &gradient);
+  CHECK(gradient == 1);
+  double whole = chain(ctx, 1000001, &gradient);
+  CHECK(gradient == -1);
+  CHECK(whole < 40 * tenth + 1); /* ten times the work; quadratic would be a hundred */
+
+  test("a million recorded ops are released without a backward");
+  mgrad_tensor *x = tensor(ctx, 0, 0, 0, 1), *now = mgrad_tensor_retain(x);
+  mgrad_tensor_require_grad(x, 1);
+  for (int i = 0; i < 1000000; i++) {
+    mgrad_tensor *next = apply2(ctx, "add", now, now);
+    mgrad_tensor_release(now);
+    now = next;
+  }
+  mgrad_tensor_release(x);
+  mgrad_tensor_release(now);
+  CHECK(mgrad_memory_used(ctx) == 0);
+}
+
+static void test_graph(mgrad_context *ctx) {
+  test("a gradient refuses numbers that changed since");
+  mgrad_tensor *w = tensor(ctx, 1, 2, 0, 3);
+  mgrad_tensor_require_grad(w, 1);
+  mgrad_tensor *y = apply1(ctx, "square", w), *loss = apply1(ctx, "sum", y);
+  w->storage->version++; /* as an optimizer does */
+  CHECK(mgrad_backward(loss, 0) == MGRAD_INVALID);
+  SAYS(ctx, "changed in place");
+  w->storage->version--;
+  OK(mgrad_backward(loss, 0));
+  NEAR(mgrad_tensor_grad(w)->a.data[0], 6, 1e-6);
+
+  test("a backward that fails for memory has changed no gradient");
+  mgrad_tensor_release(y);
+  mgrad_tensor_release(loss);
+  y = apply1(ctx, "square", w);
+  loss = apply1(ctx, "sum", y);
+  mgrad_memory_limit(ctx, mgrad_memory_used(ctx) + 8);
+  CHECK(mgrad_backward(loss, 0) == MGRAD_NOMEM);
+  NEAR(mgrad_tensor_grad(w)->a.data[0], 6, 1e-6);
+  mgrad_memory_limit(ctx, 0);
+  OK(mgrad_backward(loss, 0));
+  NEAR(mgrad_tensor_grad(w)->a.data[0], 12, 1e-6);
+  mgrad_tensor_release(y);
+  mgrad_tensor_release(loss);
+  mgrad_tensor_release(w);
+}
+
+/* ---- layers ---- */
+
+static mgrad_layer *dense(mgrad_context *ctx, double out) {
+  mgrad_attrs attrs;
+  mgrad_attrs_default(mgrad_layer_def_dense.attrs, &attrs);
+  attrs.value[0] = out;
+  mgrad_layer *l = NULL;
+  mgrad_layer_new(ctx, &mgrad_layer_def_dense, &attrs, &l);
+  return l;
+}
+
+static mgrad_layer *net(mgrad_context *ctx, double hidden, double out) {
+  mgrad_layer *l = NULL, *a = dense(ctx, hidden), *b = dense(ctx, out);
+  mgrad_layer_new(ctx, mgrad_layer_def_find("sequential"), NULL, &l);
+  if (l != NULL && a != NULL && b != NULL) {
+    if (mgrad_layer_add(l, NULL, a) != MGRAD_OK || mgrad_layer_add(l, NULL, b) != MGRAD_OK) {
+      mgrad_layer_release(l);
+      l = NULL;
+    }
+  } else {
+    mgrad_layer_release(l);
+    l = NULL;
+  }
+  mgrad_layer_release(a);
+  mgrad_layer_release(b);
+  return l;
+}
+
+static void test_layers(mgrad_context *ctx) {
+  test("a built net has its parameters in one block, its gradients in another");
+  mgrad_layer *l = net(ctx, 4, 2);
+  OK(mgrad_layer_build(l, 2, (int64_t[]){ 1, 3 }));
+  mgrad_tensor *w0 = mgrad_layer_tensor(l->parts[0].layer, "weight");
+  mgrad_tensor *b0 = mgrad_layer_tensor(l->parts[0].layer, "bias");
+  mgrad_tensor *w1 = mgrad_layer_tensor(l->parts[1].layer, "weight");
+  CHECK(w0->storage == w1->storage);
+  CHECK(b0->a.data == w0->a.data + 12 && w1->a.data == b0->a.data + 4);
+  CHECK(w1->grad->a.data == w0->grad->a.data + 16);
+
+  test("joining a bigger net moves the block, handles stay valid");
+  mgrad_layer *outer = NULL, *last = dense(ctx, 1);
+  OK(mgrad_layer_new(ctx, mgrad_layer_def_find("sequential"), NULL, &outer));
+  mgrad_real before = w1->a.data[3];
+  OK(mgrad_layer_add(outer, NULL, l));
+  OK(mgrad_layer_add(outer, NULL, last));
+  OK(mgrad_layer_build(outer, 2, (int64_t[]){ 1, 3 }));
+  CHECK(w1->a.data[3] == before);
+  CHECK(mgrad_layer_tensor(last, "weight")->storage == w0->storage);
+
+  test("a failed build leaves no layer half built");
+  mgrad_layer *fresh = net(ctx, 4, 2), *flat = NULL;
+  mgrad_attrs sizes = { .nlist = 1, .list = { 7 } };
+  OK(mgrad_layer_new(ctx, mgrad_layer_def_find("reshape"), &sizes, &flat));
+  OK(mgrad_layer_add(fresh, NULL, flat));
+  CHECK(mgrad_layer_build(fresh, 2, (int64_t[]){ 1, 3 }) == MGRAD_INVALID);
+  SAYS(ctx, "reshape (layer 3 of sequential)");
+  CHECK(fresh->parts[0].layer->nparts == 0 && !fresh->parts[0].layer->built);
+  mgrad_layer_release(fresh);
+  mgrad_layer_release(flat);
+
+  test("a layer cannot contain itself");
+  CHECK(mgrad_layer_add(l, NULL, outer) == MGRAD_INVALID);
+  SAYS(ctx, "contain itself");
+  mgrad_layer_release(outer);
+  mgrad_layer_release(last);
+  mgrad_layer_release(l);
+}
+
+/* ---- training while allocations fail ---- */
+
+/* A whole little training; NULL hash where memory failed on the way. */
+static mgrad_status train(mgrad_context *ctx, uint64_t *hash) {
+  mgrad_layer *l = net(ctx, 4, 1);
+  mgrad_optimizer *adam = NULL;
+  mgrad_tensor *x = NULL, *y = NULL;
+  mgrad_trainer *t = NULL;
+  mgrad_status status = l == NULL ? MGRAD_NOMEM : MGRAD_OK;
+  if (status == MGRAD_OK) {
+    status = mgrad_optimizer_new(ctx, mgrad_optimizer_def_find("adam"), NULL, NULL, &adam);
+  }
+  if (status == MGRAD_OK) {
+    status = mgrad_tensor_random(ctx, MGRAD_NORMAL, 2, (int64_t[]){ 4, 3 }, &x);
+  }
+  if (status == MGRAD_OK) status = mgrad_tensor_full(ctx, 2, (int64_t[]){ 4, 1 }, 1, &y);
+  if (status == MGRAD_OK) {
+    mgrad_trainer_options o = { .net = l, .optimizer = adam, .loss = mgrad_op_find("mse") };
+    status = mgrad_trainer_new(ctx, &o, &t);
+  }
+  double loss;
+  for (int i = 0; i < 3 && status == MGRAD_OK; i++) status = mgrad_trainer_step(t, x, y, &loss);
+  if (status == MGRAD_OK) *hash = mgrad_layer_hash(l);
+  mgrad_trainer_release(t);
+  mgrad_tensor_release(x);
+  mgrad_tensor_release(y);
+  mgrad_optimizer_release(adam);
+  mgrad_layer_release(l);
+  return status;
+}
+
+static void test_failing(bool persistent) {
+  test(persistent ? "memory that runs out at any allocation for good leaks nothing"
+                  : "any single failed allocation leaks nothing, and a retry succeeds");
+  uint64_t wanted = 0, hash = 0, total;
+  counter c = { 0 };
+  mgrad_context *ctx = mgrad_context_new(counted, &c);
+  OK(train(ctx, &wanted));
+  total = c.calls;
+  mgrad_context_release(ctx);
+  CHECK(total > 50);
+  for (uint64_t k = 2; k <= total && !check_bad; k++) {
+    counter failing = { .fail_at = k, .persistent = persistent };
+    ctx = mgrad_context_new(counted, &failing);
+    CHECK(train(ctx, &hash) == MGRAD_NOMEM);
+    SAYS(ctx, "not enough memory");
+    CHECK(mgrad_memory_used(ctx) == 0);
+    failing.fail_at = 0;
+    mgrad_seed(ctx, 0);
+    OK(train(ctx, &hash));
+    CHECK(hash == wanted);
+    mgrad_context_release(ctx);
+    CHECK(failing.used == 0);
+  }
+}
+
+static void test_steps(mgrad_context *ctx) {
+  test("a loss that is no number names the layer and touches no weight");
+  mgrad_layer *l = net(ctx, 4, 1);
+  mgrad_optimizer *sgd;
+  mgrad_trainer *t;
+  OK(mgrad_optimizer_new(ctx, mgrad_optimizer_def_find("sgd"), NULL, NULL, &sgd));
+  mgrad_trainer_options o = { .net = l, .optimizer = sgd, .loss = mgrad_op_find("mse") };
+  OK(mgrad_trainer_new(ctx, &o, &t));
+  mgrad_tensor *x = tensor(ctx, 2, 2, 3, 1), *y = tensor(ctx, 2, 2, 1, 0);
+  double loss;
+  OK(mgrad_trainer_step(t, x, y, &loss));
+  uint64_t before = mgrad_layer_hash(l);
+  mgrad_tensor_fill(x, 1e38);
+  CHECK(mgrad_trainer_step(t, x, y, &loss) == MGRAD_NONFINITE);
+  SAYS(ctx, "no weight was changed");
+  CHECK(mgrad_layer_hash(l) == before);
+  mgrad_tensor_fill(x, NAN);
+  CHECK(mgrad_trainer_step(t, x, y, &loss) == MGRAD_NONFINITE);
+  SAYS(ctx, "dense (layer 1 of sequential)");
+  CHECK(mgrad_layer_hash(l) == before);
+  mgrad_trainer_release(t);
+  mgrad_optimizer_release(sgd);
+  mgrad_tensor_release(x);
+  mgrad_tensor_release(y);
+  mgrad_layer_release(l);
+}
+
+int main(void) {
+  mgrad_context *ctx = mgrad_context_new(NULL, NULL);
+  test_memory();
+  test_shapes(ctx);
+  test_random();
+  test_graph(ctx);
+  test_layers(ctx);
+  test_steps(ctx);
+  test_failing(false);
+  test_failing(true);
+  test_chain(ctx);
+  test("nothing is left allocated");
+  CHECK(mgrad_memory_used(ctx) == 0);
+  mgrad_context_release(ctx);
+  return check_report("core");
+}

@@ -1,0 +1,225 @@
+local mg = require "moongrad"
+local h = require "tests.spec.helper"
+local near, fails = h.near, h.fails
+
+local MB = 1048576
+
+local function used()
+  return (mg.memory())
+end
+
+describe("requiring moongrad", function()
+  it("sets no global and prints nothing", function()
+    assert.equal("nothing", h.script [[
+      local before = {}
+      for name in pairs(_G) do before[name] = true end
+      require "moongrad"
+      for name in pairs(_G) do
+        if not before[name] then io.write("global ", name, "; ") end
+      end
+      io.write("nothing")
+    ]])
+  end)
+  it("gives the same table twice", function()
+    assert.equal("true", h.script [[io.write(tostring(require "moongrad" == require "moongrad"))]])
+  end)
+  it("ends cleanly with everything still alive", function()
+    assert.equal("end", h.script [[
+      local mg = require "moongrad"
+      net = mg.sequential { 2, mg.dense(3), function(x) return x * 2 end, mg.dense(1) }
+      loss = net(mg.ones(4, 2)):sum()
+      trainer = mg.trainer { net = net, loss = "mse", optimizer = "adam" }
+      trainer:step(mg.ones(4, 2), mg.ones(4, 1))
+      io.write("end")
+    ]])
+  end)
+end)
+
+describe("memory", function()
+  it("counts the bytes of tensors", function()
+    local before = used()
+    local t = mg.zeros(256, 1024)
+    local more = used() - before
+    assert.is_true(more >= MB and more < 3 * MB) -- twice that in a double build
+    t:close()
+  end)
+  it("is given back by close at once", function()
+    local before = used()
+    local t = mg.zeros(256, 1024)
+    t:close()
+    assert.is_true(used() - before < MB / 4)
+  end)
+  it("is given back by the collector", function()
+    collectgarbage()
+    collectgarbage()
+    local before = used()
+    do local _ = mg.zeros(256, 1024) end
+    collectgarbage()
+    collectgarbage()
+    assert.is_true(used() - before < MB / 4)
+  end)
+  it("of a graph is given back after backward", function()
+    local x = h.leaf(mg.ones(64, 64):totable())
+    collectgarbage()
+    collectgarbage()
+    local before = used()
+    do
+      local y = x
+      for _ = 1, 200 do y = y * 1.01 end
+      y:sum():backward()
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.is_true(used() - before < MB / 4)
+  end)
+  it("of a graph that is dropped unused is given back", function()
+    local x = h.leaf(mg.ones(64, 64):totable())
+    collectgarbage()
+    collectgarbage()
+    local before = used()
+    do
+      local y = x
+      for _ = 1, 200 do y = y * 1.01 end
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.is_true(used() - before < MB / 4)
+  end)
+  it("of nets and trainers is given back", function()
+    local function work()
+      local net = mg.sequential {
+        64, mg.dense(64, "relu"), function(x) return x end, mg.dense(1),
+      }
+      local trainer = mg.trainer {
+        net = net, loss = function(p, y) return mg.mse(p, y) end, optimizer = "adam",
+      }
+      trainer:fit(2, { x = mg.ones(32, 64), y = mg.ones(32, 1), batch = 8 })
+    end
+    work()
+    collectgarbage()
+    collectgarbage()
+    local before = used()
+    for _ = 1, 30 do work() end
+    collectgarbage()
+    collectgarbage()
+    assert.is_true(used() - before < MB / 8)
+  end)
+  it("stays small while tensors of 1 MB are dropped in a loop", function()
+    local most, before = 0, used()
+    for _ = 1, 1000 do
+      local t = mg.zeros(256, 1024)
+      most = math.max(most, used())
+      t:set(1, 1, 1)
+    end
+    assert.is_true(most - before < 64 * MB)
+  end)
+end)
+
+describe("a training loop", function()
+  it("does not grow from step to step", function()
+    local net = mg.sequential { 8, mg.dense(16, "tanh"), mg.dense(1) }
+    local trainer = mg.trainer { net = net, loss = "mse", optimizer = mg.sgd { lr = 0.01 } }
+    local x, y = mg.ones(16, 8), mg.ones(16, 1)
+    for _ = 1, 50 do trainer:step(x, y) end
+    collectgarbage()
+    collectgarbage()
+    local before = used()
+    for _ = 1, 500 do trainer:step(x, y) end
+    collectgarbage()
+    collectgarbage()
+    assert.is_true(used() - before < MB / 16)
+  end)
+end)
+
+describe("close", function()
+  it("leaves views of the same storage alive", function()
+    local t = mg.tensor { { 1, 2 }, { 3, 4 } }
+    local row = t[2]
+    t:close()
+    near({ 3, 4 }, row)
+  end)
+  it("of a view leaves the whole alive", function()
+    local t = mg.tensor { { 1, 2 }, { 3, 4 } }
+    t:transpose(1, 2):close()
+    near({ { 1, 2 }, { 3, 4 } }, t)
+  end)
+  it("makes later use an error", function()
+    local t = mg.ones(2)
+    t:close()
+    fails("closed", t.sum, t)
+    fails("closed", function() return t[1] end)
+  end)
+  it("leaves a gradient to come whole", function()
+    local x = h.leaf { 1, 2 }
+    local y = x * x
+    local loss = y:sum()
+    y:close()
+    loss:backward()
+    near({ 2, 4 }, x.grad)
+  end)
+  it("leaves a result computed from the closed one alone", function()
+    local t = mg.ones(3)
+    local sum = t + 1
+    t:close()
+    near({ 2, 2, 2 }, sum)
+  end)
+  it("happens at the end of a block in Lua 5.4", function()
+    local chunk = (loadstring or load)([[
+      local mg = ...
+      local kept
+      do local t <close> = mg.ones(2); kept = t end
+      return kept
+    ]])
+    if not chunk then return pending("this Lua has no <close>") end
+    local kept = chunk(mg)
+    fails("closed", kept.sum, kept)
+  end)
+end)
+
+describe("a limit", function()
+  it("is met by an error that says so, and life goes on", function()
+    assert.equal("refused, then 6", h.script [[
+      local mg = require "moongrad"
+      mg.limit { memory = 4000000 }
+      local ok, err = pcall(mg.zeros, 1000, 2000)
+      assert(not ok and err:find("not enough memory"), err)
+      io.write("refused, then ", mg.tensor({ 1, 2, 3 }):sum():item() == 6 and "6" or "?")
+    ]])
+  end)
+  it("leaves room again when tensors are closed", function()
+    assert.equal("ok", h.script [[
+      local mg = require "moongrad"
+      mg.limit { memory = 4000000 }
+      for i = 1, 100 do mg.zeros(100, 5000):close() end
+      io.write("ok")
+    ]])
+  end)
+  it("anywhere in a training gives a result or not enough memory, and whole weights", function()
+    assert.equal("ok", h.script [[
+      local mg = require "moongrad"
+      local data = { x = { { 0, 0 }, { 0, 1 }, { 1, 0 }, { 1, 1 } },
+                     y = { { 0 }, { 1 }, { 1 }, { 0 } }, batch = 2 }
+      local function work()
+        local net = mg.sequential { 2, mg.dense(64, "tanh"), mg.dense(64), "tanh", mg.dense(1) }
+        local t = mg.trainer { net = net, loss = "mse", optimizer = mg.adam { lr = 0.01 } }
+        t:fit(2, data)
+        return net:predict(data.x):sum():item()
+      end
+      work()
+      local failures = 0
+      for limit = 400000, 0, -2000 do
+        collectgarbage()
+        collectgarbage()
+        if limit > 0 then mg.limit { memory = limit } end
+        local ok, result = pcall(work)
+        if not ok then
+          assert(tostring(result):find("not enough memory"), tostring(result))
+          failures = failures + 1
+        else
+          assert(result == result)
+        end
+      end
+      io.write(failures > 0 and "ok" or "no limit was met")
+    ]])
+  end)
+end)

@@ -1,0 +1,217 @@
+local mg = require "moongrad"
+local h = require "tests.spec.helper"
+local near, fails, leaf = h.near, h.fails, h.leaf
+
+-- Minimises w^2 from w = 1; the values of w after each step.
+local function descend(opt, steps)
+  local w, path = leaf(1), {}
+  opt:attach { w }
+  for i = 1, steps or 3 do
+    local loss = w * w
+    loss:backward()
+    opt:step()
+    opt:zero_grad()
+    path[i] = w:item()
+  end
+  return path
+end
+
+-- One step of 'opt' from w with the gradient g; the new w.
+local function step(opt, w, g)
+  w = leaf(w)
+  local loss = (w * mg.tensor(g)):sum()
+  opt:attach { w }
+  loss:backward()
+  opt:step()
+  return w
+end
+
+-- Paths worked out from PyTorch's formulas in double precision.
+describe("the update rule of", function()
+  it("sgd", function() near({ 0.8, 0.64, 0.512 }, descend(mg.sgd { lr = 0.1 })) end)
+  it("sgd with momentum", function()
+    near({ 0.8, 0.46, 0.062 }, descend(mg.sgd { lr = 0.1, momentum = 0.9 }))
+  end)
+  it("sgd with Nesterov's momentum", function()
+    near({ 0.62, 0.2224, -0.108352 },
+      descend(mg.sgd { lr = 0.1, momentum = 0.9, nesterov = true }))
+  end)
+  it("sgd with weight decay", function()
+    near({ 0.75, 0.5625, 0.421875 }, descend(mg.sgd { lr = 0.1, weight_decay = 0.5 }))
+  end)
+  it("adam", function()
+    near({ 0.9, 0.80041223, 0.70158627 }, descend(mg.adam { lr = 0.1 }))
+  end)
+  it("adam at its default rate of 0.001", function()
+    near({ 0.999, 0.99800003, 0.9970001 }, descend(mg.adam {}), 1e-6)
+  end)
+  it("adamw at its default decay of 0.01", function()
+    near({ 0.899, 0.79851903, 0.69891118 }, descend(mg.adamw { lr = 0.1 }))
+  end)
+  it("adamw with more decay", function()
+    near({ 0.85, 0.70824844, 0.57497393 }, descend(mg.adamw { lr = 0.1, weight_decay = 0.5 }))
+  end)
+  it("rmsprop at its default rate of 0.01", function()
+    near({ 0.9, 0.83291797, 0.77998227 }, descend(mg.rmsprop {}))
+  end)
+  it("adagrad", function()
+    near({ 0.9, 0.83310353, 0.78045618 }, descend(mg.adagrad { lr = 0.1 }))
+  end)
+  it("adagrad at its default rate of 0.01", function()
+    near({ 0.99, 0.98296455, 0.97723794 }, descend(mg.adagrad {}))
+  end)
+end)
+
+describe("adam", function()
+  it("first steps by the rate, whatever the gradient's size", function()
+    near({ -0.1, 0.1 }, step(mg.adam { lr = 0.1 }, { 0, 0 }, { 1000, -0.001 }), 1e-4)
+  end)
+  it("adds its weight decay to the gradient", function()
+    near({ 0.9 }, step(mg.adam { lr = 0.1, weight_decay = 0.5 }, { 1 }, { 0 }))
+  end)
+end)
+
+describe("every optimizer", function()
+  for _, name in ipairs { "sgd", "adam", "adamw", "rmsprop", "adagrad" } do
+    it(name .. " brings a parabola to its minimum", function()
+      local path = descend(mg[name] { lr = 0.1 }, 400)
+      assert.is_true(math.abs(path[400]) < 0.05)
+    end)
+    it(name .. " treats each number by itself", function()
+      local opt = mg[name] { lr = 0.1 }
+      local both = step(opt, { 1, 5 }, { 2, -3 })
+      near(step(mg[name] { lr = 0.1 }, { 1 }, { 2 }), both:narrow(1, 1, 1))
+      near(step(mg[name] { lr = 0.1 }, { 5 }, { -3 }), both:narrow(1, 2, 1))
+    end)
+    it(name .. " refuses options that make no sense", function()
+      fails(name, mg[name], { lr = "fast" })
+      fails(name, mg[name], { lr = -1 })
+      fails(name, mg[name], { lr = 0 / 0 })
+      fails(name, mg[name], { lr = 0.1, clip_norm = -1 })
+    end)
+  end
+end)
+
+describe("attach", function()
+  it("returns the optimizer", function()
+    local opt = mg.sgd { lr = 0.1 }
+    assert.equal(opt, opt:attach { leaf(1) })
+  end)
+  it("takes a layer", function()
+    local net = h.dense({ { 1 } }, { 0 })
+    local opt = mg.sgd { lr = 0.1 }:attach(net)
+    local loss = mg.mse(net(mg.full({ 1, 1 }, 2)), mg.zeros(1, 1))
+    loss:backward()
+    opt:step()
+    near({ { 0.2 } }, net:named().weight) -- 1 - 0.1 * 2 * 2 * 2
+    near({ -0.4 }, net:named().bias)
+  end)
+  it("is needed before a step", function()
+    local opt = mg.sgd { lr = 0.1 }
+    fails("attach", opt.step, opt)
+  end)
+  it("refuses what has no parameters", function()
+    local opt = mg.sgd { lr = 0.1 }
+    fails("attach", opt.attach, opt, 5)
+    fails("attach", opt.attach, opt, { "w" })
+  end)
+end)
+
+describe("a step", function()
+  it("leaves parameters without a gradient alone", function()
+    local used, unused = leaf(1), leaf(1)
+    local opt = mg.sgd { lr = 0.1, weight_decay = 0.5 }:attach { used, unused };
+    (used * used):backward()
+    opt:step()
+    near(0.75, used)
+    near(1, unused)
+  end)
+  it("uses gradients gathered from several backwards", function()
+    local w = leaf(1)
+    local opt = mg.sgd { lr = 0.1 }:attach { w }
+    for _ = 1, 3 do
+      local loss = w * 2
+      loss:backward()
+    end
+    opt:step()
+    near(0.4, w)
+  end)
+  it("keeps the gradient, for zero_grad is yours to call", function()
+    local w = step(mg.sgd { lr = 0.1 }, { 1 }, { 2 })
+    near({ 2 }, w.grad)
+  end)
+  it("refuses a gradient that is not finite and touches nothing", function()
+    for _, bad in ipairs { 1 / 0, -1 / 0, 0 / 0 } do
+      local a, b = leaf { 1, 2 }, leaf { 3 }
+      local opt = mg.adam { lr = 0.1 }:attach { a, b }
+      local loss = a:sum() + (b * bad):sum()
+      loss:backward()
+      fails("finite", opt.step, opt)
+      near({ 1, 2 }, a)
+      near({ 3 }, b)
+    end
+  end)
+end)
+
+describe("zero_grad", function()
+  it("makes gradients zero and makes none", function()
+    local used, unused = leaf { 1 }, leaf { 1 }
+    local opt = mg.sgd { lr = 0.1 }:attach { used, unused }
+    used:sum():backward()
+    opt:zero_grad()
+    near({ 0 }, used.grad)
+    assert.is_nil(unused.grad)
+  end)
+end)
+
+describe("clipping", function()
+  it("shortens a gradient that is too long, keeping its direction", function()
+    near({ -0.6, -0.8 }, step(mg.sgd { lr = 1, clip_norm = 1 }, { 0, 0 }, { 30, 40 }))
+  end)
+  it("leaves a short gradient as it is", function()
+    near({ -0.3, -0.4 }, step(mg.sgd { lr = 1, clip_norm = 1 }, { 0, 0 }, { 0.3, 0.4 }))
+  end)
+  it("measures all parameters together", function()
+    local a, b = leaf { 0 }, leaf { 0 }
+    local opt = mg.sgd { lr = 1, clip_norm = 1 }:attach { a, b }
+    local loss = (a * 3 + b * 4):sum()
+    loss:backward()
+    opt:step()
+    near({ -0.6 }, a)
+    near({ -0.8 }, b)
+  end)
+  it("by value cuts each number", function()
+    near({ -0.5, 0.5, -0.2 },
+      step(mg.sgd { lr = 1, clip_value = 0.5 }, { 0, 0, 0 }, { 30, -40, 0.2 }))
+  end)
+end)
+
+describe("penalties", function()
+  it("l1 pulls each number to 0 by the same amount", function()
+    near({ 1.99, -2.99 }, step(mg.sgd { lr = 0.1, l1 = 0.1 }, { 2, -3 }, { 0, 0 }))
+  end)
+  it("l2 pulls each number to 0 in proportion", function() -- l2 or 2 l2 is the slope
+    local w = step(mg.sgd { lr = 0.1, l2 = 0.1 }, { 2, -3 }, { 0, 0 })
+    local pull = 2 - w[1]
+    assert.is_true(math.abs(pull - 0.02) < 1e-5 or math.abs(pull - 0.04) < 1e-5)
+    near(-3 / 2 * pull, -3 - w[2])
+  end)
+end)
+
+describe("by hand", function()
+  it("a line is found", function()
+    mg.seed(1)
+    local x = mg.linspace(-1, 1, 20):reshape(20, 1)
+    local y = x * 3 - 1.5
+    local net = mg.dense(1, { inputs = 1 })
+    local opt = mg.sgd { lr = 0.3 }:attach(net)
+    for _ = 1, 200 do
+      local loss = mg.mse(net(x), y)
+      loss:backward()
+      opt:step()
+      opt:zero_grad()
+    end
+    near({ { 3 } }, net:named().weight, 1e-4)
+    near({ -1.5 }, net:named().bias, 1e-4)
+  end)
+end)
