@@ -75,3 +75,11 @@ $(LUA_OUT)/moongrad/system.so: $(BIND_DIR)/bindings/system.o
 	$(CC) $(ALL_CFLAGS) $(MODULE_LDFLAGS) -o $@ $^
 
 -include $(CORE_OBJ:.o=.d) $(BIND_OBJ:.o=.d)
+
+# ---- tests ----
+
+C_TESTS := $(BUILD)/tests-$(KIND)/core $(BUILD)/tests-$(KIND)/grad
+
+$(BUILD)/tests-$(KIND)/%: tests/c/%.c tests/c/check.h $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $< $(CORE_LIB) -o $@ -lm

@@ -81,6 +81,13 @@ void *lmgrad_check(lua_State *L, int i, lmgrad_kind kind, const char *who, const
   return b != NULL ? b->object : NULL;
 }
 
+void *lmgrad_check_element(lua_State *L, lmgrad_kind kind, const char *who, int k) {
+  void *object = lmgrad_test(L, -1, kind);
+  if (object != NULL) return object;
+  lua_pushfstring(L, "element %d", k);
+  return lmgrad_check(L, -2, kind, who, lua_tostring(L, -1));
+}
+
 int lmgrad_close(lua_State *L) {
   box *b = to_box(L, 1);
   if (b == NULL || b->object == NULL) return 0;
@@ -104,13 +111,14 @@ void lmgrad_account(lua_State *L, lmgrad_state *S, const mgrad_tensor *t) {
 
 /* ---- errors ---- */
 
-int lmgrad_raise(lua_State *L, lmgrad_state *S, mgrad_status status) {
+int lmgrad_raise_as(lua_State *L, lmgrad_state *S, mgrad_status status, const char *who) {
   if (status == MGRAD_CALLBACK) return lua_error(L); /* its value is at the top */
   if (status == MGRAD_NOMEM) {
     lua_pushliteral(L, "not enough memory");
     return lua_error(L);
   }
-  return luaL_error(L, "%s", mgrad_error(S->ctx));
+  const char *what = mgrad_error(S->ctx);
+  return who != NULL ? luaL_error(L, "%s: %s", who, what) : luaL_error(L, "%s", what);
 }
 
 int lmgrad_type_error(lua_State *L, int i, const char *who, const char *what,

@@ -42,6 +42,8 @@ void *lmgrad_test(lua_State *L, int i, lmgrad_kind kind);
 const char *lmgrad_kind_name(lua_State *L, int i);
 /* The same, or an error 'who: what is .., expected a tensor'. */
 void *lmgrad_check(lua_State *L, int i, lmgrad_kind kind, const char *who, const char *what);
+/* The k-th element of a list, which is at the top of the stack. */
+void *lmgrad_check_element(lua_State *L, lmgrad_kind kind, const char *who, int k);
 #define lmgrad_check_tensor(L, i, who, what) \
   ((mgrad_tensor *)lmgrad_check(L, i, LMGRAD_TENSOR, who, what))
 #define lmgrad_check_layer(L, i, who, what) \
@@ -79,22 +81,24 @@ void lmgrad_leave(lmgrad_state *S, lua_State *before);
 /* Pushes a new box with one more reference to t. */
 void lmgrad_push_tensor(lua_State *L, mgrad_tensor *t);
 
-/* Raises the error of a failed call: never returns. */
-int lmgrad_raise(lua_State *L, lmgrad_state *S, mgrad_status status);
+/* Raises the error of a failed call: never returns. With 'who: ' in front where
+** the core's sentence does not name what was called; else 'who' is NULL. */
+int lmgrad_raise_as(lua_State *L, lmgrad_state *S, mgrad_status status, const char *who);
 /* Error 'who: what is <type of value i>, expected <expected>'. */
 int lmgrad_type_error(lua_State *L, int i, const char *who, const char *what,
                       const char *expected);
 
 /* Calls the core, once more after a full collection where memory ran out. */
-#define LMGRAD_TRY(L, S, call)                                                  \
+#define LMGRAD_TRY_AS(L, S, who, call)                                          \
   do {                                                                          \
     mgrad_status status_ = (call);                                              \
     if (status_ == MGRAD_NOMEM) {                                               \
       lua_gc(L, LUA_GCCOLLECT, 0);                                              \
       status_ = (call);                                                         \
     }                                                                           \
-    if (status_ != MGRAD_OK) lmgrad_raise(L, S, status_);                       \
+    if (status_ != MGRAD_OK) lmgrad_raise_as(L, S, status_, who);               \
   } while (0)
+#define LMGRAD_TRY(L, S, call) LMGRAD_TRY_AS(L, S, NULL, call)
 
 /* Adds functions to the table at the top, each with the upvalues at 1.. of
 ** the stack: the state, and 'n' - 1 more copied from the top. */

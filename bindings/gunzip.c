@@ -73,7 +73,8 @@ const char *lmgrad_gunzip(const unsigned char *data, size_t length, unsigned cha
   size_t start = header_length(data, length);
   int got = stbi_zlib_decode_noheader_buffer((char *)to, (int)size,
                                              (const char *)data + start,
-                                             (int)(length - start - 8));
+                                             (int)(length - start)); /* it looks ahead
+                                                into the trailer, whose sums decide */
   if (got < 0 || (size_t)got != size || crc32(to, size) != little_endian(data + length - 8)) {
     return "gzip file is damaged";
   }

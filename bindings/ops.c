@@ -26,6 +26,9 @@ static int op_call(lua_State *L) {
   const lmgrad_signature *s = signature(L);
   mgrad_tensor *x[LMGRAD_MAX_SLOTS];
   mgrad_attrs attrs;
+  if (lua_type(L, 1) == LUA_TNUMBER && lmgrad_test(L, 2, LMGRAD_TENSOR) == NULL) {
+    return lmgrad_type_error(L, 1, s->name, s->slots[0].name, "a tensor");
+  }
   lmgrad_arguments(L, S, s, 1, x, &attrs, NULL, NULL);
   return apply(L, S, s->def, x, s->operands, &attrs);
 }
@@ -48,10 +51,7 @@ static int op_call_list(lua_State *L) {
   mgrad_tensor **x = lua_newuserdata(L, (size_t)(n + 1) * sizeof *x);
   for (int k = 0; k < n; k++) {
     lua_rawgeti(L, 1, k + 1);
-    x[k] = lmgrad_test(L, -1, LMGRAD_TENSOR);
-    if (x[k] == NULL) {
-      lmgrad_check(L, -1, LMGRAD_TENSOR, s->name, lua_pushfstring(L, "element %d", k + 1));
-    }
+    x[k] = lmgrad_check_element(L, LMGRAD_TENSOR, s->name, k + 1);
     lua_pop(L, 1);
   }
   return apply(L, S, s->def, x, n, &attrs);

@@ -100,10 +100,7 @@ static int optimizer_attach(lua_State *L) {
     mgrad_tensor **t = lua_newuserdata(L, (size_t)(n + 1) * sizeof *t);
     for (int k = 0; k < n; k++) {
       lua_rawgeti(L, 2, k + 1);
-      t[k] = lmgrad_test(L, -1, LMGRAD_TENSOR);
-      if (t[k] == NULL) {
-        lmgrad_check(L, -1, LMGRAD_TENSOR, "attach", lua_pushfstring(L, "element %d", k + 1));
-      }
+      t[k] = lmgrad_check_element(L, LMGRAD_TENSOR, "attach", k + 1);
       lua_pop(L, 1);
     }
     LMGRAD_TRY(L, S, mgrad_optimizer_attach_tensors(o, t, n));

@@ -20,7 +20,7 @@ static int full(lua_State *L, const char *who, int last, double value) {
   lua_settop(L, last);
   int n = lmgrad_sizes(L, 1, who, size);
   mgrad_tensor **out = lmgrad_box_tensor(L);
-  LMGRAD_TRY(L, S, mgrad_tensor_full(S->ctx, n, size, value, out));
+  LMGRAD_TRY_AS(L, S, who, mgrad_tensor_full(S->ctx, n, size, value, out));
   return made(L, S, *out);
 }
 
@@ -37,7 +37,7 @@ static int tensor_random(lua_State *L, const char *who, mgrad_random kind) {
   int64_t size[MGRAD_MAX_DIMS];
   int n = lmgrad_sizes(L, 1, who, size);
   mgrad_tensor **out = lmgrad_box_tensor(L);
-  LMGRAD_TRY(L, S, mgrad_tensor_random(S->ctx, kind, n, size, out));
+  LMGRAD_TRY_AS(L, S, who, mgrad_tensor_random(S->ctx, kind, n, size, out));
   return made(L, S, *out);
 }
 
@@ -56,7 +56,7 @@ static int tensor_eye(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   int64_t n = lmgrad_integer(L, 1, "eye", "n", 1, LMGRAD_EXACT), size[] = { n, n };
   mgrad_tensor **out = lmgrad_box_tensor(L);
-  LMGRAD_TRY(L, S, mgrad_tensor_full(S->ctx, 2, size, 0, out));
+  LMGRAD_TRY_AS(L, S, "eye", mgrad_tensor_full(S->ctx, 2, size, 0, out));
   for (int64_t i = 0; i < n; i++) data(*out)[i * n + i] = 1;
   return made(L, S, *out);
 }
@@ -159,7 +159,7 @@ mgrad_tensor *lmgrad_to_tensor(lua_State *L, lmgrad_state *S, int i, const char 
   lua_pushvalue(L, i);
   measure(L, &t);
   mgrad_tensor **out = lmgrad_box_tensor(L);
-  LMGRAD_TRY(L, S, mgrad_tensor_new(S->ctx, t.ndim, t.size, out));
+  LMGRAD_TRY_AS(L, S, who, mgrad_tensor_new(S->ctx, t.ndim, t.size, out));
   lua_pushvalue(L, -2);
   read_nested(L, &t, 0, data(*out));
   lua_pop(L, 1);
@@ -276,7 +276,7 @@ static int tensor_from_string(lua_State *L) {
   int64_t size[MGRAD_MAX_DIMS];
   int n = lmgrad_sizes(L, 2, "from_string", size);
   mgrad_tensor **out = lmgrad_box_tensor(L);
-  LMGRAD_TRY(L, S, mgrad_tensor_new(S->ctx, n, size, out));
+  LMGRAD_TRY_AS(L, S, "from_string", mgrad_tensor_new(S->ctx, n, size, out));
   int64_t numel = mgrad_tensor_numel(*out);
   if ((uint64_t)numel * type->size != length) {
     return luaL_error(L, "from_string: %f bytes, expected %f for %f numbers of type %s",
@@ -394,7 +394,7 @@ static mgrad_tensor *select(lua_State *L, lmgrad_state *S, mgrad_tensor *t, int 
     mgrad_attrs at = { .value = { 1 } };
     at.value[1] = (double)lmgrad_integer(L, first + k, who, "index", -a->size[0], a->size[0]);
     mgrad_tensor **out = lmgrad_box_tensor(L);
-    LMGRAD_TRY(L, S, mgrad_apply(op, S->ctx, &t, 1, &at, out));
+    LMGRAD_TRY_AS(L, S, who, mgrad_apply(op, S->ctx, &t, 1, &at, out));
     t = *out;
   }
   return t;
@@ -582,7 +582,7 @@ static int tensor_backward(lua_State *L) {
   return 0;
 }
 
-/* grad(loss, {tensors} [, {retain=true}]): one result for each */
+/* grad(loss, {tensors} [, {retain=true}]) -> table with a gradient for each */
 static int tensor_gradients(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_settop(L, 3);
@@ -602,14 +602,16 @@ static int tensor_gradients(lua_State *L) {
   mgrad_tensor **of = lua_newuserdata(L, (size_t)(2 * n + 1) * sizeof *of), **out = of + n;
   for (int k = 0; k < n; k++) {
     lua_rawgeti(L, 2, k + 1);
-    of[k] = lmgrad_check_tensor(L, -1, "grad", lua_pushfstring(L, "tensor %d", k + 1));
-    lua_pop(L, 2);
+    of[k] = lmgrad_check_element(L, LMGRAD_TENSOR, "grad", k + 1);
+    lua_pop(L, 1);
   }
+  lua_createtable(L, n, 0);
   int first = lua_gettop(L) + 1;
   for (int k = 0; k < n; k++) lmgrad_box_tensor(L);
   LMGRAD_TRY(L, S, mgrad_gradients(loss, of, n, retain, out));
   for (int k = 0; k < n; k++) lmgrad_fill(L, first + k, out[k]);
-  return n;
+  for (int k = n; k > 0; k--) lua_rawseti(L, first - 1, k);
+  return 1;
 }
 
 /* ---- the module ---- */

@@ -64,7 +64,10 @@ mgrad_status mgrad_layer_new(mgrad_context *ctx, const mgrad_layer_def *def,
     attrs = &defaults;
   }
   MGRAD_TRY(mgrad_attrs_check(ctx, def->name, def->attrs, attrs));
-  MGRAD_TRY(make(ctx, def->name, out));
+  /* an activation goes by its own name */
+  const mgrad_op *act = def == &mgrad_layer_def_activation ? mgrad_op_at((int)attrs->value[0])
+                                                           : NULL;
+  MGRAD_TRY(make(ctx, act != NULL ? act->name : def->name, out));
   (*out)->def = def;
   (*out)->attrs = *attrs;
   return MGRAD_OK;
@@ -178,6 +181,10 @@ mgrad_status mgrad_layer_add(mgrad_layer *l, const char *name, mgrad_layer *chil
 
 mgrad_status mgrad_layer_add_tensor(mgrad_layer *l, const char *name, mgrad_tensor *t) {
   MGRAD_TRY(takes_parts(l, true));
+  return mgrad_layer_put_tensor(l, name, t);
+}
+
+mgrad_status mgrad_layer_put_tensor(mgrad_layer *l, const char *name, mgrad_tensor *t) {
   MGRAD_TRY(set_part(l, name, NULL, t, !t->requires_grad));
   mgrad_tensor_retain(t);
   return MGRAD_OK;

@@ -67,6 +67,8 @@ static inline double mgrad_layer_value(const mgrad_layer *l, int i) {
 /* Adds a parameter, filled by an initialiser. */
 mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
                                const int64_t *size, int init);
+/* As mgrad_layer_add_tensor, on any kind of layer. */
+mgrad_status mgrad_layer_put_tensor(mgrad_layer *l, const char *name, mgrad_tensor *t);
 /* A part's tensor; NULL where there is none. */
 mgrad_tensor *mgrad_layer_tensor(const mgrad_layer *l, const char *name);
 /* Runs a child inside its container's forward; 'position' counts from 1. */

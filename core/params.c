@@ -126,7 +126,7 @@ static mgrad_status clone_part(mgrad_layer *to, const mgrad_slot *p) {
   } else {
     mgrad_tensor *t;
     MGRAD_TRY(clone_tensor(p->tensor, &t));
-    status = mgrad_layer_add_tensor(to, p->name, t);
+    status = mgrad_layer_put_tensor(to, p->name, t);
     mgrad_tensor_release(t);
   }
   return status;

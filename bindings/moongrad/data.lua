@@ -213,6 +213,11 @@ return function(mg, core)
 
   ------------------------------------------------------------------------- CSV
 
+  local infos = setmetatable({}, { __mode = "k" })
+
+  --- What the file said of its columns: {columns=, classes=}, or an empty table.
+  function methods.info(d) return infos[d] or {} end
+
   --- The fields of one line; quotes may enclose a field, "" stands for a quote.
   local function fields(line)
     local list, at = {}, 1
@@ -251,13 +256,13 @@ return function(mg, core)
     end
   end
 
-  --- Reads a CSV file of numbers. The target column may hold words: they become
-  -- class labels from 1 in the order of their first appearance.
+  --- Reads a CSV file of numbers. The target column may hold words instead: they
+  -- become class labels from 1 in the order of their first appearance.
   -- @tparam string path
   -- @tparam[opt] table options  target: a column's name or number (the last),
   --   header: whether the first line names the columns (true)
   -- @treturn dataset  x {n, columns - 1}, y {n}; or nil and a message
-  -- @treturn table    columns (names), classes (words of the target, if any)
+  --   instead; d:info() tells columns (names) and classes (words), if any
   function data.csv(path, options)
     options = options or {}
     local text, message = read_file(path)
@@ -285,13 +290,14 @@ return function(mg, core)
           end
           for i, field in ipairs(list) do
             local v = tonumber(field)
-            if not v and i ~= column then
+            -- the first row decides whether the target is made of words
+            if i == column and #rows == 0 then words = not v end
+            if i == column and words then v = field end
+            if not v then
               return wrong(('field %d is "%s", expected a number'):format(i, field))
             end
-            if i == column and not v then words = true end
-            list[i] = v or field
+            list[i] = v
           end
-          list.line = number
           rows[#rows + 1] = list
         end
       end
@@ -303,7 +309,6 @@ return function(mg, core)
     for i, list in ipairs(rows) do
       local target = table.remove(list, column)
       if words then
-        target = tostring(target)
         if not index[target] then
           classes[#classes + 1] = target
           index[target] = #classes
@@ -312,6 +317,8 @@ return function(mg, core)
       end
       x[i], y[i] = list, target
     end
-    return data.tensors(x, y), { columns = names, classes = words and classes or nil }
+    local set = data.tensors(x, y)
+    infos[set] = { columns = names, classes = words and classes or nil }
+    return set
   end
 end

@@ -393,9 +393,10 @@ static mgrad_status infer_rows(mgrad_call *c, bool chances) {
   bool fits = mgrad_shape_equal(target, &labels) ||
               (chances && mgrad_shape_equal(target, x));
   if (!fits && chances)
-    return mgrad_op_fail(c, "target is %a, expected labels %a or probabilities %a", target,
-                         &labels, x);
-  if (!fits) return mgrad_op_fail(c, "target is %a, expected labels %a", target, &labels);
+    return mgrad_op_fail(c, "target is %a, expected labels %a or probabilities %a",
+                         target, &labels, x);
+  if (!fits)
+    return mgrad_op_fail(c, "target is %a, expected labels %a", target, &labels);
   if (weight && (weight->ndim != 1 || weight->size[0] != x->size[1]))
     return mgrad_op_fail(c, "weight is %a, expected {%d}", weight, x->size[1]);
   infer_reduced(c, &labels);
@@ -501,7 +502,8 @@ static mgrad_real entropy_value(const rows *r, int64_t i, const mgrad_real norm[
   row_classes(r, i, &first, &last);
   for (int64_t j = first; j < last; j++) {
     double s = share(r, i, j); /* 0 also silences an infinite log */
-    if (s != 0) sum -= s * (double)log_chance(r->x[row_start(r, i) + j * r->inner], norm);
+    mgrad_real x = r->x[row_start(r, i) + j * r->inner];
+    if (s != 0) sum -= s * (double)log_chance(x, norm);
   }
   return REAL(sum);
 }
@@ -560,8 +562,8 @@ const mgrad_op mgrad_op_cross_entropy = { CLASSES_OF(cross_entropy), .reads = 7,
   .constant = 4,
   .attrs = { REDUCTION, { "label_smoothing", MGRAD_ATTR_REAL, 0, 0, 1 },
              { "ignore", MGRAD_ATTR_REAL, NO_LABEL } },
-  .doc = "nll of log_softmax of logits {n, classes, ...}; the target is labels from 1, or "
-         "probabilities in the shape of the logits",
+  .doc = "nll of log_softmax of logits {n, classes, ...}; the target is labels from 1, "
+         "or probabilities in the shape of the logits",
   .examples = {
     { .shapes = { { 4, 5 }, { 4 }, { -1 } }, .low = -3, .high = 3, LABELS(5) },
     { .shapes = { { 6, 3 }, { 6 }, { 3 } }, .low = 0.1, .high = 2, LABELS(3),

@@ -204,8 +204,8 @@ static mgrad_status unsqueeze_infer(mgrad_call *c) {
   const mgrad_array *x = c->x[0];
   int at;
   if (x->ndim == MGRAD_MAX_DIMS)
-    return mgrad_op_fail(c, "x is %a, expected at most %d dimensions", x,
-                         (int64_t)MGRAD_MAX_DIMS - 1);
+    return mgrad_op_fail(c, "x is %a, there can be at most %d dimensions", x,
+                         (int64_t)MGRAD_MAX_DIMS);
   *c->y = *x;
   c->y->ndim = x->ndim + 1;
   c->y->size[x->ndim] = 1; /* 'dim' counts the dimensions of the result */
