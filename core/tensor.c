@@ -184,10 +184,6 @@ static mgrad_status writable(mgrad_tensor *t, const char *who) {
                       "%s: the tensor is the result of a recorded op; change t:detach(),"
                       " or compute a new one", who);
   }
-  if (t->requires_grad && !t->ctx->no_grad) {
-    return mgrad_fail(t->ctx, MGRAD_INVALID,
-                      "%s: the tensor requires a gradient; change it inside no_grad", who);
-  }
   if (t->storage->pins > 0) {
     return mgrad_fail(t->ctx, MGRAD_INVALID,
                       "%s: a pending gradient needs this tensor; call backward first,"
