@@ -1,66 +1,71 @@
 # moongrad: "make help" lists the targets.
 
-LUA      ?= 5.4
-REAL     ?= float
-CC       ?= gcc
-CFLAGS   ?= -O3
-PREFIX   ?= /usr/local
-DESTDIR  ?=
+LUA     ?= 5.4
+REAL    ?= float
+CC      ?= cc
+CFLAGS  ?= -O3
+PREFIX  ?= /usr/local
+BUILD   ?= build
 
-VERSION  := $(shell sed -n 's/^\#define MGRAD_VERSION "\(.*\)"/\1/p' core/moongrad.h)
+VERSION := $(shell sed -n 's/^.define MGRAD_VERSION "\(.*\)"/\1/p' core/moongrad.h)
 
-# Where Lua's headers are. LUA_INCDIR overrides it (LuaRocks sets it).
+# ---- which Lua: 5.1 to 5.5, or jit. LUA_INCDIR names its headers' folder. ----
+
 ifeq ($(LUA),jit)
-LUA_PKG   = luajit
-LUA_BIN  ?= luajit
-LUA_DIR   = 5.1
+LUA_PACKAGE := luajit
+LUA_BIN     ?= luajit
+LUA_FOLDER  := 5.1
+LUA_DEBIAN  := luajit libluajit-5.1-dev
 else
-LUA_PKG   = lua$(LUA)
-LUA_BIN  ?= lua$(LUA)
-LUA_DIR   = $(LUA)
+LUA_PACKAGE := lua$(LUA)
+LUA_BIN     ?= lua$(LUA)
+LUA_FOLDER  := $(LUA)
+LUA_DEBIAN  := lua$(LUA) $(if $(filter 5.1,$(LUA)),liblua5.1-0-dev,liblua$(LUA)-dev)
 endif
-ifdef LUA_INCDIR
-LUA_CFLAGS := -I$(LUA_INCDIR)
-else
-LUA_CFLAGS := $(or $(shell pkg-config --cflags-only-I $(LUA_PKG) 2>/dev/null), \
-                -I/usr/include/lua$(LUA))
-endif
+LUA_LIBDIR   ?= $(PREFIX)/lib/lua/$(LUA_FOLDER)
+LUA_SHAREDIR ?= $(PREFIX)/share/lua/$(LUA_FOLDER)
+# asked for when used, not now: "make demo" may install it first
+LUA_CFLAGS = $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(or \
+  $(shell pkg-config --cflags-only-I $(LUA_PACKAGE) 2>/dev/null),-I/usr/include/$(LUA_PACKAGE)))
 
-BUILD    := build
+# ---- building ----
+
+# KIND keeps builds with other options apart: make KIND_SUFFIX=-asan CFLAGS=..
 KIND     := $(REAL)$(KIND_SUFFIX)
 CORE_DIR := $(BUILD)/core-$(KIND)
 BIND_DIR := $(BUILD)/bind-$(LUA)-$(KIND)
-LUA_OUT  := $(BUILD)/lua$(LUA)$(OUT_SUFFIX)
+LUA_OUT  := $(BUILD)/lua$(LUA)$(KIND_SUFFIX)
 
 # Results must not depend on how a compiler fuses a * b + c.
-STRICT   := -std=c11 -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno \
-            -fno-trapping-math
-WARN     := -Wall -Wextra -Wshadow -Wno-missing-field-initializers
-ALL_CFLAGS = $(STRICT) $(WARN) $(CFLAGS) $(EXTRA_CFLAGS)
-ifeq ($(REAL),double)
-ALL_CFLAGS += -DMGRAD_REAL_DOUBLE
-endif
+STRICT := -std=c11 -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno \
+          -fno-trapping-math
+WARN   := -Wall -Wextra -Wshadow -Wno-missing-field-initializers
+REAL_FLAG := $(if $(filter double,$(REAL)),-DMGRAD_REAL_DOUBLE)
+COMPILE = $(CC) $(STRICT) $(WARN) $(REAL_FLAG) $(CFLAGS) -MMD -MP
+SHARED  = $(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,nodelete
 
 CORE_SRC := $(wildcard core/*.c core/ops/*.c core/layers/*.c core/kernels/*.c)
 CORE_OBJ := $(CORE_SRC:%.c=$(CORE_DIR)/%.o)
+CORE_LIB := $(CORE_DIR)/libmoongrad.a
 BIND_SRC := $(filter-out bindings/system.c,$(wildcard bindings/*.c))
 BIND_OBJ := $(BIND_SRC:%.c=$(BIND_DIR)/%.o)
-CORE_LIB := $(CORE_DIR)/libmoongrad.a
+SYS_OBJ  := $(BIND_DIR)/bindings/system.o
+MODULES  := $(LUA_OUT)/moongrad/core.so $(LUA_OUT)/moongrad/system.so
 
-MODULE_LDFLAGS = -shared -Wl,-z,nodelete
+.PHONY: all core demo test test-c test-lua test-luas test-scripts grad asan torture torture-quick fuzz fuzz-quick \
+        lint reference env install rock dist clean help deps deps-demo deps-test
 
-.PHONY: all core
-all: $(LUA_OUT)/moongrad/core.so $(LUA_OUT)/moongrad/system.so
+all: $(MODULES) ## build the Lua module (LUA=5.1 .. 5.4, jit)
 
-core: $(CORE_LIB)
+core: $(CORE_LIB) ## build the C library alone
 
 $(CORE_DIR)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(COMPILE) -c $< -o $@
 
 $(BIND_DIR)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -D_POSIX_C_SOURCE=200809L $(LUA_CFLAGS) -MMD -MP -c $< -o $@
+	$(COMPILE) -D_POSIX_C_SOURCE=200809L $(LUA_CFLAGS) -c $< -o $@
 
 $(CORE_LIB): $(CORE_OBJ)
 	@rm -f $@
@@ -68,18 +73,153 @@ $(CORE_LIB): $(CORE_OBJ)
 
 $(LUA_OUT)/moongrad/core.so: $(BIND_OBJ) $(CORE_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(MODULE_LDFLAGS) -o $@ $^ -lm
+	$(SHARED) -o $@ $^ -lm
 
-$(LUA_OUT)/moongrad/system.so: $(BIND_DIR)/bindings/system.o
+$(LUA_OUT)/moongrad/system.so: $(SYS_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(MODULE_LDFLAGS) -o $@ $^
+	$(SHARED) -o $@ $^
 
--include $(CORE_OBJ:.o=.d) $(BIND_OBJ:.o=.d)
+-include $(CORE_OBJ:.o=.d) $(BIND_OBJ:.o=.d) $(SYS_OBJ:.o=.d)
 
-# ---- tests ----
+# ---- running ----
 
-C_TESTS := $(BUILD)/tests-$(KIND)/core $(BUILD)/tests-$(KIND)/grad
+demo: deps-demo ## install what is missing, build, learn Fashion-MNIST
+	@$(MAKE) --no-print-directory -s all
+	$(LUA_BIN) scripts/fashion_mnist.lua
 
-$(BUILD)/tests-$(KIND)/%: tests/c/%.c tests/c/check.h $(CORE_LIB)
+env: ## the lines that let this tree be used: eval "$(make env)"
+	@echo 'export LUA_PATH_$(subst .,_,$(LUA_FOLDER))="$(CURDIR)/bindings/?.lua;$(CURDIR)/bindings/?/init.lua;./?.lua;;"'
+	@echo 'export LUA_CPATH_$(subst .,_,$(LUA_FOLDER))="$(CURDIR)/$(LUA_OUT)/?.so;;"'
+
+# ---- tests: each target runs a part, "make test" all of them ----
+
+# One process with the built tree in its paths. 5.1 and LuaJIT know no versioned names.
+LUA_ENV = LUA_PATH$(LUA_SUFFIX)='$(CURDIR)/bindings/?.lua;$(CURDIR)/bindings/?/init.lua;./?.lua;;' \
+          LUA_CPATH$(LUA_SUFFIX)='$(CURDIR)/$(LUA_OUT)/?.so;;'
+LUA_SUFFIX := $(if $(filter jit 5.1,$(LUA)),,_$(subst .,_,$(LUA)))
+BUSTED = $(LUA_ENV) MOONGRAD_LUA=$(LUA_BIN) busted --lua=$(LUA_BIN) --output=TAP --loaders=lua
+
+TEST_DIR := $(BUILD)/tests-$(KIND)
+
+$(TEST_DIR)/%: tests/c/%.c $(CORE_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $< $(CORE_LIB) -o $@ -lm
+	$(COMPILE) $< $(CORE_LIB) -o $@ -lm
+
+-include $(wildcard $(TEST_DIR)/*.d)
+
+test: deps-test ## install what is missing, build, run all tests
+	@tests/run test-c test-lua test-luas test-scripts torture-quick fuzz-quick asan lint
+
+test-c: ## C tests of the core, in float and double
+	@$(MAKE) --no-print-directory -s $(BUILD)/tests-float/core
+	@$(MAKE) --no-print-directory -s REAL=double $(BUILD)/tests-double/core
+	$(BUILD)/tests-float/core
+	$(BUILD)/tests-double/core
+	@$(MAKE) --no-print-directory grad
+
+grad: ## the gradient table: every op and layer against differences, in double
+	@$(MAKE) --no-print-directory -s REAL=double $(BUILD)/tests-double/grad
+	$(BUILD)/tests-double/grad
+
+test-lua: all ## the specs of the Lua API
+	$(BUSTED) tests/spec
+
+LUAS ?= 5.1 5.2 5.3 jit
+test-luas: ## the same under the other Luas
+	@set -e; for v in $(LUAS); do $(MAKE) --no-print-directory -s LUA=$$v test-lua; done
+
+test-scripts: all ## the experiments, each with its claim
+	$(BUSTED) tests/scripts
+
+ALLOC := $(TEST_DIR)/alloc-$(LUA)
+$(ALLOC): tests/torture/alloc.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(LUA_CFLAGS) $< -o $@ -l$(LUA_PACKAGE)
+
+torture: all $(ALLOC) ## every allocation failing in turn, once and for good
+	$(LUA_ENV) $(ALLOC) --every 1
+	$(LUA_ENV) $(ALLOC) --every 1 --persistent
+
+torture-quick: all $(ALLOC)
+	$(LUA_ENV) $(ALLOC) --every 83
+	$(LUA_ENV) $(ALLOC) --every 89 --persistent
+
+PROGRAMS ?= 100000
+fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random programs
+	$(LUA_ENV) $(LUA_BIN) tests/fuzz/hostile.lua
+	$(LUA_ENV) $(LUA_BIN) tests/fuzz/programs.lua --programs $(PROGRAMS)
+
+fuzz-quick:
+	@$(MAKE) --no-print-directory fuzz PROGRAMS=1000
+
+SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
+ASAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-asan CFLAGS='$(SANITIZE)'
+asan: ## C tests and specs under the address and undefined-behaviour sanitizers
+	@$(ASAN) REAL=double $(BUILD)/tests-double-asan/core $(BUILD)/tests-double-asan/grad
+	$(BUILD)/tests-double-asan/core
+	$(BUILD)/tests-double-asan/grad
+	@$(ASAN) all
+	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 $(ASAN) test-lua-built
+
+.PHONY: test-lua-built
+test-lua-built:
+	$(BUSTED) tests/spec
+
+lint: all ## include directions, imported symbols, warnings as errors, luacheck
+	$(LUA_BIN) tests/lint.lua $(CORE_LIB) $(MODULES)
+	luacheck -q bindings/moongrad scripts tests
+	@$(MAKE) --no-print-directory -s KIND_SUFFIX=-strict CFLAGS='-O2 -Werror -Wconversion -Wno-sign-conversion' core
+	@if command -v clang >/dev/null; then \
+	  $(MAKE) --no-print-directory -s CC=clang KIND_SUFFIX=-clang CFLAGS='-O2 -Werror' core; fi
+
+# ---- documentation, installation ----
+
+reference: all ## write the reference of all ops, layers, optimizers to build/reference.md
+	@$(LUA_ENV) $(LUA_BIN) -e 'io.write(require("moongrad.reference").text())' > $(BUILD)/reference.md
+	@echo wrote $(BUILD)/reference.md
+
+install: all ## copy the module to PREFIX (/usr/local), below DESTDIR
+	install -d $(DESTDIR)$(LUA_LIBDIR)/moongrad $(DESTDIR)$(LUA_SHAREDIR)/moongrad
+	install -m 755 $(MODULES) $(DESTDIR)$(LUA_LIBDIR)/moongrad
+	install -m 644 bindings/moongrad/*.lua $(DESTDIR)$(LUA_SHAREDIR)/moongrad
+
+rock: ## install the rock into build/rocks, as its users would
+	luarocks --lua-version $(LUA_FOLDER) make --deps-mode=none --tree $(CURDIR)/$(BUILD)/rocks
+
+dist: ## the sources of the last commit as moongrad-VERSION.tar.gz
+	git archive --prefix=moongrad-$(VERSION)/ -o moongrad-$(VERSION).tar.gz HEAD
+
+clean: ## remove everything built
+	rm -rf $(BUILD)
+
+help: ## this list
+	@echo 'make TARGET [LUA=5.4] [REAL=float]     moongrad $(VERSION)'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | \
+	  while IFS='|' read -r t d; do printf '%-16s %s\n' "$$t" "$$d"; done
+
+# ---- Debian packages ----
+
+DEMO_PACKAGES := gcc libc6-dev $(LUA_DEBIAN) dataset-fashion-mnist
+TEST_PACKAGES := $(DEMO_PACKAGES) pkg-config lua-busted lua-cjson lua-check gzip \
+  lua5.1 liblua5.1-0-dev lua5.2 liblua5.2-dev lua5.3 liblua5.3-dev luajit libluajit-5.1-dev
+
+deps-demo:
+	@$(MAKE) --no-print-directory deps PACKAGES='$(DEMO_PACKAGES)'
+
+deps-test:
+	@$(MAKE) --no-print-directory deps PACKAGES='$(TEST_PACKAGES)'
+
+# Installs those of PACKAGES that are missing, or says which they are.
+deps:
+	@missing=; for p in $(PACKAGES); do \
+	  dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed \
+	    || missing="$$missing $$p"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "Please install what Debian calls$$missing, then run make again."; exit 1; fi; \
+	if [ "$$(id -u)" = 0 ]; then as=; elif command -v sudo >/dev/null; then as=sudo; else \
+	  echo "Please install$$missing (apt-get install, as root), then run make again."; exit 1; fi; \
+	echo "installing$$missing"; \
+	$$as apt-get update -qq && \
+	$$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null

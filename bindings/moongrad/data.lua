@@ -3,6 +3,8 @@
 -- Functions that read files return nil and a message when a file is missing or
 -- damaged. Class labels count from 1.
 
+local csv = require "moongrad.csv"
+
 local FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
 local GZIP = "\31\139"
 
@@ -218,33 +220,6 @@ return function(mg, core)
   --- What the file said of its columns: {columns=, classes=}, or an empty table.
   function methods.info(d) return infos[d] or {} end
 
-  --- The fields of one line; quotes may enclose a field, "" stands for a quote.
-  local function fields(line)
-    local list, at = {}, 1
-    repeat
-      local quoted, after = line:match('^%s*"(.-)"%s*()', at)
-      while quoted and line:sub(after, after) == '"' do
-        local more, further = line:match('^"(.-)"%s*()', after)
-        if not more then return nil end
-        quoted, after = quoted .. '"' .. more, further
-      end
-      if quoted then
-        list[#list + 1] = quoted
-        local comma = line:sub(after, after)
-        if comma ~= "" and comma ~= "," then return nil end
-        at = comma == "," and after + 1
-      else
-        local plain, comma = line:match("^%s*([^,]-)%s*(,?)", at)
-        local rest = line:find(",", at, true)
-        plain = line:sub(at, (rest or #line + 1) - 1):match("^%s*(.-)%s*$")
-        comma = rest
-        list[#list + 1] = plain
-        at = comma and comma + 1
-      end
-    until not at
-    return list
-  end
-
   --- Column number of the target: by name, by number, or the last.
   local function target_column(target, names, count)
     if target == nil then return count end
@@ -256,69 +231,63 @@ return function(mg, core)
     end
   end
 
+  --- Words as labels from 1, in the order of their first appearance.
+  local function labeller()
+    local classes, label = {}, {}
+    return classes, function(word)
+      if not label[word] then
+        classes[#classes + 1] = word
+        label[word] = #classes
+      end
+      return label[word]
+    end
+  end
+
+  --- A row of fields as numbers, its target taken out; or nil and what is wrong.
+  local function convert(row, column, to_label)
+    local target
+    for i, field in ipairs(row) do
+      local v = tonumber(field)
+      if i == column and to_label then v = to_label(field) end
+      if not v then
+        return nil, ('%d: field %d is "%s", expected a number'):format(row.line, i, field)
+      end
+      row[i] = v
+    end
+    target = table.remove(row, column)
+    return row, target
+  end
+
   --- Reads a CSV file of numbers. The target column may hold words instead: they
   -- become class labels from 1 in the order of their first appearance.
   -- @tparam string path
   -- @tparam[opt] table options  target: a column's name or number (the last),
   --   header: whether the first line names the columns (true)
-  -- @treturn dataset  x {n, columns - 1}, y {n}; or nil and a message
-  --   instead; d:info() tells columns (names) and classes (words), if any
+  -- @treturn dataset  x {n, columns - 1}, y {n}; or nil and a message. d:info()
+  --   tells columns (names) and classes (words), where there are any
   function data.csv(path, options)
     options = options or {}
     local text, message = read_file(path)
     if not text then return nil, message end
-    local names, rows, count, column = nil, {}, nil, nil
-    local classes, index, words = {}, {}, false
-    local number = 0
-    for line in (text .. "\n"):gmatch("(.-)\r?\n") do
-      number = number + 1
-      if number == 1 then line = line:gsub("^\239\187\191", "") end
-      if line:find("%S") then
-        local list = fields(line)
-        local function wrong(what) return nil, ("%s:%d: %s"):format(path, number, what) end
-        if not list then return wrong("a quote is out of place") end
-        count = count or #list
-        if #list ~= count then
-          return wrong(("%d fields, expected %d"):format(#list, count))
-        end
-        if options.header ~= false and not names then
-          names = list
-        else
-          column = column or target_column(options.target, names, count)
-          if not column then
-            return nil, ("%s: there is no column %s"):format(path, tostring(options.target))
-          end
-          for i, field in ipairs(list) do
-            local v = tonumber(field)
-            -- the first row decides whether the target is made of words
-            if i == column and #rows == 0 then words = not v end
-            if i == column and words then v = field end
-            if not v then
-              return wrong(('field %d is "%s", expected a number'):format(i, field))
-            end
-            list[i] = v
-          end
-          rows[#rows + 1] = list
-        end
-      end
+    local rows, wrong = csv.rows(text)
+    if not rows then return nil, path .. ":" .. wrong end
+    local names = options.header ~= false and table.remove(rows, 1) or nil
+    if not rows[1] or #rows[1] < 2 then
+      return nil, path .. ": expected rows of two numbers or more"
     end
-    if #rows == 0 or count < 2 then
-      return nil, ("%s: expected rows of two numbers or more"):format(path)
+    local column = target_column(options.target, names, #rows[1])
+    if not column then
+      return nil, ("%s: there is no column %s"):format(path, tostring(options.target))
     end
+    local classes, to_label
+    if not tonumber(rows[1][column]) then classes, to_label = labeller() end
     local x, y = {}, {}
-    for i, list in ipairs(rows) do
-      local target = table.remove(list, column)
-      if words then
-        if not index[target] then
-          classes[#classes + 1] = target
-          index[target] = #classes
-        end
-        target = index[target]
-      end
-      x[i], y[i] = list, target
+    for i, row in ipairs(rows) do
+      x[i], y[i] = convert(row, column, to_label)
+      if not x[i] then return nil, path .. ":" .. y[i] end
     end
     local set = data.tensors(x, y)
-    infos[set] = { columns = names, classes = words and classes or nil }
+    infos[set] = { columns = names, classes = classes }
     return set
   end
 end

@@ -51,6 +51,10 @@ end
 -- the limit (0 = none), and the number of allocations.
 function mg.memory() return core.memory() end
 
+--- What the tables of the core know of an op, a layer or an optimizer, as text;
+-- nil and a message for a name they do not know.
+function mg.help(name) return require("moongrad.reference").help(name) end
+
 --- What this build is: version, number type, threads.
 function mg.info()
   return { version = core.version, real = core.real, threads = 1, lua = _VERSION }

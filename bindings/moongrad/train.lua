@@ -164,7 +164,8 @@ return function(mg, core)
     return function()
       if done then return nil end
       if runs[t] ~= run then error("epochs: the trainer has begun another run since", 2) end
-      local start, examples, loss, metrics = seconds()
+      local start = seconds()
+      local examples, loss, metrics
       repeat -- in slices, so that hooks and signals of the host get their turn
         done, examples, loss, metrics = t:advance(nil, SLICE, true)
         if watch then watch(examples, total, loss) end

@@ -1,0 +1,325 @@
+--- The reference, made from the tables of the core: every op, activation, loss,
+-- layer, optimizer, initialiser and metric, with its arguments and their defaults.
+--
+--   local reference = require "moongrad.reference"
+--   io.write(reference.text())       -- all of it, as Markdown
+--   print(reference.help "adam")     -- one entry as a few lines of plain text
+
+local core = require "moongrad.core"
+
+local concat = table.concat
+
+local reference = {}
+
+local WIDTH = 88
+local ENDLESS, TINY = 1e15, 1e-30 -- bounds beyond these stand for none
+
+-- What the Lua side adds to an op of the core.
+local ADDED = {
+  max = "With dim a second result tells where it is, from 1.",
+  min = "With dim a second result tells where it is, from 1.",
+}
+
+----------------------------------------------------------------------------- words
+
+local function number(v) return ("%.14g"):format(v) end
+
+--- "a|b|c" as a list.
+local function split(choices)
+  local list = {}
+  for word in choices:gmatch("[^|]+") do list[#list + 1] = word end
+  return list
+end
+
+local TYPES = {
+  number = "a number", integer = "an integer", boolean = "true or false",
+  dimension = "a dimension, counted from 1, or from the end as -1",
+  activation = "the name of an activation", initialiser = "the name of an initialiser",
+  sizes = "integers, one by one or in a table",
+}
+
+--- What an option takes: 'a number from 0 to 1'.
+local function kind_of(attr)
+  if attr.type == "choice" then
+    local words = split(attr.choices)
+    for i, word in ipairs(words) do words[i] = '"' .. word .. '"' end
+    local last = table.remove(words)
+    return concat(words, ", ") .. " or " .. last
+  end
+  local text, low, high = TYPES[attr.type], attr.low, attr.high
+  if not low then return text end
+  if low > 0 and low <= TINY then text = text .. " above 0"
+  elseif low > -ENDLESS then text = text .. " from " .. number(low) end
+  if high < ENDLESS then text = text .. " to " .. number(high) end
+  return text
+end
+
+--- An option's default in words; nil where it must be given.
+local function default_of(attr)
+  local v, type = attr.default, attr.type
+  if v == nil or type == "sizes" then return nil end
+  if type == "boolean" then return v ~= 0 and "true" or "false" end
+  if type == "choice" then return '"' .. split(attr.choices)[v + 1] .. '"' end
+  if type == "activation" then return "none" end
+  if type == "initialiser" then return "the layer's own" end
+  if type == "dimension" and v == 0 or math.abs(v) >= 1e30 then return "none" end
+  return number(v)
+end
+
+--- Lines of at most WIDTH characters, each after 'indent'; `code` stays on one.
+local function wrap(text, indent)
+  local lines, line = {}, ""
+  text = text:gsub("`[^`]*`", function(span) return (span:gsub(" ", "\1")) end)
+  for word in text:gmatch("%S+") do
+    if line ~= "" and #indent + #line + 1 + #word > WIDTH then
+      lines[#lines + 1], line = indent .. line, ""
+    end
+    line = line == "" and word or line .. " " .. word
+  end
+  lines[#lines + 1] = indent .. line
+  return (concat(lines, "\n"):gsub("\1", " "))
+end
+
+--------------------------------------------------------------------------- entries
+-- An entry: name, kind, call (how it is written), doc, options (a list of {name,
+-- what it takes}), note.
+
+--- "x, y [, z]": arguments that may be left out in brackets.
+local function arguments(list)
+  local needed, others = {}, {}
+  for _, argument in ipairs(list) do
+    local to = argument.optional and others or needed
+    to[#to + 1] = argument.name
+  end
+  local text = concat(needed, ", ")
+  if #others == 0 then return text end
+  return text .. (text == "" and "[" or " [, ") .. concat(others, ", ") .. "]"
+end
+
+local function option_line(attr)
+  local default = default_of(attr)
+  return { attr.name, kind_of(attr) .. (default and "; default " .. default or "") }
+end
+
+local function option_lines(attrs)
+  local lines = {}
+  for i, attr in ipairs(attrs) do lines[i] = option_line(attr) end
+  return lines
+end
+
+--- Operands and attributes of an op in the order of its arguments.
+local function op_arguments(op)
+  local operands, attrs, words, list, there = {}, {}, {}, {}, {}
+  for word in op.operands:gmatch("%S+") do
+    local name = word:match("^[%w_]+")
+    operands[name] = { name = name, optional = word:sub(-1) == "?" }
+    words[#words + 1] = name
+  end
+  for _, attr in ipairs(op.attrs) do
+    attrs[attr.name] = { name = attr.type == "sizes" and attr.name .. ".." or attr.name,
+                         optional = default_of(attr) ~= nil }
+    words[#words + 1] = attr.name
+  end
+  for name in ((op.order or "") .. " " .. concat(words, " ")):gmatch("[%w_]+") do
+    if not there[name] then list[#list + 1] = operands[name] or attrs[name] end
+    there[name] = true
+  end
+  return list, operands
+end
+
+local function op_kind(op)
+  return op.activation and "activation" or op.loss and "loss" or "operation"
+end
+
+local function op_entry(op)
+  local list, operands = op_arguments(op)
+  local options = option_lines(op.attrs)
+  for _, argument in ipairs(list) do
+    if operands[argument.name] and argument.optional then
+      table.insert(options, 1, { argument.name, "a tensor; may be left out" })
+    end
+  end
+  local call
+  if op.operands:find("..", 1, true) then -- one table of tensors
+    list[1] = { name = "{" .. list[1].name .. ", ..}" }
+    call = ("mg.%s(%s)"):format(op.name, arguments(list))
+  elseif op.loss then
+    call = ("mg.%s(%s)"):format(op.name, arguments(list))
+  else
+    local first = table.remove(list, 1)
+    call = ("%s:%s(%s)"):format(first.name, op.name, arguments(list))
+  end
+  local note = ADDED[op.name]
+  if not op.differentiable then note = "No gradient flows through it." end
+  return { name = op.name, kind = op_kind(op), call = call, doc = op.doc, options = options,
+           note = note }
+end
+
+local function layer_entry(layer)
+  local list = {}
+  for i, attr in ipairs(layer.attrs) do
+    list[i] = { name = attr.type == "sizes" and attr.name .. ".." or attr.name,
+                optional = default_of(attr) ~= nil }
+  end
+  local call = ("mg.%s(%s)"):format(layer.name, arguments(list))
+  if layer.container then call = ("mg.%s { layer, .. }"):format(layer.name) end
+  return { name = layer.name, kind = "layer", call = call, doc = layer.doc,
+           options = option_lines(layer.attrs) }
+end
+
+local function optimizer_entry(optimizer, common)
+  local names, shared = {}, {}
+  for i, attr in ipairs(optimizer.attrs) do names[i] = attr.name .. "=" end
+  for i, attr in ipairs(common) do shared[i] = attr.name end
+  return { name = optimizer.name, kind = "optimizer", doc = optimizer.doc,
+           call = ("mg.%s { %s }"):format(optimizer.name, concat(names, ", ")),
+           options = option_lines(optimizer.attrs),
+           note = "Further options, as of every optimizer: " .. concat(shared, ", ") .. "." }
+end
+
+--- Everything there is, by kind.
+local function collect()
+  local all, tables = { operation = {}, activation = {}, loss = {}, layer = {},
+                        optimizer = {} }, core.describe()
+  local function add(entry) table.insert(all[entry.kind], entry) end
+  for _, op in ipairs(tables.ops) do add(op_entry(op)) end
+  for _, layer in ipairs(tables.layers) do add(layer_entry(layer)) end
+  for _, optimizer in ipairs(tables.optimizers) do
+    add(optimizer_entry(optimizer, tables.optimizer_common))
+  end
+  return all, tables
+end
+
+----------------------------------------------------------------------------- Markdown
+
+--- "`a`, `b`": names as code.
+local function code(names)
+  local list = {}
+  for i, name in ipairs(names) do list[i] = "`" .. name .. "`" end
+  return concat(list, ", ")
+end
+
+--- Ops whose name, as a function of mg, is a layer.
+local function layers_too(tables)
+  local layers, names = {}, {}
+  for _, layer in ipairs(tables.layers) do layers[layer.name] = true end
+  for _, op in ipairs(tables.ops) do
+    if layers[op.name] then names[#names + 1] = op.name end
+  end
+  return names
+end
+
+local function markdown_options(options, out)
+  if #options == 0 then return end
+  for _, option in ipairs(options) do
+    local text = wrap(("`%s`: %s"):format(option[1], option[2]), "  ")
+    out[#out + 1] = "- " .. text:sub(3)
+  end
+  out[#out + 1] = ""
+end
+
+local function markdown_entry(entry, out)
+  out[#out + 1] = "### " .. entry.name .. "\n"
+  out[#out + 1] = "    " .. entry.call .. "\n"
+  out[#out + 1] = wrap(entry.doc .. ".", "") .. "\n"
+  markdown_options(entry.options, out)
+  if entry.note and entry.kind ~= "optimizer" then
+    out[#out + 1] = wrap(entry.note, "") .. "\n"
+  end
+end
+
+local function section(out, title, intro, entries)
+  out[#out + 1] = "## " .. title .. "\n"
+  out[#out + 1] = wrap(intro, "") .. "\n"
+  for _, entry in ipairs(entries or {}) do markdown_entry(entry, out) end
+end
+
+--- The whole reference.
+-- @treturn string  Markdown
+function reference.text()
+  local all, tables = collect()
+  local out = { "# moongrad " .. core.version .. ": reference\n" }
+  out[2] = wrap("Made from the tables of the core, by `make reference`. `mg` is"
+    .. ' `require "moongrad"`. Brackets enclose arguments that may be left out. Arguments'
+    .. " are given in this order, or by name in one table at the end:"
+    .. " `x:sum(1, true)` is `x:sum { dim = 1, keepdim = true }`.", "") .. "\n"
+  section(out, "Operations", "Each is a method of tensors, `x:sum()`, and a function,"
+    .. " `mg.sum(x)`; as functions " .. code(layers_too(tables)) .. " make layers instead."
+    .. " With a trailing underscore, `x:exp_()`, the result is written over x.",
+    all.operation)
+  section(out, "Activations", "Operations that are also layers, by name:"
+    .. ' `mg.sequential { 2, mg.dense(3), "tanh" }` or `mg.dense(3, "tanh")`.',
+    all.activation)
+  section(out, "Losses", "Functions of a prediction and a target; a trainer takes them by"
+    .. ' name: `mg.trainer { loss = "mse", .. }`. Class labels count from 1.', all.loss)
+  section(out, "Layers", "Every layer takes the option `name` too, which error texts and"
+    .. " summaries show. Sizes are batch first: n is the number of examples. The entries of"
+    .. " a container are layers, names of activations and functions of one tensor; a"
+    .. " first entry of sizes, of one example, builds it at once.", all.layer)
+  section(out, "Optimizers", "`lr` is a number, or a function that is given the step, from"
+    .. " 1, and returns one. The options below belong to every optimizer; 0 switches"
+    .. " one off. The gradient is scaled down to the length `clip_norm` where it is longer,"
+    .. " each number of it is kept between -`clip_value` and `clip_value`, then"
+    .. " `l2` * w and `l1` * sign(w) are added.")
+  markdown_options(option_lines(tables.optimizer_common), out)
+  for _, entry in ipairs(all.optimizer) do markdown_entry(entry, out) end
+  section(out, "Initialisers", "How the numbers of a parameter start, by name:"
+    .. ' `mg.dense(3, { init = "zeros" })`.')
+  out[#out + 1] = wrap(code(tables.inits) .. ".", "") .. "\n"
+  section(out, "Metrics", "What a trainer reports besides the loss, by name:"
+    .. ' `mg.trainer { metrics = { "accuracy" }, .. }`.')
+  out[#out + 1] = wrap(code(tables.metrics) .. ".", "")
+  return concat(out, "\n") .. "\n"
+end
+
+--------------------------------------------------------------------------------- help
+
+--- An entry as plain text.
+local function plain(entry)
+  local out = { entry.call .. "  (" .. entry.kind .. ")", wrap(entry.doc, "  ") }
+  local width = 0
+  for _, option in ipairs(entry.options) do width = math.max(width, #option[1]) end
+  for _, option in ipairs(entry.options) do
+    out[#out + 1] = "  " .. option[1] .. (" "):rep(width - #option[1] + 2) .. option[2]
+  end
+  if entry.note then out[#out + 1] = wrap(entry.note, "  ") end
+  return concat(out, "\n")
+end
+
+--- Says that there is no such entry, and which have a name like it.
+local function unknown(name, names)
+  local like = {}
+  for _, other in ipairs(names) do
+    if name ~= "" and other:find(name, 1, true) then like[#like + 1] = other end
+  end
+  return ('help: nothing is called "%s"%s'):format(name,
+    #like > 0 and "; there is " .. concat(like, ", ") or "")
+end
+
+--- What one op, layer or optimizer does and takes; both where a layer and an op
+-- share the name.
+-- @tparam string name
+-- @treturn string  or nil and a message
+function reference.help(name)
+  if type(name) ~= "string" then
+    error(("help: name is a %s, expected a string"):format(type(name)), 2)
+  end
+  local all, tables = collect()
+  local found, names = {}, {}
+  for _, kind in ipairs { "layer", "operation", "activation", "loss", "optimizer" } do
+    for _, entry in ipairs(all[kind]) do
+      names[#names + 1] = entry.name
+      if entry.name == name then found[#found + 1] = plain(entry) end
+    end
+  end
+  for _, words in ipairs { { "initialiser", tables.inits }, { "metric", tables.metrics } } do
+    for _, word in ipairs(words[2]) do
+      names[#names + 1] = word
+      if word == name then found[#found + 1] = ('"%s"  (%s)'):format(word, words[1]) end
+    end
+  end
+  if #found == 0 then return nil, unknown(name, names) end
+  return concat(found, "\n\n")
+end
+
+return reference

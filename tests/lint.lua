@@ -1,0 +1,126 @@
+-- Checks what a compiler does not: that includes go one way only, that the core
+-- imports nothing a library must not use, and that the modules export nothing
+-- but their entry points.
+--
+--   lua5.4 tests/lint.lua LIBRARY MODULE..
+
+local passed, failed = 0, 0
+
+--- One fact: it holds when the list of what speaks against it is empty.
+local function fact(text, against)
+  if #against == 0 then passed = passed + 1 return end
+  failed = failed + 1
+  print("not ok - " .. text .. ": " .. table.concat(against, ", "))
+end
+
+local function lines(command)
+  local pipe, list = assert(io.popen(command)), {}
+  for line in pipe:lines() do list[#list + 1] = line end
+  pipe:close()
+  return list
+end
+
+---------------------------------------------------------- include directions
+
+-- What may be included from where: a file sees its own level and those below.
+local levels = {
+  { "base", "moongrad" },
+  { "context", "random", "shape" },
+  { "tensor", "kernels/" },
+  { "op", "attrs", "init" },
+  { "ops/", "tape", "layer", "params" },
+  { "layers/", "optimizer", "optimizers", "dataset", "metric" },
+  { "trainer" },
+}
+
+local function level(path)
+  local name = path:gsub("^core/", ""):gsub("%.[ch]$", "")
+  for i, names in ipairs(levels) do
+    for _, prefix in ipairs(names) do
+      if name == prefix or (prefix:sub(-1) == "/" and name:sub(1, #prefix) == prefix) then
+        return i
+      end
+    end
+  end
+end
+
+local function includes(path)
+  local list = {}
+  for line in io.lines(path) do
+    list[#list + 1] = line:match('^%s*#%s*include%s+"([^"]+)"')
+  end
+  return list
+end
+
+--- "core/ops/x.c" including "../op.h" gives "core/op.h".
+local function resolve(from, to)
+  local folder = from:match("^(.*)/")
+  while to:sub(1, 3) == "../" do
+    folder, to = folder:match("^(.*)/") or "", to:sub(4)
+  end
+  return folder .. "/" .. to
+end
+
+for _, path in ipairs(lines("find core -name '*.[ch]' | sort")) do
+  local own, wrong = level(path), {}
+  for _, name in ipairs(includes(path)) do
+    local target = resolve(path, name)
+    local other = level(target) or 99
+    if not target:find("%.def$") and other > (own or 0) then wrong[#wrong + 1] = target end
+  end
+  fact(path .. " includes only what lies below it", own and wrong or { "it has no level here" })
+end
+
+for _, path in ipairs(lines("find bindings -maxdepth 1 -name '*.[ch]' | sort")) do
+  local wrong = {}
+  for _, name in ipairs(includes(path)) do
+    local target = resolve(path, name)
+    if target:find("^core/") and target ~= "core/moongrad.h" then wrong[#wrong + 1] = target end
+  end
+  fact(path .. " sees of the core only moongrad.h", wrong)
+end
+
+--------------------------------------------------------------------- symbols
+
+-- All that the core may take from the C library.
+local allowed = {}
+for name in ([[ realloc free memcpy memmove memset memcmp strlen strcmp strcspn strchr strncmp
+    exp expm1 log log1p tanh sin cos sqrt pow erf fabs fma ldexp floor
+    expf expm1f logf log1pf tanhf sinf cosf sqrtf powf erff fabsf fmaf
+    __stack_chk_fail _GLOBAL_OFFSET_TABLE_ ]]):gmatch("%S+") do
+  allowed[name] = true
+end
+
+local library = arg[1]
+local defined, foreign, mutable = {}, {}, {}
+for _, line in ipairs(lines("nm --defined-only " .. library)) do
+  local name = line:match("^%x+ %a (%S+)$")
+  if name then defined[name] = true end
+end
+for _, line in ipairs(lines("nm -u " .. library)) do
+  local name = line:match("^%s+U (%S+)$")
+  if name and not defined[name] and not allowed[name] then foreign[#foreign + 1] = name end
+end
+fact("the core imports only what is allowed", foreign)
+
+-- Written data that outlives a call would be state of the process.
+for _, line in ipairs(lines("nm --format=sysv --defined-only " .. library)) do
+  local name, section = line:match("^(%S+)%s*|.*|(%S+)$")
+  if name and (section:find("^%.bss") or section == ".data" or
+     section:find("^%.data%.[^r]") or section:find("^%.tbss") or section == "*COM*") then
+    mutable[#mutable + 1] = name
+  end
+end
+fact("the core has no mutable globals", mutable)
+
+for i = 2, #arg do
+  local exported = {}
+  for _, line in ipairs(lines("nm -D --defined-only " .. arg[i])) do
+    local name = line:match("^%x+ %a (%S+)$")
+    if name and not name:find("^luaopen_moongrad_") then exported[#exported + 1] = name end
+  end
+  fact(arg[i] .. " exports only its entry point", exported)
+end
+
+print(("lint: %d passed, %d failed"):format(passed, failed))
+os.exit(failed == 0 and 0 or 1)

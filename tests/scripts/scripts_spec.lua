@@ -1,0 +1,72 @@
+-- The experiments as their readers run them: from any folder, by whatever Lua
+-- runs this suite, each with the claim of its first comment.
+
+local LUA = os.getenv("MOONGRAD_LUA") or "lua5.4"
+
+--- Runs a command; its exit status, and what it printed.
+local function run(command)
+  local pipe = assert(io.popen(command .. " 2>&1; echo \" status $?\""))
+  local text = pipe:read("*a")
+  pipe:close()
+  return tonumber(text:match(" status (%d+)%s*$")), text
+end
+
+local function script(name, arguments)
+  return run(("%s scripts/%s.lua %s"):format(LUA, name, arguments or ""))
+end
+
+local names = { "neuron", "layer", "train_and", "train_or", "train_nand", "perceptron",
+                "train_xor", "line_fit", "sigmoid_fit" }
+
+describe("the script", function()
+  for _, name in ipairs(names) do
+    for seed = 1, 3 do
+      it(("%s holds its claim for seed %d"):format(name, seed), function()
+        local status, text = script(name, "--seed " .. seed)
+        assert.equal(0, status, text)
+        assert.truthy(text:find("The claim held", 1, true))
+      end)
+    end
+    it(name .. " explains itself", function()
+      local status, text = script(name, "--help")
+      assert.equal(0, status)
+      assert.truthy(text:find("usage: " .. name, 1, true) and text:find("%-%-seed"))
+    end)
+    it(name .. " refuses an unknown option in one line", function()
+      local status, text = script(name, "--sed 1")
+      assert.equal(2, status)
+      assert.truthy(text:find('unknown option "--sed"', 1, true))
+      assert.equal(1, select(2, text:gsub("\n", "")) - 1) -- and the status line
+    end)
+  end
+
+  it("train_and runs from its own folder", function()
+    local status, text = run(("cd scripts && %s train_and.lua"):format(LUA))
+    assert.equal(0, status, text)
+  end)
+  it("train_and runs from anywhere", function()
+    local status, text = run(([[p=$(pwd) && cd / && %s "$p/scripts/train_and.lua"]]):format(LUA))
+    assert.equal(0, status, text)
+  end)
+  it("train_and without enough training says that its claim did not hold", function()
+    local status, text = script("train_and", "--epochs 1")
+    assert.equal(1, status)
+    assert.truthy(text:find("did NOT hold", 1, true))
+  end)
+  it("train_and gives the same output for the same seed", function()
+    local _, first = script("train_and", "--seed 5")
+    local _, second = script("train_and", "--seed 5")
+    assert.equal(first, second)
+  end)
+
+  it("fashion_mnist reaches 0.88 on the test pictures within 10 epochs", function()
+    local status, text = script("fashion_mnist")
+    assert.equal(0, status, text)
+    assert.truthy(text:find("The claim held", 1, true))
+  end)
+  it("fashion_mnist says where it looked for its data", function()
+    local status, text = script("fashion_mnist", "--data /nowhere")
+    assert.equal(2, status)
+    assert.truthy(text:find("/nowhere", 1, true))
+  end)
+end)

@@ -1,0 +1,140 @@
+-- The reference is made from the tables of the core: nothing may be missing in it.
+local mg = require "moongrad"
+local reference = require "moongrad.reference"
+local h = require "tests.spec.helper"
+
+local tables = mg.core.describe()
+local text = reference.text()
+
+-- Calls f(kind, entry) for every op, layer and optimizer.
+local function each(f)
+  for _, kind in ipairs { "ops", "layers", "optimizers" } do
+    for _, entry in ipairs(tables[kind]) do f(kind, entry) end
+  end
+end
+
+local function has(whole, part)
+  if not whole:find(part, 1, true) then
+    error(("%q is not in: %s"):format(part, whole:sub(1, 400)), 2)
+  end
+end
+
+-- The part of the text from a heading to the next.
+local function under(heading)
+  local _, from = text:find("\n" .. heading .. "\n", 1, true)
+  assert(from, heading .. " is missing")
+  return text:sub(from, (text:find("\n##", from, true)))
+end
+
+-- The text without its line breaks and the blanks beside them.
+local function flat(s) return (s:gsub("%s+", " ")) end
+
+describe("the tables of the core", function()
+  it("have one line of documentation for each op, layer and optimizer", function()
+    each(function(kind, entry)
+      assert.is_true(type(entry.doc) == "string" and #entry.doc > 1, kind .. " " .. entry.name)
+      assert.is_nil(entry.doc:find("\n"), entry.name)
+      assert.is_nil(entry.doc:find("%.$"), entry.name)
+    end)
+  end)
+  it("name and type every attribute", function()
+    each(function(_, entry)
+      for _, attr in ipairs(entry.attrs) do
+        assert.is_true(#attr.name > 0 and #attr.type > 0, entry.name)
+      end
+    end)
+  end)
+end)
+
+describe("the reference", function()
+  it("has a heading and the line of documentation of each entry", function()
+    local plain = flat(text)
+    each(function(_, entry)
+      has(text, "\n### " .. entry.name .. "\n")
+      has(plain, flat(entry.doc) .. ".")
+    end)
+  end)
+  it("names every option of every entry", function()
+    each(function(_, entry)
+      for _, attr in ipairs(entry.attrs) do
+        has(text, "- `" .. attr.name .. "`: ")
+        has(assert(reference.help(entry.name)), attr.name .. " ")
+      end
+    end)
+  end)
+  it("lists initialisers, metrics and the options of all optimizers", function()
+    for _, name in ipairs(tables.inits) do has(text, "`" .. name .. "`") end
+    for _, name in ipairs(tables.metrics) do has(text, "`" .. name .. "`") end
+    for _, attr in ipairs(tables.optimizer_common) do
+      has(under "## Optimizers", "- `" .. attr.name .. "`: ")
+    end
+  end)
+  it("puts activations, losses and other operations into sections of their own", function()
+    local section
+    for line in text:gmatch("[^\n]+") do
+      section = line:match("^## (.*)") or section
+      local name = line:match("^### (.*)")
+      if name == "tanh" then assert.equal("Activations", section) end
+      if name == "huber" then assert.equal("Losses", section) end
+      if name == "matmul" then assert.equal("Operations", section) end
+      if name == "dense" then assert.equal("Layers", section) end
+      if name == "adam" then assert.equal("Optimizers", section) end
+    end
+  end)
+  it("shows arguments in the order of the call", function()
+    has(under "### sum", "x:sum([dim, keepdim])")
+    has(under "### index_select", "x:index_select(dim, ids)")
+    has(under "### where", "condition:where(a, b)")
+    has(under "### cat", "mg.cat({x, ..} [, dim])")
+    has(under "### huber", "mg.huber(prediction, target [, reduction, delta])")
+    has(under "### dense", "mg.dense(out [, act, bias, init, inputs])")
+    has(under "### adagrad", "mg.adagrad { lr=, lr_decay=, ")
+  end)
+  it("gives ranges and defaults in words", function()
+    has(under "### huber", '- `reduction`: "mean", "sum" or "none"; default "mean"')
+    has(under "### huber", "- `delta`: a number above 0; default 1\n")
+    has(under "### elu", "- `a`: a number from 0; default 1\n")
+    has(under "### clamp", "- `lo`: a number\n")
+    has(under "### sum", "- `keepdim`: true or false; default false\n")
+    has(under "### dense", "- `bias`: true or false; default true\n")
+    has(under "### dense", "- `act`: the name of an activation; default none\n")
+  end)
+  it("says where no gradient flows", function()
+    has(under "### argmax", "No gradient flows through it.")
+    assert.is_nil(under("### sum"):find("No gradient", 1, true))
+  end)
+  it("has no line above 90 columns", function()
+    for line in text:gmatch("[^\n]+") do assert.is_true(#line <= 90, line) end
+  end)
+  it("is the same each time", function()
+    assert.equal(text, reference.text())
+  end)
+end)
+
+describe("help", function()
+  it("knows every op, layer and optimizer", function()
+    each(function(_, entry)
+      local answer = assert(reference.help(entry.name))
+      has(flat(answer), flat(entry.doc))
+    end)
+  end)
+  it("knows initialisers and metrics", function()
+    has(reference.help "he_normal", "initialiser")
+    has(reference.help "accuracy", "metric")
+  end)
+  it("gives both where an op and a layer share the name", function()
+    has(reference.help "dropout", "(layer)")
+    has(reference.help "dropout", "(operation)")
+  end)
+  it("is nil and a message for an unknown name", function()
+    h.refuses('nothing is called "perceptron"', reference.help, "perceptron")
+    h.refuses('nothing is called ""', reference.help, "")
+  end)
+  it("names what has a name like an unknown one", function()
+    h.refuses("there is .*softmax.*log_softmax", reference.help, "soft")
+  end)
+  it("refuses what is no string", function()
+    h.fails("help: name is a nil, expected a string", reference.help)
+    h.fails("help: name is a table, expected a string", reference.help, {})
+  end)
+end)
