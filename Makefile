@@ -45,7 +45,15 @@ COMPILE = $(CC) $(STRICT) $(WARN) $(REAL_FLAG) $(CFLAGS) -MMD -MP
 SHARED  = $(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,nodelete
 
 CORE_SRC := $(wildcard core/*.c core/ops/*.c core/layers/*.c core/kernels/*.c)
-CORE_OBJ := $(CORE_SRC:%.c=$(CORE_DIR)/%.o)
+
+# What is compiled once more for each instruction set that it is worth for.
+ISA_SRC  := $(wildcard core/ops/*.c core/kernels/*.c) core/optimizers.c core/table.c
+ISAS     ?= $(if $(filter x86_64-float,$(shell $(CC) -dumpmachine | cut -d- -f1)-$(REAL)),avx2 avx512)
+ISA_avx2   := -mavx2 -mfma
+ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+
+CORE_OBJ := $(CORE_SRC:%.c=$(CORE_DIR)/%.o) \
+            $(foreach isa,$(ISAS),$(ISA_SRC:%.c=$(CORE_DIR)/$(isa)/%.o))
 CORE_LIB := $(CORE_DIR)/libmoongrad.a
 BIND_SRC := $(filter-out bindings/system.c,$(wildcard bindings/*.c))
 BIND_OBJ := $(BIND_SRC:%.c=$(BIND_DIR)/%.o)
@@ -53,7 +61,7 @@ SYS_OBJ  := $(BIND_DIR)/bindings/system.o
 MODULES  := $(LUA_OUT)/moongrad/core.so $(LUA_OUT)/moongrad/system.so
 
 .PHONY: all core demo test test-c test-lua test-luas test-scripts grad asan torture torture-quick fuzz fuzz-quick \
-        lint reference env install rock dist clean help deps deps-demo deps-test
+        bench lint reference env install rock dist clean help deps deps-demo deps-test
 
 all: $(MODULES) ## build the Lua module (LUA=5.1 .. 5.4, jit)
 
@@ -62,6 +70,15 @@ core: $(CORE_LIB) ## build the C library alone
 $(CORE_DIR)/%.o: %.c
 	@mkdir -p $(@D)
 	$(COMPILE) -c $< -o $@
+
+$(CORE_DIR)/core/code.o: COMPILE += $(if $(ISAS),-DMGRAD_X86_SETS)
+
+define isa_rule
+$(CORE_DIR)/$(1)/%.o: %.c
+	@mkdir -p $$(@D)
+	$$(COMPILE) $(ISA_$(1)) -DMGRAD_ISA=$(1) -c $$< -o $$@
+endef
+$(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
 $(BIND_DIR)/%.o: %.c
 	@mkdir -p $(@D)
@@ -151,6 +168,11 @@ fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random progra
 
 fuzz-quick:
 	@$(MAKE) --no-print-directory fuzz PROGRAMS=1000
+
+WORKLOADS ?= w1 w2 w3 w4 w7
+bench: all ## figures of workloads w1 to w8; PEERS=folder shows built peers beside
+	@for w in $(WORKLOADS); do $(LUA_ENV) $(LUA_BIN) tests/bench/$$w.lua; done
+	@if [ -n "$(PEERS)" ]; then for w in $(WORKLOADS); do $(MAKE) -s -C $(PEERS) run W=$$w; done; fi
 
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ASAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-asan CFLAGS='$(SANITIZE)'

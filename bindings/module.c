@@ -26,6 +26,14 @@ static int module_recording(lua_State *L) {
   return 1;
 }
 
+/* isa([name]) -> the instruction set in use, after setting it */
+static int module_isa(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  if (!lua_isnoneornil(L, 1)) LMGRAD_TRY(L, S, mgrad_isa_set(S->ctx, luaL_checkstring(L, 1)));
+  lua_pushstring(L, mgrad_isa(S->ctx));
+  return 1;
+}
+
 /* limit(bytes): scripts can lower it only */
 static int module_limit(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
@@ -79,7 +87,8 @@ static int module_set_tostring(lua_State *L) {
 
 static const lmgrad_function functions[] = {
   { "type", module_type }, { "open", module_open }, { "set_tostring", module_set_tostring },
-  { "seed", module_seed }, { "recording", module_recording }, { "limit", module_limit },
+  { "seed", module_seed }, { "isa", module_isa },
+  { "recording", module_recording }, { "limit", module_limit },
   { "memory", module_memory }, { NULL, NULL }
 };
 

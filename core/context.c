@@ -18,7 +18,7 @@ mgrad_context *mgrad_context_new(mgrad_alloc alloc, void *ud) {
   if (alloc == NULL) alloc = heap;
   mgrad_context *ctx = alloc(ud, NULL, 0, sizeof *ctx);
   if (ctx == NULL) return NULL;
-  *ctx = (mgrad_context){ .alloc = alloc, .ud = ud };
+  *ctx = (mgrad_context){ .alloc = alloc, .ud = ud, .code = mgrad_code_best() };
   return ctx;
 }
 

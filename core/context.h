@@ -5,7 +5,7 @@
 #ifndef MGRAD_CONTEXT_H
 #define MGRAD_CONTEXT_H
 
-#include "base.h"
+#include "code.h"
 
 #include <stdarg.h>
 
@@ -31,7 +31,10 @@ struct mgrad_context {
   bool hunting;                  /* layers check their results for NaN */
   bool located;                  /* the error sentence names its layer */
   uint64_t seed, stream;         /* next unused random stream */
+  const mgrad_code *code;        /* of the instruction set in use */
   const mgrad_frame *frame;      /* the layer under way */
+  struct mgrad_recorder *recorder; /* notes what is applied, or NULL */
+  uint64_t changes;              /* of layers, places of parameters, settings */
   struct mgrad_layer *built;     /* what the trial pass under way has built */
   char error[MGRAD_ERROR_SIZE];
 };

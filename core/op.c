@@ -6,21 +6,17 @@
 
 /* ---- the table ---- */
 
-#define X(name) &mgrad_op_##name,
-static const mgrad_op *const ops[] = {
-#include "ops.def"
-};
-#undef X
+extern const mgrad_code mgrad_code_table; /* the baseline's descriptors stand for all */
 
-int mgrad_op_count(void) { return (int)(sizeof ops / sizeof *ops); }
+int mgrad_op_count(void) { return MGRAD_OP_COUNT; }
 
 const mgrad_op *mgrad_op_at(int index) {
-  return index >= 0 && index < mgrad_op_count() ? ops[index] : NULL;
+  return index >= 0 && index < mgrad_op_count() ? mgrad_code_table.ops[index] : NULL;
 }
 
 const mgrad_op *mgrad_op_find(const char *name) {
   for (int i = 0; i < mgrad_op_count(); i++) {
-    if (strcmp(ops[i]->name, name) == 0) return ops[i];
+    if (strcmp(mgrad_op_at(i)->name, name) == 0) return mgrad_op_at(i);
   }
   return NULL;
 }
@@ -289,7 +285,7 @@ mgrad_status mgrad_apply(const mgrad_op *op, mgrad_context *ctx, mgrad_tensor *c
   }
   if (attrs_used(op)) MGRAD_TRY(mgrad_attrs_check(ctx, op->name, op->attrs, attrs));
   MGRAD_TRY(make_lists(&a, ctx, count));
-  a.call = (mgrad_call){ .ctx = ctx, .op = op, .attrs = attrs, .n = count,
+  a.call = (mgrad_call){ .ctx = ctx, .op = mgrad_op_code(ctx, op), .attrs = attrs, .n = count,
                          .x = a.arrays, .y = &a.y, .seed = ctx->seed, .stream = ctx->stream };
   mgrad_status status = take_operands(&a, x, n);
   if (status == MGRAD_OK) status = run(&a);

@@ -77,6 +77,7 @@ enum {                      /* flags */
 
 struct mgrad_op {
   const char *name;
+  int id;                   /* its place in ops.def; never stored outside the process */
   const char *doc;          /* one line, no full stop */
   const char *operands;     /* "x weight bias?"; "x.." for a list */
   const char *order;        /* order of arguments; NULL = operands, then attrs */
@@ -92,9 +93,25 @@ struct mgrad_op {
   mgrad_example examples[MGRAD_OP_EXAMPLES];
 };
 
-#define X(name) extern const mgrad_op mgrad_op_##name;
+/* How a descriptor is opened: MGRAD_OP(exp) = { MGRAD_NAMED(exp), .. }; */
+#define MGRAD_OP(word) const mgrad_op MGRAD_CODE(mgrad_op_##word)
+#define MGRAD_NAMED(word) .name = #word, .id = MGRAD_ID_##word
+
+#define X(name) extern const mgrad_op MGRAD_CODE(mgrad_op_##name);
 #include "ops.def"
 #undef X
+
+#define X(name) MGRAD_ID_##name,
+enum {
+#include "ops.def"
+  MGRAD_OP_COUNT
+};
+#undef X
+
+/* The same op in the code of the context's instruction set. */
+static inline const mgrad_op *mgrad_op_code(const mgrad_context *ctx, const mgrad_op *op) {
+  return ctx->code->ops[op->id];
+}
 
 /* infer: y has the shape of x[0] */
 mgrad_status mgrad_infer_same(mgrad_call *c);

@@ -32,21 +32,19 @@ struct mgrad_optimizer {
 
 /* ---- the table ---- */
 
-#define X(name) &mgrad_optimizer_def_##name,
-static const mgrad_optimizer_def *const defs[] = {
-#include "optimizers.def"
-};
-#undef X
+extern const mgrad_code mgrad_code_table; /* the baseline's descriptors stand for all */
 
-int mgrad_optimizer_def_count(void) { return (int)(sizeof defs / sizeof *defs); }
+int mgrad_optimizer_def_count(void) { return MGRAD_RULE_COUNT; }
 
 const mgrad_optimizer_def *mgrad_optimizer_def_at(int index) {
-  return index >= 0 && index < mgrad_optimizer_def_count() ? defs[index] : NULL;
+  return index >= 0 && index < mgrad_optimizer_def_count()
+             ? mgrad_code_table.optimizers[index] : NULL;
 }
 
 const mgrad_optimizer_def *mgrad_optimizer_def_find(const char *name) {
   for (int i = 0; i < mgrad_optimizer_def_count(); i++) {
-    if (strcmp(defs[i]->name, name) == 0) return defs[i];
+    const mgrad_optimizer_def *def = mgrad_optimizer_def_at(i);
+    if (strcmp(def->name, name) == 0) return def;
   }
   return NULL;
 }
@@ -257,7 +255,7 @@ static int update_run(mgrad_optimizer *o, int first, int64_t offset, mgrad_updat
   } while (i < o->nparams && o->params[i]->has_grad && o->params[i]->a.data == u->w + u->n &&
            o->params[i]->grad->a.data == u->g + u->n);
   for (int k = 0; k < o->def->states; k++) u->state[k] = o->states + k * o->numel + offset;
-  o->def->update(u);
+  o->ctx->code->optimizers[o->def->id]->update(u);
   return i - first;
 }
 

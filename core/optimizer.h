@@ -23,6 +23,7 @@ typedef struct mgrad_update {
 
 struct mgrad_optimizer_def {
   const char *name;
+  int id;                                 /* its place in optimizers.def */
   const char *doc;
   mgrad_attr_spec attrs[MGRAD_MAX_ATTRS]; /* the first is "lr" */
   int states;                             /* vectors it keeps */
@@ -37,8 +38,19 @@ static inline mgrad_real mgrad_update_gradient(const mgrad_update *u, int64_t i)
   return g + u->l2 * w + u->l1 * (mgrad_real)((w > 0) - (w < 0));
 }
 
-#define X(name) extern const mgrad_optimizer_def mgrad_optimizer_def_##name;
+/* How a descriptor is opened: MGRAD_OPTIMIZER(sgd) = { MGRAD_RULE(sgd), .. }; */
+#define MGRAD_OPTIMIZER(word) const mgrad_optimizer_def MGRAD_CODE(mgrad_optimizer_def_##word)
+#define MGRAD_RULE(word) .name = #word, .id = MGRAD_RULE_##word
+
+#define X(name) extern const mgrad_optimizer_def MGRAD_CODE(mgrad_optimizer_def_##name);
 #include "optimizers.def"
+#undef X
+
+#define X(name) MGRAD_RULE_##name,
+enum {
+#include "optimizers.def"
+  MGRAD_RULE_COUNT
+};
 #undef X
 
 /* The next step's gradients overwrite what there is. */

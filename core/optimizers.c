@@ -23,8 +23,8 @@ static void sgd_update(const mgrad_update *u) {
   }
 }
 
-const mgrad_optimizer_def mgrad_optimizer_def_sgd = {
-  .name = "sgd", .doc = "gradient descent: v = momentum * v + g; w = w - lr * v",
+MGRAD_OPTIMIZER(sgd) = {
+  MGRAD_RULE(sgd), .doc = "gradient descent: v = momentum * v + g; w = w - lr * v",
   .attrs = { LR, REAL_ATTR("momentum", 0, 0, 1), { "nesterov", MGRAD_ATTR_BOOL, 0 }, DECAY(0),
              REAL_ATTR("dampening", 0, 0, 1) },
   .states = 1, .update = sgd_update,
@@ -57,13 +57,13 @@ static void adamw_update(const mgrad_update *u) { adam(u, true); }
   { LR, REAL_ATTR("beta1", 0.9, 0, 0.9999999), REAL_ATTR("beta2", 0.999, 0, 0.9999999), \
     REAL_ATTR("eps", 1e-8, 0, 1), DECAY(decay) }
 
-const mgrad_optimizer_def mgrad_optimizer_def_adam = {
-  .name = "adam", .doc = "steps scaled by running means of the gradient and its square",
+MGRAD_OPTIMIZER(adam) = {
+  MGRAD_RULE(adam), .doc = "steps scaled by running means of the gradient and its square",
   .attrs = ADAM_ATTRS(0), .states = 2, .update = adam_update,
 };
 
-const mgrad_optimizer_def mgrad_optimizer_def_adamw = {
-  .name = "adamw", .doc = "adam whose weight decay does not pass through the gradient",
+MGRAD_OPTIMIZER(adamw) = {
+  MGRAD_RULE(adamw), .doc = "adam whose weight decay does not pass through the gradient",
   .attrs = ADAM_ATTRS(0.01), .states = 2, .update = adamw_update,
 };
 
@@ -88,8 +88,8 @@ static void rmsprop_update(const mgrad_update *u) {
   }
 }
 
-const mgrad_optimizer_def mgrad_optimizer_def_rmsprop = {
-  .name = "rmsprop", .doc = "steps divided by the root of a running mean of g * g",
+MGRAD_OPTIMIZER(rmsprop) = {
+  MGRAD_RULE(rmsprop), .doc = "steps divided by the root of a running mean of g * g",
   .attrs = { REAL_ATTR("lr", 0.01, 0, 1e30), REAL_ATTR("alpha", 0.99, 0, 1),
              REAL_ATTR("eps", 1e-8, 0, 1), REAL_ATTR("momentum", 0, 0, 1),
              { "centered", MGRAD_ATTR_BOOL, 0 }, DECAY(0) },
@@ -110,8 +110,8 @@ static void adagrad_update(const mgrad_update *u) {
   }
 }
 
-const mgrad_optimizer_def mgrad_optimizer_def_adagrad = {
-  .name = "adagrad", .doc = "steps divided by the root of the sum of all g * g so far",
+MGRAD_OPTIMIZER(adagrad) = {
+  MGRAD_RULE(adagrad), .doc = "steps divided by the root of the sum of all g * g so far",
   .attrs = { REAL_ATTR("lr", 0.01, 0, 1e30), REAL_ATTR("lr_decay", 0, 0, 1e30),
              REAL_ATTR("eps", 1e-10, 0, 1), DECAY(0),
              REAL_ATTR("initial_accumulator", 0, 0, 1e30) },

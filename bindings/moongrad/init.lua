@@ -55,9 +55,10 @@ function mg.memory() return core.memory() end
 -- nil and a message for a name they do not know.
 function mg.help(name) return require("moongrad.reference").help(name) end
 
---- What this build is: version, number type, threads.
+--- What this build is: version, number type, instruction set in use, threads.
 function mg.info()
-  return { version = core.version, real = core.real, threads = 1, lua = _VERSION }
+  return { version = core.version, real = core.real, isa = core.isa(), threads = 1,
+           lua = _VERSION }
 end
 
 return mg

@@ -151,8 +151,8 @@ local function op_entry(op)
   end
   local note = ADDED[op.name]
   if not op.differentiable then note = "No gradient flows through it." end
-  return { name = op.name, kind = op_kind(op), call = call, doc = op.doc, options = options,
-           note = note }
+  return { name = op.name, kind = op_kind(op), call = call, doc = op.doc,
+           options = options, note = note }
 end
 
 local function layer_entry(layer)
@@ -174,7 +174,8 @@ local function optimizer_entry(optimizer, common)
   return { name = optimizer.name, kind = "optimizer", doc = optimizer.doc,
            call = ("mg.%s { %s }"):format(optimizer.name, concat(names, ", ")),
            options = option_lines(optimizer.attrs),
-           note = "Further options, as of every optimizer: " .. concat(shared, ", ") .. "." }
+           note = ("Further options, as of every optimizer: %s."):format(
+             concat(shared, ", ")) }
 end
 
 --- Everything there is, by kind.
@@ -244,23 +245,23 @@ function reference.text()
     .. " are given in this order, or by name in one table at the end:"
     .. " `x:sum(1, true)` is `x:sum { dim = 1, keepdim = true }`.", "") .. "\n"
   section(out, "Operations", "Each is a method of tensors, `x:sum()`, and a function,"
-    .. " `mg.sum(x)`; as functions " .. code(layers_too(tables)) .. " make layers instead."
-    .. " With a trailing underscore, `x:exp_()`, the result is written over x.",
-    all.operation)
+    .. " `mg.sum(x)`; as functions " .. code(layers_too(tables))
+    .. " make layers instead. With a trailing underscore, `x:exp_()`, the result is"
+    .. " written over x.", all.operation)
   section(out, "Activations", "Operations that are also layers, by name:"
     .. ' `mg.sequential { 2, mg.dense(3), "tanh" }` or `mg.dense(3, "tanh")`.',
     all.activation)
   section(out, "Losses", "Functions of a prediction and a target; a trainer takes them by"
     .. ' name: `mg.trainer { loss = "mse", .. }`. Class labels count from 1.', all.loss)
   section(out, "Layers", "Every layer takes the option `name` too, which error texts and"
-    .. " summaries show. Sizes are batch first: n is the number of examples. The entries of"
-    .. " a container are layers, names of activations and functions of one tensor; a"
-    .. " first entry of sizes, of one example, builds it at once.", all.layer)
-  section(out, "Optimizers", "`lr` is a number, or a function that is given the step, from"
-    .. " 1, and returns one. The options below belong to every optimizer; 0 switches"
-    .. " one off. The gradient is scaled down to the length `clip_norm` where it is longer,"
-    .. " each number of it is kept between -`clip_value` and `clip_value`, then"
-    .. " `l2` * w and `l1` * sign(w) are added.")
+    .. " summaries show. Sizes are batch first: n is the number of examples. The"
+    .. " entries of a container are layers, names of activations and functions of one"
+    .. " tensor; a first entry of sizes, of one example, builds it at once.", all.layer)
+  section(out, "Optimizers", "`lr` is a number, or a function that is given the step,"
+    .. " from 1, and returns one. The options below belong to every optimizer; 0"
+    .. " switches one off. The gradient is scaled down to the length `clip_norm` where"
+    .. " it is longer, each number of it is kept between -`clip_value` and"
+    .. " `clip_value`, then `l2` * w and `l1` * sign(w) are added.")
   markdown_options(option_lines(tables.optimizer_common), out)
   for _, entry in ipairs(all.optimizer) do markdown_entry(entry, out) end
   section(out, "Initialisers", "How the numbers of a parameter start, by name:"
@@ -312,10 +313,10 @@ function reference.help(name)
       if entry.name == name then found[#found + 1] = plain(entry) end
     end
   end
-  for _, words in ipairs { { "initialiser", tables.inits }, { "metric", tables.metrics } } do
-    for _, word in ipairs(words[2]) do
+  for _, kind in ipairs { "initialiser", "metric" } do
+    for _, word in ipairs(kind == "metric" and tables.metrics or tables.inits) do
       names[#names + 1] = word
-      if word == name then found[#found + 1] = ('"%s"  (%s)'):format(word, words[1]) end
+      if word == name then found[#found + 1] = ('"%s"  (%s)'):format(word, kind) end
     end
   end
   if #found == 0 then return nil, unknown(name, names) end

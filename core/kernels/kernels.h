@@ -5,7 +5,29 @@
 #ifndef MGRAD_KERNELS_H
 #define MGRAD_KERNELS_H
 
-#include "../base.h"
+#include "../code.h"
+
+/* Each instruction set has its own copy of every loop. */
+#ifdef MGRAD_ISA
+#define mgrad_all_finite MGRAD_CODE(mgrad_all_finite)
+#define mgrad_array_add MGRAD_CODE(mgrad_array_add)
+#define mgrad_array_copy MGRAD_CODE(mgrad_array_copy)
+#define mgrad_array_fill MGRAD_CODE(mgrad_array_fill)
+#define mgrad_fold MGRAD_CODE(mgrad_fold)
+#define mgrad_fold_abs MGRAD_CODE(mgrad_fold_abs)
+#define mgrad_fold_max MGRAD_CODE(mgrad_fold_max)
+#define mgrad_fold_min MGRAD_CODE(mgrad_fold_min)
+#define mgrad_fold_powers MGRAD_CODE(mgrad_fold_powers)
+#define mgrad_fold_squares MGRAD_CODE(mgrad_fold_squares)
+#define mgrad_fold_sum MGRAD_CODE(mgrad_fold_sum)
+#define mgrad_gemm MGRAD_CODE(mgrad_gemm)
+#define mgrad_gemm_packed MGRAD_CODE(mgrad_gemm_packed)
+#define mgrad_pack_b MGRAD_CODE(mgrad_pack_b)
+#define mgrad_reduce_to MGRAD_CODE(mgrad_reduce_to)
+#define mgrad_sum MGRAD_CODE(mgrad_sum)
+#define mgrad_sum_squares MGRAD_CODE(mgrad_sum_squares)
+#define mgrad_walk MGRAD_CODE(mgrad_walk)
+#endif
 
 /* ---- walk.c: strided loops ---- */
 

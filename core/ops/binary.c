@@ -170,10 +170,10 @@ static mgrad_status where_infer(mgrad_call *c) {
 
 /* The part of a descriptor that every function of two numbers shares. */
 #define PAIR(word, shapes)                                                        \
-  .name = #word, .operands = "a b", .flags = MGRAD_OP_STRIDED,                    \
+  MGRAD_NAMED(word), .operands = "a b", .flags = MGRAD_OP_STRIDED,                    \
   .infer = shapes, .forward = word##_forward, .backward = word##_backward
 #define COMPARE(word)                                                             \
-  .name = #word, .operands = "a b", .flags = MGRAD_OP_STRIDED, .constant = 3,     \
+  MGRAD_NAMED(word), .operands = "a b", .flags = MGRAD_OP_STRIDED, .constant = 3,     \
   .infer = pair_infer, .forward = word##_forward
 
 #define READS_A 1u
@@ -195,7 +195,7 @@ static void add_backward(mgrad_call *c) {
   pass_down(c, 0);
   pass_down(c, 1);
 }
-const mgrad_op mgrad_op_add = { PAIR(add, pair_infer),
+MGRAD_OP(add) = { PAIR(add, pair_infer),
   .doc = "a + b", .examples = EXAMPLES(-2, 2) };
 
 VALUE(sub_value, A - B)
@@ -205,15 +205,15 @@ static void sub_backward(mgrad_call *c) {
   pass_down(c, 0);
   backward(c, 1, sub_slope_b);
 }
-const mgrad_op mgrad_op_sub = { PAIR(sub, work_infer),
+MGRAD_OP(sub) = { PAIR(sub, work_infer),
   .doc = "a - b", .examples = EXAMPLES(-2, 2) };
 
 FUNCTION2(mul, A * B, B, A)
-const mgrad_op mgrad_op_mul = { PAIR(mul, work_infer), .reads = READS_A | READS_B,
+MGRAD_OP(mul) = { PAIR(mul, work_infer), .reads = READS_A | READS_B,
   .doc = "a * b, element by element", .examples = EXAMPLES(-2, 2) };
 
 FUNCTION2(div, A / B, 1 / B, -Y / B)
-const mgrad_op mgrad_op_div = { PAIR(div, work_infer), .reads = READS_B | MGRAD_READS_Y,
+MGRAD_OP(div) = { PAIR(div, work_infer), .reads = READS_B | MGRAD_READS_Y,
   .doc = "a / b", .examples = EXAMPLES(0.4, 3) };
 
 /* The two commonest exponents without the logarithm; both are exact in C's pow. */
@@ -223,47 +223,47 @@ static inline mgrad_real power(mgrad_real a, mgrad_real b) {
 
 FUNCTION2(pow, power(A, B), B == 0 ? 0 : B * power(A, B - 1),
           A == 0 && B >= 0 ? 0 : Y * LOG(A))
-const mgrad_op mgrad_op_pow = { PAIR(pow, work_infer),
+MGRAD_OP(pow) = { PAIR(pow, work_infer),
   .reads = READS_A | READS_B | MGRAD_READS_Y,
   .doc = "a to the power b", .examples = EXAMPLES(0.3, 2.5) };
 
 /* Half a slope each where both are equal. */
 FUNCTION2(minimum, A < B || A != A ? A : B, REAL(0.5) * (mgrad_real)((A < B) + (A <= B)),
           REAL(0.5) * (mgrad_real)((B < A) + (B <= A)))
-const mgrad_op mgrad_op_minimum = { PAIR(minimum, work_infer),
+MGRAD_OP(minimum) = { PAIR(minimum, work_infer),
   .reads = READS_A | READS_B,
   .doc = "the smaller of a and b, NaN if one is", .examples = EXAMPLES(-2, 2) };
 
 FUNCTION2(maximum, A > B || A != A ? A : B, REAL(0.5) * (mgrad_real)((A > B) + (A >= B)),
           REAL(0.5) * (mgrad_real)((B > A) + (B >= A)))
-const mgrad_op mgrad_op_maximum = { PAIR(maximum, work_infer),
+MGRAD_OP(maximum) = { PAIR(maximum, work_infer),
   .reads = READS_A | READS_B,
   .doc = "the larger of a and b, NaN if one is", .examples = EXAMPLES(-2, 2) };
 
 /* ---- comparisons ---- */
 
 COMPARISON(eq, A == B)
-const mgrad_op mgrad_op_eq = { COMPARE(eq),
+MGRAD_OP(eq) = { COMPARE(eq),
   .doc = "1 where a equals b, else 0", .examples = EXAMPLES(-2, 2) };
 
 COMPARISON(ne, A != B)
-const mgrad_op mgrad_op_ne = { COMPARE(ne),
+MGRAD_OP(ne) = { COMPARE(ne),
   .doc = "1 where a differs from b, else 0", .examples = EXAMPLES(-2, 2) };
 
 COMPARISON(lt, A < B)
-const mgrad_op mgrad_op_lt = { COMPARE(lt),
+MGRAD_OP(lt) = { COMPARE(lt),
   .doc = "1 where a is less than b, else 0", .examples = EXAMPLES(-2, 2) };
 
 COMPARISON(le, A <= B)
-const mgrad_op mgrad_op_le = { COMPARE(le),
+MGRAD_OP(le) = { COMPARE(le),
   .doc = "1 where a is at most b, else 0", .examples = EXAMPLES(-2, 2) };
 
 COMPARISON(gt, A > B)
-const mgrad_op mgrad_op_gt = { COMPARE(gt),
+MGRAD_OP(gt) = { COMPARE(gt),
   .doc = "1 where a is greater than b, else 0", .examples = EXAMPLES(-2, 2) };
 
 COMPARISON(ge, A >= B)
-const mgrad_op mgrad_op_ge = { COMPARE(ge),
+MGRAD_OP(ge) = { COMPARE(ge),
   .doc = "1 where a is at least b, else 0", .examples = EXAMPLES(-2, 2) };
 
 /* ---- where ---- */
@@ -303,8 +303,8 @@ static void where_backward(mgrad_call *c) {
 }
 
 #define BITS_FIRST .fill = { MGRAD_FILL_BITS }
-const mgrad_op mgrad_op_where = {
-  .name = "where", .operands = "condition a b", .flags = MGRAD_OP_STRIDED,
+MGRAD_OP(where) = {
+  MGRAD_NAMED(where), .operands = "condition a b", .flags = MGRAD_OP_STRIDED,
   .reads = READS_A, .constant = 1,
   .doc = "a where the condition is not 0, else b",
   .infer = where_infer, .forward = where_forward, .backward = where_backward,

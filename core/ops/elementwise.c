@@ -31,7 +31,7 @@
 
 /* The part of a descriptor that every function of one number shares. */
 #define MAP(word)                                                                 \
-  .name = #word, .operands = "x", .infer = mgrad_infer_same,                      \
+  MGRAD_NAMED(word), .operands = "x", .infer = mgrad_infer_same,                      \
   .forward = mgrad_map_forward, .backward = mgrad_map_backward,                   \
   .map = { word##_forward, word##_backward }
 
@@ -58,43 +58,43 @@ static mgrad_real silu_slope(mgrad_real x) {
 /* ---- maths ---- */
 
 FUNCTION(exp, EXP(x), y)
-const mgrad_op mgrad_op_exp = { MAP(exp), .reads = MGRAD_READS_Y,
+MGRAD_OP(exp) = { MAP(exp), .reads = MGRAD_READS_Y,
   .doc = "e to the power x", .examples = ONE_EXAMPLE };
 
 FUNCTION(log, LOG(x), 1 / x)
-const mgrad_op mgrad_op_log = { MAP(log), .reads = READS_X,
+MGRAD_OP(log) = { MAP(log), .reads = READS_X,
   .doc = "natural logarithm of x", .examples = POSITIVE_EXAMPLE };
 
 FUNCTION(sqrt, SQRT(x), REAL(0.5) / y)
-const mgrad_op mgrad_op_sqrt = { MAP(sqrt), .reads = MGRAD_READS_Y,
+MGRAD_OP(sqrt) = { MAP(sqrt), .reads = MGRAD_READS_Y,
   .doc = "square root of x", .examples = POSITIVE_EXAMPLE };
 
 FUNCTION(square, x * x, 2 * x)
-const mgrad_op mgrad_op_square = { MAP(square), .reads = READS_X,
+MGRAD_OP(square) = { MAP(square), .reads = READS_X,
   .doc = "x times x", .examples = ONE_EXAMPLE };
 
 FUNCTION(abs, ABS(x), (mgrad_real)((x > 0) - (x < 0)))
-const mgrad_op mgrad_op_abs = { MAP(abs), .reads = READS_X,
+MGRAD_OP(abs) = { MAP(abs), .reads = READS_X,
   .doc = "x without its sign; slope 0 at 0", .examples = ONE_EXAMPLE };
 
 FUNCTION(sign, (mgrad_real)((x > 0) - (x < 0)), 0)
-const mgrad_op mgrad_op_sign = { MAP(sign),
+MGRAD_OP(sign) = { MAP(sign),
   .doc = "-1, 0 or 1; its slope is 0 everywhere", .examples = ONE_EXAMPLE };
 
 FUNCTION(sin, SIN(x), COS(x))
-const mgrad_op mgrad_op_sin = { MAP(sin), .reads = READS_X,
+MGRAD_OP(sin) = { MAP(sin), .reads = READS_X,
   .doc = "sine of x in radians", .examples = ONE_EXAMPLE };
 
 FUNCTION(cos, COS(x), -SIN(x))
-const mgrad_op mgrad_op_cos = { MAP(cos), .reads = READS_X,
+MGRAD_OP(cos) = { MAP(cos), .reads = READS_X,
   .doc = "cosine of x in radians", .examples = ONE_EXAMPLE };
 
 FUNCTION(neg, -x, -1)
-const mgrad_op mgrad_op_neg = { MAP(neg),
+MGRAD_OP(neg) = { MAP(neg),
   .doc = "-x", .examples = ONE_EXAMPLE };
 
 FUNCTION(clamp, x < P(0) ? P(0) : x > P(1) ? P(1) : x, x >= P(0) && x <= P(1))
-const mgrad_op mgrad_op_clamp = { MAP(clamp), .reads = READS_X,
+MGRAD_OP(clamp) = { MAP(clamp), .reads = READS_X,
   .attrs = { { "lo", MGRAD_ATTR_REAL, MGRAD_REQUIRED }, { "hi", MGRAD_ATTR_REAL, MGRAD_REQUIRED } },
   .doc = "x, but at least lo and at most hi",
   .examples = { { .shapes = { { 3, 4 } }, .low = -3, .high = 3,
@@ -103,22 +103,22 @@ const mgrad_op mgrad_op_clamp = { MAP(clamp), .reads = READS_X,
 /* ---- activations ---- */
 
 FUNCTION(sigmoid, mgrad_sigmoid(x), y * (1 - y))
-const mgrad_op mgrad_op_sigmoid = { MAP(sigmoid), .flags = MGRAD_OP_ACTIVATION,
+MGRAD_OP(sigmoid) = { MAP(sigmoid), .flags = MGRAD_OP_ACTIVATION,
   .reads = MGRAD_READS_Y,
   .doc = "1 / (1 + exp(-x)): any number squashed into (0, 1)", .examples = ONE_EXAMPLE };
 
 FUNCTION(tanh, TANH(x), 1 - y * y)
-const mgrad_op mgrad_op_tanh = { MAP(tanh), .flags = MGRAD_OP_ACTIVATION,
+MGRAD_OP(tanh) = { MAP(tanh), .flags = MGRAD_OP_ACTIVATION,
   .reads = MGRAD_READS_Y,
   .doc = "hyperbolic tangent: any number squashed into (-1, 1)", .examples = ONE_EXAMPLE };
 
 FUNCTION(relu, x > 0 || x != x ? x : 0, y > 0)
-const mgrad_op mgrad_op_relu = { MAP(relu), .flags = MGRAD_OP_ACTIVATION,
+MGRAD_OP(relu) = { MAP(relu), .flags = MGRAD_OP_ACTIVATION,
   .reads = MGRAD_READS_Y,
   .doc = "x where positive, else 0", .examples = ONE_EXAMPLE };
 
 FUNCTION(leaky_relu, x > 0 ? x : P(0) * x, y > 0 ? 1 : P(0))
-const mgrad_op mgrad_op_leaky_relu = { MAP(leaky_relu), .flags = MGRAD_OP_ACTIVATION,
+MGRAD_OP(leaky_relu) = { MAP(leaky_relu), .flags = MGRAD_OP_ACTIVATION,
   .reads = MGRAD_READS_Y,
   .attrs = { { "a", MGRAD_ATTR_REAL, 0.01, 0, 1e30 } },
   .doc = "x where positive, else a times x",
@@ -126,40 +126,40 @@ const mgrad_op mgrad_op_leaky_relu = { MAP(leaky_relu), .flags = MGRAD_OP_ACTIVA
                 { .shapes = { { 5 } }, .attrs = { { "a", 0.3 } } } } };
 
 FUNCTION(elu, x > 0 ? x : P(0) * EXPM1(x), y > 0 ? 1 : y + P(0))
-const mgrad_op mgrad_op_elu = { MAP(elu), .flags = MGRAD_OP_ACTIVATION,
+MGRAD_OP(elu) = { MAP(elu), .flags = MGRAD_OP_ACTIVATION,
   .reads = MGRAD_READS_Y,
   .attrs = { { "a", MGRAD_ATTR_REAL, 1, 0, 1e30 } },
   .doc = "x where positive, else a * (exp(x) - 1)", .examples = ONE_EXAMPLE };
 
 FUNCTION(selu, SELU_SCALE * (x > 0 ? x : SELU_ALPHA * EXPM1(x)),
          y > 0 ? SELU_SCALE : y + SELU_SCALE * SELU_ALPHA)
-const mgrad_op mgrad_op_selu = { MAP(selu), .flags = MGRAD_OP_ACTIVATION,
+MGRAD_OP(selu) = { MAP(selu), .flags = MGRAD_OP_ACTIVATION,
   .reads = MGRAD_READS_Y,
   .doc = "elu scaled so that mean 0 and variance 1 keep themselves", .examples = ONE_EXAMPLE };
 
 FUNCTION(gelu, REAL(0.5) * x * (1 + ERF(x * SQRT_HALF)), gelu_slope(x))
-const mgrad_op mgrad_op_gelu = { MAP(gelu), .flags = MGRAD_OP_ACTIVATION, .reads = READS_X,
+MGRAD_OP(gelu) = { MAP(gelu), .flags = MGRAD_OP_ACTIVATION, .reads = READS_X,
   .doc = "x times the normal distribution function of x", .examples = ONE_EXAMPLE };
 
 FUNCTION(silu, x * mgrad_sigmoid(x), silu_slope(x))
-const mgrad_op mgrad_op_silu = { MAP(silu), .flags = MGRAD_OP_ACTIVATION, .reads = READS_X,
+MGRAD_OP(silu) = { MAP(silu), .flags = MGRAD_OP_ACTIVATION, .reads = READS_X,
   .doc = "x * sigmoid(x), also called swish", .examples = ONE_EXAMPLE };
 
 FUNCTION(softplus, mgrad_softplus(x), -EXPM1(-y))
-const mgrad_op mgrad_op_softplus = { MAP(softplus), .flags = MGRAD_OP_ACTIVATION,
+MGRAD_OP(softplus) = { MAP(softplus), .flags = MGRAD_OP_ACTIVATION,
   .reads = MGRAD_READS_Y,
   .doc = "log(1 + exp(x)): relu with a rounded corner", .examples = ONE_EXAMPLE };
 
 FUNCTION(softsign, x / (1 + ABS(x)), (1 - ABS(y)) * (1 - ABS(y)))
-const mgrad_op mgrad_op_softsign = { MAP(softsign), .flags = MGRAD_OP_ACTIVATION,
+MGRAD_OP(softsign) = { MAP(softsign), .flags = MGRAD_OP_ACTIVATION,
   .reads = MGRAD_READS_Y,
   .doc = "x / (1 + |x|)", .examples = ONE_EXAMPLE };
 
 FUNCTION(hardtanh, x < -1 ? -1 : x > 1 ? 1 : x, y > -1 && y < 1)
-const mgrad_op mgrad_op_hardtanh = { MAP(hardtanh), .flags = MGRAD_OP_ACTIVATION,
+MGRAD_OP(hardtanh) = { MAP(hardtanh), .flags = MGRAD_OP_ACTIVATION,
   .reads = MGRAD_READS_Y,
   .doc = "x, but at least -1 and at most 1", .examples = ONE_EXAMPLE };
 
 FUNCTION(step, x > 0, 0)
-const mgrad_op mgrad_op_step = { MAP(step), .flags = MGRAD_OP_ACTIVATION,
+MGRAD_OP(step) = { MAP(step), .flags = MGRAD_OP_ACTIVATION,
   .doc = "1 where x is positive, else 0; its slope is 0 everywhere", .examples = ONE_EXAMPLE };

@@ -105,8 +105,8 @@ static mgrad_status cat_infer(mgrad_call *c) {
   return MGRAD_OK;
 }
 
-const mgrad_op mgrad_op_cat = {
-  .name = "cat", .operands = "x..", .flags = MGRAD_OP_LIST,
+MGRAD_OP(cat) = {
+  MGRAD_NAMED(cat), .operands = "x..", .flags = MGRAD_OP_LIST,
   .attrs = { { "dim", MGRAD_ATTR_DIM, 1 } },
   .doc = "tensors joined end to end along a dimension they have",
   .infer = cat_infer, .forward = join_forward, .backward = join_backward,
@@ -126,8 +126,8 @@ static mgrad_status stack_infer(mgrad_call *c) {
   return shape_insert(c, c->attrs->value[0], c->n);
 }
 
-const mgrad_op mgrad_op_stack = {
-  .name = "stack", .operands = "x..", .flags = MGRAD_OP_LIST,
+MGRAD_OP(stack) = {
+  MGRAD_NAMED(stack), .operands = "x..", .flags = MGRAD_OP_LIST,
   .attrs = { { "dim", MGRAD_ATTR_DIM, 1 } },
   .doc = "tensors of one shape side by side along a new dimension",
   .infer = stack_infer, .forward = join_forward, .backward = join_backward,
@@ -176,8 +176,8 @@ static void index_select_backward(mgrad_call *c) {
       add_to(s.inner, dy, c->dx[0] + (o * s.n + id_at(c->x[1], i)) * s.inner);
 }
 
-const mgrad_op mgrad_op_index_select = {
-  .name = "index_select", .operands = "x ids", .order = "x dim ids",
+MGRAD_OP(index_select) = {
+  MGRAD_NAMED(index_select), .operands = "x ids", .order = "x dim ids",
   .attrs = { { "dim", MGRAD_ATTR_DIM, MGRAD_REQUIRED } },
   .doc = "the places of one dimension that ids names, in that order",
   .reads = 2, .constant = 2, .infer = index_select_infer, .check = picked_check,
@@ -232,8 +232,8 @@ static void gather_backward(mgrad_call *c) {
   for (int64_t i = 0; i < n; i++) c->dx[0][gather_place(c, dim, i)] += c->dy[i];
 }
 
-const mgrad_op mgrad_op_gather = {
-  .name = "gather", .operands = "x ids", .order = "x dim ids",
+MGRAD_OP(gather) = {
+  MGRAD_NAMED(gather), .operands = "x ids", .order = "x dim ids",
   .attrs = { { "dim", MGRAD_ATTR_DIM, MGRAD_REQUIRED } },
   .doc = "one number for each id: of its own place in x, but in 'dim' of place id",
   .reads = 2, .constant = 2, .infer = gather_infer, .check = picked_check,
@@ -261,8 +261,8 @@ static void one_hot_forward(mgrad_call *c) {
   for (int64_t i = 0; i < count; i++) c->y->data[i * n + id_at(c->x[0], i)] = 1;
 }
 
-const mgrad_op mgrad_op_one_hot = {
-  .name = "one_hot", .operands = "ids", .constant = 1,
+MGRAD_OP(one_hot) = {
+  MGRAD_NAMED(one_hot), .operands = "ids", .constant = 1,
   .attrs = { { "n", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 9e15 } },
   .doc = "each id as n numbers, 1 at place id and 0 elsewhere",
   .infer = one_hot_infer, .check = one_hot_check, .forward = one_hot_forward,

@@ -162,8 +162,8 @@ static void matmul_backward(mgrad_call *c) {
   }
 }
 
-const mgrad_op mgrad_op_matmul = {
-  .name = "matmul", .operands = "a b", .flags = MGRAD_OP_STRIDED, .reads = 3,
+MGRAD_OP(matmul) = {
+  MGRAD_NAMED(matmul), .operands = "a b", .flags = MGRAD_OP_STRIDED, .reads = 3,
   .doc = "product of matrices: {m, k} by {k, n}, batches in front broadcast, 1-dim"
          " operands as a row or a column",
   .infer = matmul_infer, .forward = matmul_forward, .backward = matmul_backward,
@@ -179,7 +179,8 @@ const mgrad_op mgrad_op_matmul = {
 enum { ACT = 0 };
 
 static const mgrad_op *activation(const mgrad_call *c) {
-  return mgrad_op_at((int)c->attrs->value[ACT]);
+  const mgrad_op *act = mgrad_op_at((int)c->attrs->value[ACT]);
+  return act != NULL ? mgrad_op_code(c->ctx, act) : NULL;
 }
 
 /* x as {rows, in}: all dimensions but the last are rows. */
@@ -257,8 +258,8 @@ static void linear_backward(mgrad_call *c) {
   if (c->n > 2 && c->dx[2] != NULL) sum_rows(m, n, dz, c->dx[2], c->add[2]);
 }
 
-const mgrad_op mgrad_op_linear = {
-  .name = "linear", .operands = "x weight bias?", .reads = 3 | MGRAD_READS_Y,
+MGRAD_OP(linear) = {
+  MGRAD_NAMED(linear), .operands = "x weight bias?", .reads = 3 | MGRAD_READS_Y,
   .attrs = { { "act", MGRAD_ATTR_ACT, -1 } },
   .doc = "act(x weight' + bias), x {.., in}, weight {out, in}, bias {out}",
   .infer = linear_infer, .forward = linear_forward, .backward = linear_backward,

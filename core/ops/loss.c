@@ -138,7 +138,7 @@ static mgrad_status check_signs(const mgrad_call *c) {
 #define WEIGHTED_PAIR(word)                                                       \
   COMMON(word), .operands = "prediction target weight?", .reads = 7, .constant = 4
 #define COMMON(word)                                                              \
-  .name = #word, .flags = MGRAD_OP_LOSS, .infer = infer_pair,                     \
+  MGRAD_NAMED(word), .flags = MGRAD_OP_LOSS, .infer = infer_pair,                     \
   .forward = word##_forward, .backward = word##_backward
 
 /* One example for each reduction. */
@@ -158,14 +158,14 @@ static mgrad_status check_signs(const mgrad_call *c) {
       .attrs = { { "reduction", NONE } } } }
 
 LOSS(mse, (p - t) * (p - t), 2 * (p - t), 2 * (t - p))
-const mgrad_op mgrad_op_mse = { PAIR(mse), .attrs = { REDUCTION },
+MGRAD_OP(mse) = { PAIR(mse), .attrs = { REDUCTION },
   .doc = "mean squared error: (prediction - target)^2",
   .examples = EXAMPLES(.low = -2, .high = 2) };
 
 static inline mgrad_real sign(mgrad_real x) { return (mgrad_real)((x > 0) - (x < 0)); }
 
 LOSS(mae, ABS(p - t), sign(p - t), sign(t - p))
-const mgrad_op mgrad_op_mae = { PAIR(mae), .attrs = { REDUCTION },
+MGRAD_OP(mae) = { PAIR(mae), .attrs = { REDUCTION },
   .doc = "mean absolute error: |prediction - target|",
   .examples = EXAMPLES(.low = -2, .high = 2) };
 
@@ -179,7 +179,7 @@ static inline mgrad_real clip(mgrad_real d, mgrad_real delta) {
 }
 
 LOSS(huber, huber(p - t, OPTION), clip(p - t, OPTION), clip(t - p, OPTION))
-const mgrad_op mgrad_op_huber = { PAIR(huber),
+MGRAD_OP(huber) = { PAIR(huber),
   .attrs = { REDUCTION, { "delta", MGRAD_ATTR_REAL, 1, 1e-30, 1e30 } },
   .doc = "squared error, halved, up to delta, and from there a straight line",
   .examples = EXAMPLES(.low = -2, .high = 2) };
@@ -194,7 +194,7 @@ static inline mgrad_real bce_slope(mgrad_real p, mgrad_real t) {
 
 LOSS(bce, -w * (t * clamped(LOG(p)) + (1 - t) * clamped(LOG1P(-p))),
      w * bce_slope(p, t), w * (clamped(LOG1P(-p)) - clamped(LOG(p))))
-const mgrad_op mgrad_op_bce = { WEIGHTED_PAIR(bce), .attrs = { REDUCTION },
+MGRAD_OP(bce) = { WEIGHTED_PAIR(bce), .attrs = { REDUCTION },
   .check = check_chances,
   .doc = "binary cross entropy of probabilities and targets from 0 to 1",
   .examples = WEIGHTED_EXAMPLES(.low = 0.1, .high = 0.9) };
@@ -206,14 +206,14 @@ static inline mgrad_real logits_value(mgrad_real x, mgrad_real t) {
 }
 
 LOSS(bce_with_logits, w * logits_value(p, t), w * (mgrad_sigmoid(p) - t), -w * p)
-const mgrad_op mgrad_op_bce_with_logits = { WEIGHTED_PAIR(bce_with_logits),
+MGRAD_OP(bce_with_logits) = { WEIGHTED_PAIR(bce_with_logits),
   .attrs = { REDUCTION },
   .doc = "binary cross entropy of sigmoid(prediction), exact for any size of it",
   .examples = WEIGHTED_EXAMPLES(.low = -3, .high = 3) };
 
 /* t * (log t - p), and its slope in t, by their limits at t = 0 */
 LOSS(kl_div, t == 0 ? 0 : t * (LOG(t) - p), -t, t == 0 ? 0 : LOG(t) + 1 - p)
-const mgrad_op mgrad_op_kl_div = { PAIR(kl_div), .attrs = { REDUCTION },
+MGRAD_OP(kl_div) = { PAIR(kl_div), .attrs = { REDUCTION },
   .doc = "Kullback-Leibler divergence of log-probabilities from target probabilities; "
          "the mean is over all numbers",
   .examples = EXAMPLES(.low = -3, .high = -0.1,
@@ -223,7 +223,7 @@ const mgrad_op mgrad_op_kl_div = { PAIR(kl_div), .attrs = { REDUCTION },
 static inline mgrad_real positive(mgrad_real x) { return x < 0 ? 0 : x; }
 
 LOSS(hinge, positive(1 - t * p), 1 - t * p < 0 ? 0 : -t, 1 - t * p < 0 ? 0 : -p)
-const mgrad_op mgrad_op_hinge = { PAIR(hinge), .attrs = { REDUCTION }, .constant = 2,
+MGRAD_OP(hinge) = { PAIR(hinge), .attrs = { REDUCTION }, .constant = 2,
   .check = check_signs, .doc = "max(0, 1 - target * prediction), targets -1 or 1",
   .examples = EXAMPLES(.low = -2, .high = 2,
                        .fill = { MGRAD_FILL_RANGE, MGRAD_FILL_SIGNS }) };
@@ -234,7 +234,7 @@ LOSS(margin_ranking, positive(SHORTFALL), SHORTFALL < 0 ? 0 : -w, SHORTFALL < 0 
   { .shapes = { a_, a_, a_ }, .low = -2, .high = 2,                               \
     .fill = { MGRAD_FILL_RANGE, MGRAD_FILL_RANGE, MGRAD_FILL_SIGNS }, __VA_ARGS__ }
 #define SHAPE(...) { __VA_ARGS__ }
-const mgrad_op mgrad_op_margin_ranking = { .name = "margin_ranking",
+MGRAD_OP(margin_ranking) = { MGRAD_NAMED(margin_ranking),
   .operands = "a b target", .flags = MGRAD_OP_LOSS, .reads = 7, .constant = 4,
   .attrs = { REDUCTION, { "margin", MGRAD_ATTR_REAL, 0 } },
   .infer = infer_ranking, .check = check_signs,
@@ -308,7 +308,7 @@ static void cosine_embedding_backward(mgrad_call *c) {
 #define EMBEDDING(n, d, ...)                                                      \
   { .shapes = { { n, d }, { n, d }, { n } },                                      \
     .fill = { MGRAD_FILL_RANGE, MGRAD_FILL_RANGE, MGRAD_FILL_SIGNS }, __VA_ARGS__ }
-const mgrad_op mgrad_op_cosine_embedding = { .name = "cosine_embedding",
+MGRAD_OP(cosine_embedding) = { MGRAD_NAMED(cosine_embedding),
   .operands = "a b target", .flags = MGRAD_OP_LOSS, .reads = 7, .constant = 4,
   .attrs = { REDUCTION, { "margin", MGRAD_ATTR_REAL, 0, -1, 1 } },
   .infer = cosine_embedding_infer, .check = check_signs,
@@ -437,11 +437,11 @@ static void nll_backward(mgrad_call *c) {
 #define LABELS(count) .fill = { MGRAD_FILL_RANGE, MGRAD_FILL_LABELS }, .labels = count
 #define CHANCES .fill = { MGRAD_FILL_RANGE, MGRAD_FILL_CHANCES }
 #define CLASSES_OF(word)                                                          \
-  .name = #word, .operands = "prediction target weight?", .flags = MGRAD_OP_LOSS,  \
+  MGRAD_NAMED(word), .operands = "prediction target weight?", .flags = MGRAD_OP_LOSS,  \
   .infer = word##_infer, .check = word##_check, .forward = word##_forward,        \
   .backward = word##_backward
 
-const mgrad_op mgrad_op_nll = { CLASSES_OF(nll), .reads = 6, .constant = 6,
+MGRAD_OP(nll) = { CLASSES_OF(nll), .reads = 6, .constant = 6,
   .attrs = { REDUCTION, { "ignore", MGRAD_ATTR_REAL, NO_LABEL } },
   .doc = "minus the log-probability {n, classes, ...} of each label from 1, times its "
          "class's weight; rows labelled 'ignore' count nothing, and a mean of none is 0",
@@ -558,7 +558,7 @@ static void cross_entropy_backward(mgrad_call *c) {
   if (c->dx[1] && !r.chances) mgrad_call_clear(c, 1);
 }
 
-const mgrad_op mgrad_op_cross_entropy = { CLASSES_OF(cross_entropy), .reads = 7,
+MGRAD_OP(cross_entropy) = { CLASSES_OF(cross_entropy), .reads = 7,
   .constant = 4,
   .attrs = { REDUCTION, { "label_smoothing", MGRAD_ATTR_REAL, 0, 0, 1 },
              { "ignore", MGRAD_ATTR_REAL, NO_LABEL } },

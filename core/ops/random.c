@@ -36,8 +36,8 @@ static void dropout_backward(mgrad_call *c) {
   if (c->dx[0] != NULL) drop(c, c->dy, c->dx[0], c->add[0]);
 }
 
-const mgrad_op mgrad_op_dropout = {
-  .name = "dropout", .operands = "x", .flags = MGRAD_OP_RANDOM,
+MGRAD_OP(dropout) = {
+  MGRAD_NAMED(dropout), .operands = "x", .flags = MGRAD_OP_RANDOM,
   .attrs = { { "p", MGRAD_ATTR_REAL, 0.5, 0, 1 } },
   .doc = "each number set to 0 with probability p (below 1), else divided by 1 - p",
   .infer = dropout_infer, .forward = dropout_forward, .backward = dropout_backward,

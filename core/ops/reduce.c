@@ -210,7 +210,7 @@ static mgrad_status arg_infer(mgrad_call *c) {
 #define ATTRS { "dim", MGRAD_ATTR_DIM, 0 }, { "keepdim", MGRAD_ATTR_BOOL, 0 }
 #define CORRECTION { "correction", MGRAD_ATTR_INT, 1, 0, 1e15 }
 #define REDUCE(word, shapes)                                                      \
-  .name = #word, .operands = "x", .order = "x dim keepdim", .infer = shapes,      \
+  MGRAD_NAMED(word), .operands = "x", .order = "x dim keepdim", .infer = shapes,      \
   .forward = word##_forward
 
 /* One of all, in one column, in few columns, in many. */
@@ -223,38 +223,38 @@ static mgrad_status arg_infer(mgrad_call *c) {
 
 REDUCTION(sum, mgrad_fold_sum, F)
 GRADIENT(sum, nothing, DY, S)
-const mgrad_op mgrad_op_sum = { REDUCE(sum, reduce_infer),
+MGRAD_OP(sum) = { REDUCE(sum, reduce_infer),
   .backward = sum_backward, .attrs = { ATTRS },
   .doc = "the sum along dim, or of all", .examples = EXAMPLES };
 
 REDUCTION(mean, mgrad_fold_sum, F / n)
 GRADIENT(mean, nothing, DY / n, S)
-const mgrad_op mgrad_op_mean = { REDUCE(mean, reduce_infer),
+MGRAD_OP(mean) = { REDUCE(mean, reduce_infer),
   .backward = mean_backward, .attrs = { ATTRS },
   .doc = "the mean along dim, or of all", .examples = EXAMPLES };
 
 REDUCTION(max, mgrad_fold_max, F)
 GRADIENT(max, first_max, DY, K == F ? S : 0)
-const mgrad_op mgrad_op_max = { REDUCE(max, reduce_infer),
+MGRAD_OP(max) = { REDUCE(max, reduce_infer),
   .backward = max_backward, .attrs = { ATTRS }, .reads = READS_X,
   .doc = "the largest along dim, or of all; its gradient goes to the first",
   .examples = EXAMPLES };
 
 REDUCTION(min, mgrad_fold_min, F)
 GRADIENT(min, first_min, DY, K == F ? S : 0)
-const mgrad_op mgrad_op_min = { REDUCE(min, reduce_infer),
+MGRAD_OP(min) = { REDUCE(min, reduce_infer),
   .backward = min_backward, .attrs = { ATTRS }, .reads = READS_X,
   .doc = "the smallest along dim, or of all; its gradient goes to the first",
   .examples = EXAMPLES };
 
 REDUCTION(argmax, first_max, F + 1)
-const mgrad_op mgrad_op_argmax = { REDUCE(argmax, arg_infer), .constant = 1,
+MGRAD_OP(argmax) = { REDUCE(argmax, arg_infer), .constant = 1,
   .attrs = { ATTRS },
   .doc = "where the largest along dim is, from 1; the first of equals",
   .examples = EXAMPLES };
 
 REDUCTION(argmin, first_min, F + 1)
-const mgrad_op mgrad_op_argmin = { REDUCE(argmin, arg_infer), .constant = 1,
+MGRAD_OP(argmin) = { REDUCE(argmin, arg_infer), .constant = 1,
   .attrs = { ATTRS },
   .doc = "where the smallest along dim is, from 1; the first of equals",
   .examples = EXAMPLES };
@@ -267,14 +267,14 @@ const mgrad_op mgrad_op_argmin = { REDUCE(argmin, arg_infer), .constant = 1,
 
 REDUCTION(var, deviations, F / (n - p))
 GRADIENT(var, means, 2 * DY / (n - p), S * (X - F))
-const mgrad_op mgrad_op_var = { REDUCE(var, spread_infer),
+MGRAD_OP(var) = { REDUCE(var, spread_infer),
   .backward = var_backward, .attrs = { ATTRS, CORRECTION }, .reads = READS_X,
   .doc = "the variance along dim, or of all: squared deviations / (n - correction)",
   .examples = SPREAD_EXAMPLES };
 
 REDUCTION(std, deviations, sqrt(F / (n - p)))
 GRADIENT(std, means, Y == 0 ? 0 : DY / ((n - p) * Y), S * (X - F))
-const mgrad_op mgrad_op_std = { REDUCE(std, spread_infer),
+MGRAD_OP(std) = { REDUCE(std, spread_infer),
   .backward = std_backward, .attrs = { ATTRS, CORRECTION },
   .reads = READS_X | MGRAD_READS_Y,
   .doc = "the standard deviation along dim, or of all: the square root of var",
@@ -282,7 +282,7 @@ const mgrad_op mgrad_op_std = { REDUCE(std, spread_infer),
 
 REDUCTION(norm, norms, F)
 GRADIENT(norm, nothing, DY, S * norm_slope(X, Y, p))
-const mgrad_op mgrad_op_norm = { REDUCE(norm, reduce_infer),
+MGRAD_OP(norm) = { REDUCE(norm, reduce_infer),
   .backward = norm_backward, .reads = READS_X | MGRAD_READS_Y,
   .attrs = { ATTRS, { "p", MGRAD_ATTR_REAL, 2, 1, 1e30 } },
   .doc = "(the sum of |x|^p)^(1/p) along dim, or of all; slope 0 at a zero vector",

@@ -97,7 +97,7 @@ static void log_softmax_forward(mgrad_call *c) { each_forward(c, log_softmax_lin
 static void log_softmax_backward(mgrad_call *c) { each_backward(c, log_softmax_slope); }
 
 #define SOFTMAX(word)                                                             \
-  .name = #word, .operands = "x", .flags = MGRAD_OP_ACTIVATION,                   \
+  MGRAD_NAMED(word), .operands = "x", .flags = MGRAD_OP_ACTIVATION,                   \
   .reads = MGRAD_READS_Y, .attrs = { { "dim", MGRAD_ATTR_DIM, -1 } }, \
   .infer = softmax_infer, .forward = word##_forward, .backward = word##_backward, \
   .examples = { { .shapes = { { 3, 4 } }, .low = -3, .high = 3 },                 \
@@ -105,8 +105,8 @@ static void log_softmax_backward(mgrad_call *c) { each_backward(c, log_softmax_s
                 { .shapes = { { 5 } }, .attrs = { { "dim", 1 } } },               \
                 { .shapes = { { 20, 2 } }, .attrs = { { "dim", 1 } } } }
 
-const mgrad_op mgrad_op_softmax = { SOFTMAX(softmax),
+MGRAD_OP(softmax) = { SOFTMAX(softmax),
   .doc = "exp(x) / sum(exp(x)) along 'dim': numbers as probabilities" };
 
-const mgrad_op mgrad_op_log_softmax = { SOFTMAX(log_softmax),
+MGRAD_OP(log_softmax) = { SOFTMAX(log_softmax),
   .doc = "logarithm of softmax along 'dim', without its rounding to 0" };

@@ -8,7 +8,7 @@
 #include "../op.h"
 
 #define VIEW(word)                                                                \
-  .name = #word, .operands = "x", .infer = word##_infer,                          \
+  MGRAD_NAMED(word), .operands = "x", .infer = word##_infer,                          \
   .backward = mgrad_view_backward
 #define ANY_STRIDE (MGRAD_OP_VIEW | MGRAD_OP_STRIDED)
 #define DIM(name) { name, MGRAD_ATTR_DIM, MGRAD_REQUIRED }
@@ -55,7 +55,7 @@ static mgrad_status reshape_infer(mgrad_call *c) {
   return MGRAD_OK;
 }
 
-const mgrad_op mgrad_op_reshape = { VIEW(reshape), .flags = MGRAD_OP_VIEW,
+MGRAD_OP(reshape) = { VIEW(reshape), .flags = MGRAD_OP_VIEW,
   .attrs = { SIZES("sizes") },
   .doc = "the same numbers in another shape; one size may be -1 and is worked out",
   .examples = { { .shapes = { { 2, 6 } }, .nlist = 3, .list = { 3, 2, 2 } },
@@ -78,7 +78,7 @@ static mgrad_status flatten_infer(mgrad_call *c) {
   return MGRAD_OK;
 }
 
-const mgrad_op mgrad_op_flatten = { VIEW(flatten), .flags = MGRAD_OP_VIEW,
+MGRAD_OP(flatten) = { VIEW(flatten), .flags = MGRAD_OP_VIEW,
   .attrs = { { "from", MGRAD_ATTR_DIM, 1 } },
   .doc = "dimensions 'from' to the last as one",
   .examples = { { .shapes = { { 2, 3, 2 } } },
@@ -99,7 +99,7 @@ static mgrad_status transpose_infer(mgrad_call *c) {
   return MGRAD_OK;
 }
 
-const mgrad_op mgrad_op_transpose = { VIEW(transpose), .flags = ANY_STRIDE,
+MGRAD_OP(transpose) = { VIEW(transpose), .flags = ANY_STRIDE,
   .attrs = { DIM("a"), DIM("b") },
   .doc = "dimensions a and b exchanged",
   .examples = { { .shapes = { { 2, 3 } }, .attrs = { { "a", 1 }, { "b", 2 } } },
@@ -124,7 +124,7 @@ static mgrad_status permute_infer(mgrad_call *c) {
                        x);
 }
 
-const mgrad_op mgrad_op_permute = { VIEW(permute), .flags = ANY_STRIDE,
+MGRAD_OP(permute) = { VIEW(permute), .flags = ANY_STRIDE,
   .attrs = { SIZES("dims") },
   .doc = "the dimensions in another order",
   .examples = { { .shapes = { { 2, 3, 4 } }, .nlist = 3, .list = { 3, 1, 2 } },
@@ -144,7 +144,7 @@ static mgrad_status narrow_infer(mgrad_call *c) {
   return MGRAD_OK;
 }
 
-const mgrad_op mgrad_op_narrow = { VIEW(narrow), .flags = ANY_STRIDE,
+MGRAD_OP(narrow) = { VIEW(narrow), .flags = ANY_STRIDE,
   .attrs = { DIM("dim"), INT("first"), INT("count") },
   .doc = "'count' places of one dimension from place 'first'",
   .examples = { { .shapes = { { 4, 3 } },
@@ -171,7 +171,7 @@ static mgrad_status select_infer(mgrad_call *c) {
   return MGRAD_OK;
 }
 
-const mgrad_op mgrad_op_select = { VIEW(select), .flags = ANY_STRIDE,
+MGRAD_OP(select) = { VIEW(select), .flags = ANY_STRIDE,
   .attrs = { DIM("dim"), INT("index") },
   .doc = "one place of one dimension, which goes; a negative index is from the end",
   .examples = { { .shapes = { { 3, 4 } }, .attrs = { { "dim", 1 }, { "index", 2 } } },
@@ -192,7 +192,7 @@ static mgrad_status squeeze_infer(mgrad_call *c) {
   return MGRAD_OK;
 }
 
-const mgrad_op mgrad_op_squeeze = { VIEW(squeeze), .flags = ANY_STRIDE,
+MGRAD_OP(squeeze) = { VIEW(squeeze), .flags = ANY_STRIDE,
   .attrs = { { "dim", MGRAD_ATTR_DIM, 0 } },
   .doc = "without its dimensions of size 1, or without 'dim' if that is of size 1",
   .examples = { { .shapes = { { 1, 3, 1 } } },
@@ -219,7 +219,7 @@ static mgrad_status unsqueeze_infer(mgrad_call *c) {
   return MGRAD_OK;
 }
 
-const mgrad_op mgrad_op_unsqueeze = { VIEW(unsqueeze), .flags = ANY_STRIDE,
+MGRAD_OP(unsqueeze) = { VIEW(unsqueeze), .flags = ANY_STRIDE,
   .attrs = { DIM("dim") },
   .doc = "with a new dimension of size 1 at 'dim'",
   .examples = { { .shapes = { { 2, 3 } }, .attrs = { { "dim", 1 } } },
@@ -247,7 +247,7 @@ static mgrad_status expand_infer(mgrad_call *c) {
                        &sizes, x);
 }
 
-const mgrad_op mgrad_op_expand = { VIEW(expand), .flags = ANY_STRIDE,
+MGRAD_OP(expand) = { VIEW(expand), .flags = ANY_STRIDE,
   .attrs = { SIZES("sizes") },
   .doc = "repeated along dimensions of size 1 and new ones in front; -1 keeps a size",
   .examples = { { .shapes = { { 3, 1 } }, .nlist = 2, .list = { 3, 4 } },
@@ -267,12 +267,12 @@ static void copy_backward(mgrad_call *c) {
 }
 
 #define COPY(word)                                                                \
-  .name = #word, .operands = "x", .flags = MGRAD_OP_STRIDED,                      \
+  MGRAD_NAMED(word), .operands = "x", .flags = MGRAD_OP_STRIDED,                      \
   .infer = mgrad_infer_same, .forward = copy_forward, .backward = copy_backward,  \
   .examples = { { .shapes = { { 2, 3 } } }, { .operands = 1, .shapes = { { 0 } } } }
 
-const mgrad_op mgrad_op_contiguous = { COPY(contiguous),
+MGRAD_OP(contiguous) = { COPY(contiguous),
   .doc = "x itself when its numbers lie in row-major order, else such a copy" };
 
-const mgrad_op mgrad_op_clone = { COPY(clone),
+MGRAD_OP(clone) = { COPY(clone),
   .doc = "a copy with storage of its own" };

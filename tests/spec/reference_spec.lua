@@ -32,7 +32,8 @@ local function flat(s) return (s:gsub("%s+", " ")) end
 describe("the tables of the core", function()
   it("have one line of documentation for each op, layer and optimizer", function()
     each(function(kind, entry)
-      assert.is_true(type(entry.doc) == "string" and #entry.doc > 1, kind .. " " .. entry.name)
+      assert.equal("string", type(entry.doc), kind .. " " .. entry.name)
+      assert.is_true(#entry.doc > 1, kind .. " " .. entry.name)
       assert.is_nil(entry.doc:find("\n"), entry.name)
       assert.is_nil(entry.doc:find("%.$"), entry.name)
     end)
@@ -69,7 +70,7 @@ describe("the reference", function()
       has(under "## Optimizers", "- `" .. attr.name .. "`: ")
     end
   end)
-  it("puts activations, losses and other operations into sections of their own", function()
+  it("puts activations, losses and other operations into their sections", function()
     local section
     for line in text:gmatch("[^\n]+") do
       section = line:match("^## (.*)") or section

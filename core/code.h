@@ -1,0 +1,32 @@
+/*
+** code.h - one source, compiled once per instruction set, chosen at run time.
+**
+** ops/, kernels/ and the update rules of optimizers are compiled for several
+** instruction sets (the Makefile names them, MGRAD_ISA tells them apart). Their
+** symbols carry the set's name; the plain ones are the baseline, which every
+** machine runs. An op is known by its baseline descriptor everywhere; apply
+** turns that into the descriptor of the context's set.
+*/
+#ifndef MGRAD_CODE_H
+#define MGRAD_CODE_H
+
+#include "base.h"
+
+#ifdef MGRAD_ISA
+#define MGRAD_CODE_JOIN(name, isa) name##_##isa
+#define MGRAD_CODE_EXPAND(name, isa) MGRAD_CODE_JOIN(name, isa)
+#define MGRAD_CODE(name) MGRAD_CODE_EXPAND(name, MGRAD_ISA)
+#else
+#define MGRAD_CODE(name) name
+#endif
+
+/* All code of one instruction set; in table.c. */
+typedef struct mgrad_code {
+  const mgrad_op *const *ops;                   /* by MGRAD_ID_name */
+  const mgrad_optimizer_def *const *optimizers; /* in the order of optimizers.def */
+} mgrad_code;
+
+/* The code that suits this machine best. */
+const mgrad_code *mgrad_code_best(void);
+
+#endif

@@ -1,0 +1,491 @@
+/*
+** plan.c - recording, laying out, replaying.
+*/
+#include "plan.h"
+#include "kernels/kernels.h"
+
+/* ---- recording ---- */
+
+void mgrad_record_begin(mgrad_recorder *r, mgrad_context *ctx) {
+  *r = (mgrad_recorder){ .ctx = ctx };
+  ctx->recorder = r;
+}
+
+void mgrad_record_end(mgrad_recorder *r) { r->ctx->recorder = NULL; }
+
+static void note_free(mgrad_recorder *r, mgrad_note *note) {
+  for (int i = 0; i < note->n; i++) mgrad_tensor_release(note->x[i]);
+  mgrad_tensor_release(note->y);
+  mgrad_free(r->ctx, note->x, (size_t)note->n * sizeof *note->x);
+}
+
+void mgrad_record_free(mgrad_recorder *r) {
+  for (int i = 0; i < r->count; i++) note_free(r, &r->notes[i]);
+  mgrad_free(r->ctx, r->notes, (size_t)r->room * sizeof *r->notes);
+  r->notes = NULL;
+  r->count = r->room = 0;
+}
+
+static bool make_room(mgrad_recorder *r) {
+  if (r->count < r->room) return true;
+  int room = r->room > 0 ? 2 * r->room : 16;
+  mgrad_note *notes = mgrad_new(r->ctx, (size_t)room * sizeof *notes);
+  if (notes == NULL) return false;
+  if (r->count > 0) memcpy(notes, r->notes, (size_t)r->count * sizeof *notes);
+  mgrad_free(r->ctx, r->notes, (size_t)r->room * sizeof *notes);
+  r->notes = notes;
+  r->room = room;
+  return true;
+}
+
+void mgrad_record_note(mgrad_recorder *r, const mgrad_call *c, mgrad_tensor *const *x,
+                       mgrad_tensor *y) {
+  mgrad_tensor **held = NULL;
+  if (!r->spoiled && make_room(r)) {
+    held = mgrad_new(r->ctx, (size_t)c->n * sizeof *held);
+  }
+  if (held == NULL) {
+    r->spoiled = true;
+    return;
+  }
+  mgrad_note *note = &r->notes[r->count++];
+  *note = (mgrad_note){ .op = c->op, .attrs = *c->attrs, .n = c->n, .x = held,
+                        .y = mgrad_tensor_retain(y), .nsaved = c->nsaved,
+                        .nwork = c->nwork, .nwork_backward = c->nwork_backward };
+  for (int i = 0; i < c->n; i++) held[i] = x[i] != NULL ? mgrad_tensor_retain(x[i]) : NULL;
+}
+
+/* ---- what a plan is ---- */
+
+/* One call of an op's forward or backward. */
+typedef struct step {
+  mgrad_call call;
+  void (*run)(mgrad_call *c);
+  mgrad_status (*check)(const mgrad_call *c);
+  struct step *back; /* of a forward step that draws random numbers */
+} step;
+
+struct mgrad_plan {
+  mgrad_context *ctx;
+  size_t bytes;
+  uint64_t changes;       /* of the context, when the plan was made */
+  step *forward, *backward;
+  int nforward, nbackward;
+  mgrad_tensor **outside; /* held: parameters and constants */
+  mgrad_tensor **leaves;  /* those of them that get a gradient, once each */
+  int noutside, nleaves;
+  mgrad_array x, y, prediction;
+  const mgrad_real *loss;
+  mgrad_real *loss_gradient;
+};
+
+/* ---- laying out ---- */
+
+/* A stretch of numbers that lives from one step to another; steps count on
+** from forward into backward. */
+typedef struct buffer {
+  const mgrad_storage *storage; /* of a tensor of the recording, or NULL */
+  int64_t numel, offset;
+  int first, last;
+} buffer;
+
+/* What is known of one noted op while the plan is made. */
+typedef struct detail {
+  int y;          /* buffer of its result (of the viewed one, for a view) */
+  int dy;         /* buffer of its gradient, -1 = no gradient flows */
+  int saved, work, work_back; /* -1 = none */
+  int back;       /* time of its backward */
+  bool begun;     /* something has been written to dy */
+} detail;
+
+typedef struct layout {
+  const mgrad_recorder *r;
+  detail *details;
+  buffer *buffers;
+  int nbuffers;
+  int64_t numel;     /* of the block */
+  int nbackward;
+  size_t noperands;
+} layout;
+
+static int add_buffer(layout *l, const mgrad_storage *s, int64_t numel, int first, int last) {
+  if (numel == 0) return -1;
+  l->buffers[l->nbuffers] = (buffer){ s, numel, -1, first, last };
+  return l->nbuffers++;
+}
+
+static int find_buffer(const layout *l, const mgrad_storage *s) {
+  for (int i = l->nbuffers - 1; i >= 0; i--) {
+    if (l->buffers[i].storage == s) return i;
+  }
+  return -1;
+}
+
+static void live_until(layout *l, int b, int time) {
+  if (b >= 0 && l->buffers[b].last < time) l->buffers[b].last = time;
+}
+
+/* The note that made t, or -1 for what comes from outside. */
+static int maker(const mgrad_recorder *r, const mgrad_tensor *t, int before) {
+  for (int i = before - 1; i >= 0; i--) {
+    if (r->notes[i].y == t) return i;
+  }
+  return -1;
+}
+
+static bool constant(const mgrad_note *note, int i) {
+  return i < 32 && (note->op->constant >> i & 1) != 0;
+}
+
+static bool reads(const mgrad_note *note, int i) {
+  return i >= 31 || (note->op->reads >> i & 1) != 0;
+}
+
+/* Does a gradient flow to operand i? */
+static bool flows(const layout *l, const mgrad_note *note, int at, int i) {
+  const mgrad_tensor *x = note->x[i];
+  if (x == NULL || constant(note, i) || note->op->backward == NULL) return false;
+  int made = maker(l->r, x, at);
+  return made >= 0 ? l->details[made].dy >= 0 : x->requires_grad;
+}
+
+/* Which results a gradient can flow through; dy is 0 there for now, else -1. */
+static void find_tracked(layout *l) {
+  for (int k = 0; k < l->r->count; k++) {
+    const mgrad_note *note = &l->r->notes[k];
+    detail *d = &l->details[k];
+    d->dy = -1;
+    for (int i = 0; i < note->n; i++) {
+      if (flows(l, note, k, i)) d->dy = 0;
+    }
+  }
+}
+
+/* Keeps of those only what the loss depends on, and numbers the way back. */
+static void find_needed(layout *l, int loss) {
+  const mgrad_recorder *r = l->r;
+  for (int k = r->count - 1; k >= 0; k--) {
+    bool needed = k == loss;
+    for (int j = k + 1; j < r->count && !needed; j++) {
+      if (l->details[j].dy < 0) continue;
+      for (int i = 0; i < r->notes[j].n; i++) {
+        if (r->notes[j].x[i] == r->notes[k].y && !constant(&r->notes[j], i)) needed = true;
+      }
+    }
+    if (!needed) l->details[k].dy = -1;
+    if (l->details[k].dy >= 0) l->details[k].back = r->count + l->nbackward++;
+  }
+}
+
+/* Results, and how long each is looked at. */
+static void place_results(layout *l) {
+  for (int k = 0; k < l->r->count; k++) {
+    const mgrad_note *note = &l->r->notes[k];
+    detail *d = &l->details[k];
+    bool view = (note->op->flags & MGRAD_OP_VIEW) != 0;
+    d->y = find_buffer(l, note->y->storage);
+    if (d->y < 0 && !view) {
+      d->y = add_buffer(l, note->y->storage, mgrad_tensor_numel(note->y), k, k);
+    }
+    for (int i = 0; i < note->n; i++) {
+      if (note->x[i] == NULL) continue;
+      int b = find_buffer(l, note->x[i]->storage);
+      live_until(l, b, d->dy >= 0 && reads(note, i) ? d->back : k);
+    }
+    if (d->dy >= 0 && (note->op->reads & MGRAD_READS_Y)) live_until(l, d->y, d->back);
+    int end = d->dy >= 0 ? d->back : k;
+    d->saved = add_buffer(l, NULL, note->nsaved, k, end);
+    d->work = add_buffer(l, NULL, note->nwork, k, k);
+    d->work_back = d->dy >= 0 ? add_buffer(l, NULL, note->nwork_backward, end, end) : -1;
+  }
+}
+
+/* Gradients of results: from the first use that writes to it, to its maker. */
+static void place_gradients(layout *l) {
+  const mgrad_recorder *r = l->r;
+  for (int k = 0; k < r->count; k++) {
+    detail *d = &l->details[k];
+    if (d->dy < 0) continue;
+    int first = d->back;
+    for (int j = k + 1; j < r->count; j++) {
+      if (l->details[j].dy < 0) continue;
+      for (int i = 0; i < r->notes[j].n; i++) {
+        if (r->notes[j].x[i] == r->notes[k].y && l->details[j].back < first) {
+          first = l->details[j].back;
+        }
+      }
+    }
+    d->dy = add_buffer(l, NULL, mgrad_tensor_numel(r->notes[k].y), first, d->back);
+  }
+}
+
+static int64_t rounded(int64_t numel) {
+  int64_t unit = MGRAD_ALIGN / (int64_t)sizeof(mgrad_real);
+  return (numel + unit - 1) / unit * unit;
+}
+
+/* Puts buffer b at the lowest place that no buffer placed before it and alive at
+** the same time takes up. */
+static void place_buffer(layout *l, int b) {
+  buffer *own = &l->buffers[b];
+  int64_t at = 0;
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (int i = 0; i < l->nbuffers; i++) {
+      const buffer *o = &l->buffers[i];
+      if (o->offset < 0 || i == b || o->last < own->first || own->last < o->first) continue;
+      int64_t end = o->offset + rounded(o->numel);
+      if (at >= end || at + own->numel <= o->offset) continue;
+      at = end;
+      moved = true;
+    }
+  }
+  own->offset = at;
+  if (at + rounded(own->numel) > l->numel) l->numel = at + rounded(own->numel);
+}
+
+/* Large ones first: the small ones then fit into the gaps. */
+static void place_all(layout *l) {
+  for (;;) {
+    int next = -1;
+    for (int i = 0; i < l->nbuffers; i++) {
+      if (l->buffers[i].offset >= 0) continue;
+      if (next < 0 || l->buffers[i].numel > l->buffers[next].numel) next = i;
+    }
+    if (next < 0) return;
+    place_buffer(l, next);
+  }
+}
+
+/* ---- filling the block ---- */
+
+/* Takes 'bytes' from the block at *at, aligned for anything but vectors. */
+static void *take(char **at, size_t bytes) {
+  void *p = *at;
+  *at += (bytes + 15) & ~(size_t)15;
+  return p;
+}
+
+typedef struct filling {
+  const layout *l;
+  mgrad_plan *p;
+  mgrad_real *data;
+  char *at; /* for arrays and lists */
+} filling;
+
+static mgrad_real *buffer_data(const filling *f, int b) {
+  return b >= 0 ? f->data + f->l->buffers[b].offset : NULL;
+}
+
+/* The array of t with its numbers in the block, or where they are outside it. */
+static mgrad_array located(const filling *f, const mgrad_tensor *t) {
+  mgrad_array a = t->a;
+  int b = find_buffer(f->l, t->storage);
+  if (b >= 0) a.data = buffer_data(f, b) + (t->a.data - t->storage->data);
+  return a;
+}
+
+static void fill_forward(filling *f, int k) {
+  const mgrad_note *note = &f->l->r->notes[k];
+  const detail *d = &f->l->details[k];
+  size_t n = (size_t)note->n;
+  step *s = &f->p->forward[k];
+  mgrad_array *arrays = take(&f->at, (n + 1) * sizeof *arrays);
+  const mgrad_array **x = take(&f->at, n * sizeof *x);
+  mgrad_attrs *attrs = take(&f->at, sizeof *attrs);
+  for (int i = 0; i < note->n; i++) {
+    x[i] = NULL;
+    if (note->x[i] == NULL) continue;
+    arrays[i] = located(f, note->x[i]);
+    x[i] = &arrays[i];
+  }
+  arrays[n] = located(f, note->y);
+  *attrs = note->attrs;
+  s->call = (mgrad_call){ .ctx = f->p->ctx, .op = note->op, .attrs = attrs, .n = note->n,
+                          .x = x, .y = &arrays[n], .saved = buffer_data(f, d->saved),
+                          .work = buffer_data(f, d->work) };
+  s->run = note->op->forward;
+  s->check = note->op->check;
+}
+
+static void fill_backward(filling *f, int k) {
+  const mgrad_note *note = &f->l->r->notes[k];
+  detail *d = &f->l->details[k];
+  if (d->dy < 0) return;
+  step *s = &f->p->backward[d->back - f->l->r->count];
+  size_t n = (size_t)note->n;
+  mgrad_real **dx = take(&f->at, n * sizeof *dx);
+  bool *add = take(&f->at, n * sizeof *add);
+  for (int i = 0; i < note->n; i++) {
+    dx[i] = NULL;
+    if (!flows(f->l, note, k, i)) continue;
+    mgrad_tensor *x = note->x[i];
+    int made = maker(f->l->r, x, k);
+    bool *begun = made >= 0 ? &f->l->details[made].begun : &x->visited;
+    dx[i] = made >= 0 ? buffer_data(f, f->l->details[made].dy) : x->grad->a.data;
+    add[i] = *begun;
+    if (made < 0 && !*begun) f->p->leaves[f->p->nleaves++] = x;
+    *begun = true;
+  }
+  s->call = f->p->forward[k].call;
+  s->call.dx = dx;
+  s->call.add = add;
+  s->call.dy = buffer_data(f, d->dy);
+  s->call.work = buffer_data(f, d->work_back);
+  s->run = note->op->backward;
+  if (note->op->flags & MGRAD_OP_RANDOM) f->p->forward[k].back = s;
+}
+
+/* ---- making ---- */
+
+enum { MOST_NOTES = 4096 }; /* laying out takes time that grows with the square */
+
+static size_t padded(size_t bytes) { return (bytes + 15) & ~(size_t)15; }
+
+/* Bytes of the plan's lists and arrays, without its numbers. */
+static size_t lists_size(const layout *l) {
+  size_t bytes = padded(sizeof(mgrad_plan)) + MGRAD_ALIGN;
+  bytes += padded((size_t)l->r->count * sizeof(step));
+  bytes += padded((size_t)l->nbackward * sizeof(step));
+  for (int k = 0; k < l->r->count; k++) {
+    size_t n = (size_t)l->r->notes[k].n;
+    bytes += padded((n + 1) * sizeof(mgrad_array)) + 2 * padded(n * sizeof(void *)) +
+             padded(sizeof(mgrad_attrs)) + padded(n * sizeof(bool));
+  }
+  return bytes + 2 * padded(l->noperands * sizeof(mgrad_tensor *));
+}
+
+/* Gives every leaf a place for its gradient. */
+static mgrad_status place_leaves(const layout *l) {
+  for (int k = 0; k < l->r->count; k++) {
+    const mgrad_note *note = &l->r->notes[k];
+    for (int i = 0; i < note->n && l->details[k].dy >= 0; i++) {
+      if (flows(l, note, k, i) && maker(l->r, note->x[i], k) < 0) {
+        MGRAD_TRY(mgrad_tensor_place_grad(note->x[i]));
+      }
+    }
+  }
+  return MGRAD_OK;
+}
+
+static void hold_outside(filling *f) {
+  const mgrad_recorder *r = f->l->r;
+  for (int k = 0; k < r->count; k++) {
+    for (int i = 0; i < r->notes[k].n; i++) {
+      mgrad_tensor *x = r->notes[k].x[i];
+      if (x == NULL || find_buffer(f->l, x->storage) >= 0) continue;
+      f->p->outside[f->p->noutside++] = mgrad_tensor_retain(x);
+    }
+  }
+}
+
+static void locate_ends(const filling *f, const mgrad_plan_ends *e) {
+  mgrad_plan *p = f->p;
+  p->x = located(f, e->x);
+  if (e->y != NULL) p->y = located(f, e->y);
+  p->prediction = located(f, e->prediction);
+  if (e->loss == NULL) return;
+  p->loss = located(f, e->loss).data;
+  p->loss_gradient = buffer_data(f, f->l->details[maker(f->l->r, e->loss, f->l->r->count)].dy);
+}
+
+/* The block: plan, numbers, lists. */
+static mgrad_status fill(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) {
+  mgrad_context *ctx = l->r->ctx;
+  size_t bytes = lists_size(l) + (size_t)l->numel * sizeof(mgrad_real);
+  char *at = mgrad_new_zeroed(ctx, bytes);
+  if (at == NULL) return MGRAD_NOMEM;
+  mgrad_plan *p = take(&at, sizeof *p);
+  *p = (mgrad_plan){ .ctx = ctx, .bytes = bytes, .changes = ctx->changes,
+                     .nforward = l->r->count, .nbackward = l->nbackward };
+  uintptr_t data = ((uintptr_t)at + MGRAD_ALIGN - 1) & ~(uintptr_t)(MGRAD_ALIGN - 1);
+  filling f = { .l = l, .p = p, .data = (mgrad_real *)data,
+                .at = (char *)data + (size_t)l->numel * sizeof(mgrad_real) };
+  p->forward = take(&f.at, (size_t)p->nforward * sizeof(step));
+  p->backward = take(&f.at, (size_t)p->nbackward * sizeof(step));
+  p->outside = take(&f.at, l->noperands * sizeof *p->outside);
+  p->leaves = take(&f.at, l->noperands * sizeof *p->leaves);
+  for (int k = 0; k < p->nforward; k++) fill_forward(&f, k);
+  for (int k = p->nforward - 1; k >= 0; k--) fill_backward(&f, k);
+  for (int i = 0; i < p->nleaves; i++) p->leaves[i]->visited = false;
+  hold_outside(&f);
+  locate_ends(&f, e);
+  mgrad_object_born(ctx);
+  *out = p;
+  return MGRAD_OK;
+}
+
+static mgrad_status lay_out(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) {
+  const mgrad_recorder *r = l->r;
+  int end = r->count, loss = e->loss != NULL ? maker(r, e->loss, r->count) : -1;
+  add_buffer(l, e->x->storage, mgrad_tensor_numel(e->x), 0, end);
+  if (e->y != NULL) add_buffer(l, e->y->storage, mgrad_tensor_numel(e->y), 0, end);
+  find_tracked(l);
+  find_needed(l, loss);
+  if (e->loss != NULL && (loss < 0 || l->details[loss].dy < 0)) return MGRAD_INVALID;
+  place_results(l);
+  /* what the caller looks at between the way there and the way back */
+  live_until(l, find_buffer(l, e->prediction->storage), end);
+  if (e->loss != NULL) live_until(l, find_buffer(l, e->loss->storage), end);
+  place_gradients(l);
+  place_all(l);
+  MGRAD_TRY(place_leaves(l));
+  return fill(l, e, out);
+}
+
+mgrad_status mgrad_plan_new(const mgrad_recorder *r, const mgrad_plan_ends *e,
+                            mgrad_plan **out) {
+  if (r->spoiled || r->count == 0 || r->count > MOST_NOTES) return MGRAD_INVALID;
+  size_t n = (size_t)r->count, most = 5 * n + 2; /* buffers: result, saved, 2 work, dy */
+  size_t bytes = n * sizeof(detail) + most * sizeof(buffer);
+  layout l = { .r = r };
+  l.buffers = mgrad_new_zeroed(r->ctx, bytes);
+  if (l.buffers == NULL) return MGRAD_NOMEM;
+  l.details = (detail *)(void *)(l.buffers + most);
+  for (size_t k = 0; k < n; k++) l.noperands += (size_t)r->notes[k].n;
+  mgrad_status status = lay_out(&l, e, out);
+  mgrad_free(r->ctx, l.buffers, bytes);
+  return status;
+}
+
+void mgrad_plan_release(mgrad_plan *p) {
+  if (p == NULL) return;
+  mgrad_context *ctx = p->ctx;
+  for (int i = 0; i < p->noutside; i++) mgrad_tensor_release(p->outside[i]);
+  mgrad_free(ctx, p, p->bytes);
+  mgrad_object_gone(ctx);
+}
+
+/* ---- replaying ---- */
+
+bool mgrad_plan_fresh(const mgrad_plan *p) { return p->changes == p->ctx->changes; }
+const mgrad_array *mgrad_plan_x(const mgrad_plan *p) { return &p->x; }
+const mgrad_array *mgrad_plan_y(const mgrad_plan *p) { return &p->y; }
+const mgrad_array *mgrad_plan_prediction(const mgrad_plan *p) { return &p->prediction; }
+mgrad_real mgrad_plan_loss(const mgrad_plan *p) { return *p->loss; }
+
+mgrad_status mgrad_plan_forward(mgrad_plan *p) {
+  mgrad_context *ctx = p->ctx;
+  for (step *s = p->forward, *end = s + p->nforward; s < end; s++) {
+    if (s->check != NULL) MGRAD_TRY(s->check(&s->call));
+    if (s->call.op->flags & MGRAD_OP_RANDOM) {
+      s->call.seed = ctx->seed;
+      s->call.stream = ctx->stream++;
+      if (s->back != NULL) {
+        s->back->call.seed = s->call.seed;
+        s->back->call.stream = s->call.stream;
+      }
+    }
+    if (s->run != NULL) s->run(&s->call); /* NULL: a view */
+  }
+  return MGRAD_OK;
+}
+
+void mgrad_plan_backward(mgrad_plan *p) {
+  *p->loss_gradient = 1;
+  for (step *s = p->backward, *end = s + p->nbackward; s < end; s++) s->run(&s->call);
+  for (int i = 0; i < p->nleaves; i++) {
+    p->leaves[i]->has_grad = true;
+    p->leaves[i]->zeroed = 0;
+  }
+}

@@ -1,0 +1,71 @@
+/*
+** plan.h - a frozen recording: every op of a step laid out once, replayed
+** without allocation.
+**
+** A recorder notes each op that is applied, in order. mgrad_plan_new turns the
+** notes into two lists of calls, forward and back, whose operands, results,
+** gradients and scratch have fixed places in one block. Buffers share a place
+** when their lives do not overlap. Values from outside (parameters, constants)
+** are read where they are. A plan gives the same bits as the ops it was made
+** from.
+*/
+#ifndef MGRAD_PLAN_H
+#define MGRAD_PLAN_H
+
+#include "op.h"
+
+typedef struct mgrad_note {
+  const mgrad_op *op;    /* baseline descriptor */
+  mgrad_attrs attrs;
+  int n;
+  mgrad_tensor **x, *y;  /* held */
+  int64_t nsaved, nwork, nwork_backward;
+} mgrad_note;
+
+typedef struct mgrad_recorder {
+  mgrad_context *ctx;
+  mgrad_note *notes;
+  int count, room;
+  bool spoiled; /* memory failed, or the step depends on more than its operands */
+} mgrad_recorder;
+
+/* apply's part: notes one op and what it gave. */
+void mgrad_record_note(mgrad_recorder *r, const mgrad_call *c, mgrad_tensor *const *x,
+                       mgrad_tensor *y);
+/* Between these two every op applied in the context is noted. */
+void mgrad_record_begin(mgrad_recorder *r, mgrad_context *ctx);
+void mgrad_record_end(mgrad_recorder *r);
+/* Drops the notes. */
+void mgrad_record_free(mgrad_recorder *r);
+
+typedef struct mgrad_plan mgrad_plan;
+
+/* What goes in and what is wanted. 'x' and 'y' (or NULL) are packed: the plan has
+** places of its own for them. With a 'loss' (or NULL) it also runs back. */
+typedef struct mgrad_plan_ends {
+  const mgrad_tensor *x, *y, *prediction, *loss;
+} mgrad_plan_ends;
+
+/*
+** Freezes what 'r' has noted; the plan's only allocation. MGRAD_INVALID, with no
+** sentence of its own, where the notes cannot be frozen.
+*/
+mgrad_status mgrad_plan_new(const mgrad_recorder *r, const mgrad_plan_ends *ends,
+                            mgrad_plan **out);
+void mgrad_plan_release(mgrad_plan *p);
+
+/* Does the plan still fit its parameters, layers and instruction set? */
+bool mgrad_plan_fresh(const mgrad_plan *p);
+/* Where inputs go and results are. */
+const mgrad_array *mgrad_plan_x(const mgrad_plan *p);
+const mgrad_array *mgrad_plan_y(const mgrad_plan *p);
+const mgrad_array *mgrad_plan_prediction(const mgrad_plan *p);
+mgrad_real mgrad_plan_loss(const mgrad_plan *p);
+
+/* Fails only where an op's check of values (labels) does; nothing has happened
+** to parameters then. */
+mgrad_status mgrad_plan_forward(mgrad_plan *p);
+/* Fills the gradients of all parameters that take part, overwriting them. */
+void mgrad_plan_backward(mgrad_plan *p);
+
+#endif

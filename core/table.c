@@ -1,0 +1,20 @@
+/*
+** table.c - the ops and update rules of one instruction set.
+*/
+#include "op.h"
+#include "optimizer.h"
+
+#define X(name) &MGRAD_CODE(mgrad_op_##name),
+static const mgrad_op *const ops[] = {
+#include "ops.def"
+};
+#undef X
+
+#define X(name) &MGRAD_CODE(mgrad_optimizer_def_##name),
+static const mgrad_optimizer_def *const optimizers[] = {
+#include "optimizers.def"
+};
+#undef X
+
+extern const mgrad_code MGRAD_CODE(mgrad_code_table);
+const mgrad_code MGRAD_CODE(mgrad_code_table) = { ops, optimizers };

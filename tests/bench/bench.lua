@@ -1,0 +1,35 @@
+-- What the benchmarks share: the library of this tree, a clock, rates, one line
+-- a figure in the form "R peer workload threads metric value", tab-separated.
+
+local bench = { mg = require "moongrad" }
+
+local system = require "moongrad.system"
+bench.clock = system.clock
+
+function bench.out(workload, metric, value)
+  print(("R\tmoongrad\t%s\t%d\t%s\t%.6g"):format(workload, bench.mg.info().threads, metric, value))
+end
+
+--- Calls f until 'seconds' have gone by, after a warm-up; calls per second.
+function bench.rate(f, seconds)
+  local function spin(limit)
+    local start, n, now = bench.clock(), 0, nil
+    repeat
+      f()
+      n, now = n + 1, bench.clock()
+    until now - start >= limit
+    return n / (now - start)
+  end
+  spin(0.3)
+  return spin(seconds or 1)
+end
+
+--- Peak memory of this process in MB, where the system tells.
+function bench.peak_mb()
+  for line in io.lines("/proc/self/status") do
+    local kb = line:match("^VmHWM:%s*(%d+)")
+    if kb then return kb / 1024 end
+  end
+end
+
+return bench
