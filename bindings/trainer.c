@@ -136,6 +136,9 @@ static int trainer_new(lua_State *L) {
   lua_getfield(L, 1, "optimizer");
   o.optimizer = lmgrad_check(L, -1, LMGRAD_OPTIMIZER, "trainer", "optimizer");
   lua_setfield(L, 3, "optimizer");
+  lua_getfield(L, 1, "plan");
+  o.no_plan = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
+  lua_pop(L, 1);
   read_loss(L, S, 3, &o);
   read_metrics(L, S, 3, &o);
   lua_getfield(L, 1, "metrics"); /* the core keeps pointers to their names */

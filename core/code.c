@@ -52,6 +52,7 @@ mgrad_status mgrad_isa_set(mgrad_context *ctx, const char *name) {
       return mgrad_fail(ctx, MGRAD_INVALID, "instruction set: this machine has no %s", name);
     }
     ctx->code = sets[i].code;
+    ctx->changes++;
     return MGRAD_OK;
   }
   return mgrad_fail(ctx, MGRAD_INVALID, "instruction set: there is no \"%s\" in this build",

@@ -7,6 +7,9 @@
 
 #include "code.h"
 
+struct mgrad_call;
+struct mgrad_recorder;
+
 #include <stdarg.h>
 
 enum { MGRAD_ERROR_SIZE = 512 };
@@ -33,7 +36,12 @@ struct mgrad_context {
   uint64_t seed, stream;         /* next unused random stream */
   const mgrad_code *code;        /* of the instruction set in use */
   const mgrad_frame *frame;      /* the layer under way */
-  struct mgrad_recorder *recorder; /* notes what is applied, or NULL */
+  struct mgrad_recorder *recorder; /* notes what is applied, or NULL; plan.h */
+  void (*note)(struct mgrad_recorder *r, const struct mgrad_call *c,
+               mgrad_tensor *const *x, mgrad_tensor *y);
+  bool observed;                 /* the host has read or changed numbers, or run code
+                                    of its own, so that a recording would not do */
+  uint64_t applied;              /* ops recorded so far */
   uint64_t changes;              /* of layers, places of parameters, settings */
   struct mgrad_layer *built;     /* what the trial pass under way has built */
   char error[MGRAD_ERROR_SIZE];

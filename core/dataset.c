@@ -256,29 +256,40 @@ static void scale_example(const mgrad_dataset *d, mgrad_real *x) {
   }
 }
 
-static mgrad_status new_batch(mgrad_context *ctx, const source *s, int64_t n,
-                              mgrad_tensor **out) {
-  int64_t size[MGRAD_MAX_DIMS];
-  memcpy(size, s->shape.size, sizeof size);
-  size[0] = n;
-  return mgrad_tensor_new(ctx, s->shape.ndim, size, out);
+static mgrad_array batch_shape(const source *s, int64_t n) {
+  mgrad_array a = s->shape;
+  a.size[0] = n;
+  mgrad_shape_pack(&a);
+  a.data = NULL;
+  return a;
+}
+
+void mgrad_dataset_shapes(const mgrad_dataset *d, int64_t n, mgrad_array *x, mgrad_array *y) {
+  *x = batch_shape(&d->x, n);
+  *y = batch_shape(&d->y, n);
+}
+
+void mgrad_dataset_read(const mgrad_dataset *d, const int64_t *at, int64_t n, mgrad_real *x,
+                        mgrad_real *y) {
+  for (int64_t i = 0; i < n; i++) {
+    int64_t p = position(d, at[i]);
+    read_example(&d->x, p, x + i * d->x.width);
+    scale_example(d, x + i * d->x.width);
+    read_example(&d->y, p, y + i * d->y.width);
+  }
 }
 
 mgrad_status mgrad_dataset_gather(mgrad_dataset *d, const int64_t *at, int64_t n,
                                   mgrad_tensor **x, mgrad_tensor **y) {
-  MGRAD_TRY(new_batch(d->ctx, &d->x, n, x));
-  mgrad_status status = new_batch(d->ctx, &d->y, n, y);
+  mgrad_array shape_x, shape_y;
+  mgrad_dataset_shapes(d, n, &shape_x, &shape_y);
+  MGRAD_TRY(mgrad_tensor_like(d->ctx, &shape_x, x));
+  mgrad_status status = mgrad_tensor_like(d->ctx, &shape_y, y);
   if (status != MGRAD_OK) {
     mgrad_tensor_release(*x);
     return status;
   }
-  for (int64_t i = 0; i < n; i++) {
-    int64_t p = position(d, at[i]);
-    mgrad_real *to = (*x)->a.data + i * d->x.width;
-    read_example(&d->x, p, to);
-    scale_example(d, to);
-    read_example(&d->y, p, (*y)->a.data + i * d->y.width);
-  }
+  mgrad_dataset_read(d, at, n, (*x)->a.data, (*y)->a.data);
   return MGRAD_OK;
 }
 

@@ -6,7 +6,12 @@
 
 #include "tensor.h"
 
-/* Fills packed x and y with the examples at n positions (from 0) of d. */
+/* The shapes of a batch of n, packed, data NULL. */
+void mgrad_dataset_shapes(const mgrad_dataset *d, int64_t n, mgrad_array *x, mgrad_array *y);
+/* Writes the examples at n positions (from 0) of d, row-major. */
+void mgrad_dataset_read(const mgrad_dataset *d, const int64_t *at, int64_t n, mgrad_real *x,
+                        mgrad_real *y);
+/* New tensors with them. */
 mgrad_status mgrad_dataset_gather(mgrad_dataset *d, const int64_t *at, int64_t n,
                                   mgrad_tensor **x, mgrad_tensor **y);
 

@@ -138,6 +138,7 @@ static mgrad_status set_part(mgrad_layer *l, const char *name, mgrad_layer *laye
     part_release(&gone);
   }
   l->complete = false;
+  l->ctx->changes++;
   return MGRAD_OK;
 }
 
@@ -200,6 +201,7 @@ mgrad_status mgrad_layer_remove(mgrad_layer *l, const char *name) {
   memmove(part, part + 1, (size_t)(l->parts + l->nparts - part) * sizeof *part);
   part_release(&gone);
   l->complete = false;
+  l->ctx->changes++;
   return MGRAD_OK;
 }
 
@@ -293,7 +295,9 @@ static mgrad_status forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
                       (int64_t)MAX_DEPTH);
   }
   MGRAD_TRY(build(l, &x->a));
-  return l->def != NULL ? l->def->forward(l, x, y) : l->fn(l->ud, l, x, y);
+  if (l->def != NULL) return l->def->forward(l, x, y);
+  ctx->observed = true; /* what a host's function does cannot be replayed */
+  return l->fn(l->ud, l, x, y);
 }
 
 static void count_nonfinite(void *ud, int64_t n, mgrad_real *const p[3],
@@ -420,6 +424,7 @@ mgrad_status mgrad_layer_build(mgrad_layer *l, int ndim, const int64_t *size) {
 /* ---- settings ---- */
 
 void mgrad_layer_train(mgrad_layer *l, int on) {
+  l->ctx->changes++;
   l->training = on != 0;
   for (int i = 0; i < l->nparts; i++) {
     if (l->parts[i].layer != NULL) mgrad_layer_train(l->parts[i].layer, on);

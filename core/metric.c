@@ -42,9 +42,8 @@ static double sides_right(const mgrad_op *loss, const mgrad_array *p, const mgra
   return (double)right / (double)n;
 }
 
-static mgrad_status accuracy(const mgrad_op *loss, const mgrad_tensor *prediction,
-                             const mgrad_tensor *target, double *value) {
-  const mgrad_array *p = &prediction->a, *t = &target->a;
+static mgrad_status accuracy(mgrad_context *ctx, const mgrad_op *loss, const mgrad_array *p,
+                             const mgrad_array *t, double *value) {
   int64_t n = mgrad_shape_numel(t);
   bool two_sided = loss == &mgrad_op_bce || loss == &mgrad_op_bce_with_logits;
   if (p->ndim == 2 && p->size[1] > 1 && t->size[0] == p->size[0] && !two_sided &&
@@ -53,7 +52,7 @@ static mgrad_status accuracy(const mgrad_op *loss, const mgrad_tensor *predictio
   } else if (mgrad_shape_numel(p) == n) {
     *value = sides_right(loss, p, t, n);
   } else {
-    return mgrad_fail(prediction->ctx, MGRAD_INVALID,
+    return mgrad_fail(ctx, MGRAD_INVALID,
                       "accuracy: prediction is %a and target %a, expected {n, classes} and"
                       " labels {n}, or equal shapes", p, t);
   }

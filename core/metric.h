@@ -8,9 +8,9 @@
 
 typedef struct mgrad_metric {
   const char *name;
-  /* The mean over one batch; 'loss' (or NULL) tells what predictions are. */
-  mgrad_status (*mean)(const mgrad_op *loss, const mgrad_tensor *prediction,
-                       const mgrad_tensor *target, double *value);
+  /* The mean over one packed batch; 'loss' (or NULL) tells what predictions are. */
+  mgrad_status (*mean)(mgrad_context *ctx, const mgrad_op *loss, const mgrad_array *p,
+                       const mgrad_array *t, double *value);
 } mgrad_metric;
 
 const mgrad_metric *mgrad_metric_at(int index); /* NULL beyond the last */

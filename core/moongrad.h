@@ -389,6 +389,7 @@ typedef struct mgrad_trainer_options {
   const mgrad_attrs *loss_attrs;
   mgrad_loss_fn loss_fn;
   void *loss_ud;
+  int no_plan;                /* every step op by op; the same numbers, slower */
   int nmetrics;
   struct { const char *name; mgrad_metric_fn fn; void *ud; } metrics[MGRAD_MAX_METRICS];
 } mgrad_trainer_options;

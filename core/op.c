@@ -240,6 +240,7 @@ static void record(applying *a) {
     if (i < 31 && (node->op->reads >> i & 1) != 0) keep(node, i, x->storage);
   }
   if (node->op->reads & MGRAD_READS_Y) keep(node, node->n, a->out->storage);
+  node->order = a->call.ctx->applied++;
   a->out->node = node;
   a->node = NULL;
 }
@@ -293,6 +294,7 @@ mgrad_status mgrad_apply(const mgrad_op *op, mgrad_context *ctx, mgrad_tensor *c
     if (a.node != NULL) mgrad_free(ctx, a.node, a.node->bytes);
     mgrad_tensor_release(a.out);
   } else {
+    if (ctx->recorder != NULL) ctx->note(ctx->recorder, &a.call, a.x, a.out);
     *out = a.out;
   }
   for (int i = 0; i < n; i++) {

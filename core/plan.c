@@ -6,17 +6,10 @@
 
 /* ---- recording ---- */
 
-void mgrad_record_begin(mgrad_recorder *r, mgrad_context *ctx) {
-  *r = (mgrad_recorder){ .ctx = ctx };
-  ctx->recorder = r;
-}
-
-void mgrad_record_end(mgrad_recorder *r) { r->ctx->recorder = NULL; }
-
-static void note_free(mgrad_recorder *r, mgrad_note *note) {
-  for (int i = 0; i < note->n; i++) mgrad_tensor_release(note->x[i]);
-  mgrad_tensor_release(note->y);
-  mgrad_free(r->ctx, note->x, (size_t)note->n * sizeof *note->x);
+static void note_free(mgrad_recorder *r, mgrad_note *old) {
+  for (int i = 0; i < old->n; i++) mgrad_tensor_release(old->x[i]);
+  mgrad_tensor_release(old->y);
+  mgrad_free(r->ctx, old->x, (size_t)old->n * sizeof *old->x);
 }
 
 void mgrad_record_free(mgrad_recorder *r) {
@@ -38,8 +31,8 @@ static bool make_room(mgrad_recorder *r) {
   return true;
 }
 
-void mgrad_record_note(mgrad_recorder *r, const mgrad_call *c, mgrad_tensor *const *x,
-                       mgrad_tensor *y) {
+static void note(mgrad_recorder *r, const mgrad_call *c, mgrad_tensor *const *x,
+                 mgrad_tensor *y) {
   mgrad_tensor **held = NULL;
   if (!r->spoiled && make_room(r)) {
     held = mgrad_new(r->ctx, (size_t)c->n * sizeof *held);
@@ -48,11 +41,23 @@ void mgrad_record_note(mgrad_recorder *r, const mgrad_call *c, mgrad_tensor *con
     r->spoiled = true;
     return;
   }
-  mgrad_note *note = &r->notes[r->count++];
-  *note = (mgrad_note){ .op = c->op, .attrs = *c->attrs, .n = c->n, .x = held,
-                        .y = mgrad_tensor_retain(y), .nsaved = c->nsaved,
-                        .nwork = c->nwork, .nwork_backward = c->nwork_backward };
+  mgrad_note *new = &r->notes[r->count++];
+  *new = (mgrad_note){ .op = c->op, .attrs = *c->attrs, .n = c->n, .x = held,
+                       .y = mgrad_tensor_retain(y), .nsaved = c->nsaved,
+                       .nwork = c->nwork, .nwork_backward = c->nwork_backward };
   for (int i = 0; i < c->n; i++) held[i] = x[i] != NULL ? mgrad_tensor_retain(x[i]) : NULL;
+}
+
+void mgrad_record_begin(mgrad_recorder *r, mgrad_context *ctx) {
+  *r = (mgrad_recorder){ .ctx = ctx };
+  ctx->recorder = r;
+  ctx->note = note;
+  ctx->observed = false;
+}
+
+void mgrad_record_end(mgrad_recorder *r) {
+  r->ctx->recorder = NULL;
+  r->spoiled = r->spoiled || r->ctx->observed;
 }
 
 /* ---- what a plan is ---- */

@@ -29,10 +29,7 @@ typedef struct mgrad_recorder {
   bool spoiled; /* memory failed, or the step depends on more than its operands */
 } mgrad_recorder;
 
-/* apply's part: notes one op and what it gave. */
-void mgrad_record_note(mgrad_recorder *r, const mgrad_call *c, mgrad_tensor *const *x,
-                       mgrad_tensor *y);
-/* Between these two every op applied in the context is noted. */
+/* Between these two, which do not nest, every op applied in the context is noted. */
 void mgrad_record_begin(mgrad_recorder *r, mgrad_context *ctx);
 void mgrad_record_end(mgrad_recorder *r);
 /* Drops the notes. */

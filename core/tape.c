@@ -70,8 +70,8 @@ static mgrad_status fresh(const mgrad_tape *tape, const mgrad_node *node) {
   return MGRAD_OK;
 }
 
-/* Lists every node below the loss and counts the uses of each. The list is
-** complete, and its marks can be taken back, even when this fails. */
+/* Lists every node below the loss. The list is complete, and its marks can be
+** taken back, even when this fails. */
 static mgrad_status discover(mgrad_tape *tape) {
   mgrad_status status = MGRAD_OK;
   mgrad_tensor *last = tape->loss;
@@ -83,7 +83,6 @@ static mgrad_status discover(mgrad_tape *tape) {
     for (int i = 0; i < node->n; i++) {
       if (!flows(tape, node, i) || node->x[i]->node == NULL) continue;
       mgrad_tensor *x = node->x[i];
-      x->node->pending++;
       if (x->node->seen) continue;
       x->node->seen = true;
       x->next = NULL;
@@ -97,29 +96,49 @@ static mgrad_status discover(mgrad_tape *tape) {
 static void unmark(mgrad_tensor *list) {
   for (mgrad_tensor *t = list; t != NULL; t = t->next) {
     t->node->seen = false;
-    t->node->pending = 0;
     t->node->dy = NULL;
   }
 }
 
-/* Turns the list of discover into one where each result comes before what it
-** was made of, holding on to all of them. */
+/* Cuts the first run that is in order (the latest op first) off a list. */
+static mgrad_tensor *cut_run(mgrad_tensor *list) {
+  while (list->next != NULL && list->node->order > list->next->node->order) list = list->next;
+  mgrad_tensor *rest = list->next;
+  list->next = NULL;
+  return rest;
+}
+
+static mgrad_tensor *merge(mgrad_tensor *a, mgrad_tensor *b) {
+  mgrad_tensor *first = NULL, **end = &first;
+  while (a != NULL && b != NULL) {
+    mgrad_tensor **later = a->node->order > b->node->order ? &a : &b;
+    *end = *later;
+    end = &(*end)->next;
+    *later = *end;
+  }
+  *end = a != NULL ? a : b;
+  return first;
+}
+
+/* Sorts the list of discover by the reverse of the order in which the ops were
+** applied, and holds on to all of it. Runs that are in order already, as in a
+** chain, are merged as they are. */
 static void sort(mgrad_tape *tape) {
-  mgrad_tensor *ready = tape->loss, **end = &tape->first;
-  ready->next = NULL;
-  while (ready != NULL) {
-    mgrad_tensor *t = ready;
-    ready = t->next;
-    t->node->seen = false; /* from here on: its gradient has been begun */
-    *end = mgrad_tensor_retain(t);
-    end = &t->next;
-    for (int i = 0; i < t->node->n; i++) {
-      mgrad_tensor *x = t->node->x[i];
-      if (!flows(tape, t->node, i) || x->node == NULL || --x->node->pending > 0) continue;
-      x->next = ready;
-      ready = x;
+  mgrad_tensor *piles[64] = { NULL }; /* pile k holds 2^k runs, or none */
+  for (mgrad_tensor *rest = tape->loss; rest != NULL;) {
+    mgrad_tensor *run = rest;
+    rest = cut_run(run);
+    int k = 0;
+    for (; piles[k] != NULL; k++) {
+      run = merge(piles[k], run);
+      piles[k] = NULL;
     }
-    *end = NULL;
+    piles[k] = run;
+  }
+  for (int k = 0; k < 64; k++) tape->first = merge(tape->first, piles[k]);
+  for (mgrad_tensor *t = tape->first; t != NULL; t = t->next) {
+    t->node->seen = false; /* from here on: its gradient has been begun */
+    mgrad_tensor_retain(t);
   }
 }
 

@@ -171,6 +171,7 @@ static mgrad_array plain(const mgrad_tensor *t, mgrad_real *data) {
 }
 
 void mgrad_tensor_read(const mgrad_tensor *t, mgrad_real *to) {
+  t->ctx->observed = true;
   mgrad_array a = plain(t, to);
   mgrad_array_copy(&a, &t->a);
 }
@@ -179,6 +180,7 @@ void mgrad_tensor_read(const mgrad_tensor *t, mgrad_real *to) {
 
 /* May the numbers of t be overwritten? */
 static mgrad_status writable(mgrad_tensor *t, const char *who) {
+  t->ctx->observed = true;
   if (t->node != NULL || t->consumed) {
     return mgrad_fail(t->ctx, MGRAD_INVALID,
                       "%s: the tensor is the result of a recorded op; change t:detach(),"
@@ -275,6 +277,7 @@ mgrad_status mgrad_tensor_require_grad(mgrad_tensor *t, int on) {
                       " leaf collects a gradient");
   }
   t->requires_grad = on != 0;
+  t->ctx->changes++;
   return MGRAD_OK;
 }
 
@@ -310,6 +313,7 @@ void mgrad_tensor_move(mgrad_tensor *t, mgrad_storage *s, mgrad_real *data) {
   s->refs++;
   mgrad_storage_release(t->storage);
   t->storage = s;
+  t->ctx->changes++;
   t->a.data = data;
   mgrad_shape_pack(&t->a);
 }

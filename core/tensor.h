@@ -27,13 +27,13 @@ typedef struct mgrad_node {
                                     values backward reads, the last is y's */
   mgrad_real *saved;
   uint64_t seed, stream;
+  uint64_t order;                /* counts on: operands come before results */
   int n;
   size_t bytes;
   int64_t nwork;                 /* scratch of its backward */
   /* while backward runs: */
   mgrad_real *dy;
   struct mgrad_buffer *buffer;   /* where dy lies */
-  int64_t pending;               /* uses of the result not yet gone through */
   bool seen;
 } mgrad_node;
 

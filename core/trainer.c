@@ -4,12 +4,19 @@
 ** A step either happens whole or leaves the weights as they were, and every
 ** run stops between two steps: so a break, an error or a time limit never
 ** finds a model that is half updated.
+**
+** The first step of each batch shape runs op by op and is recorded; where the
+** recording can be frozen, the following ones replay its plan.
 */
 #include "layer.h"
 #include "optimizer.h"
 #include "dataset.h"
 #include "metric.h"
+#include "plan.h"
 #include "random.h"
+#include "kernels/kernels.h"
+
+enum { PLANS = 4 }; /* of different batch shapes; a whole and a last batch, usually */
 
 struct mgrad_trainer {
   mgrad_context *ctx;
@@ -23,6 +30,7 @@ struct mgrad_trainer {
   int64_t *order;                   /* of the epoch under way */
   bool shuffle;
   mgrad_report report;              /* sums, of the epoch under way */
+  mgrad_plan *plans[PLANS];         /* the latest first */
 };
 
 /* ---- making and releasing ---- */
@@ -108,6 +116,7 @@ void mgrad_trainer_release(mgrad_trainer *t) {
   if (t == NULL) return;
   mgrad_context *ctx = t->ctx;
   end_run(t);
+  for (int i = 0; i < PLANS; i++) mgrad_plan_release(t->plans[i]);
   mgrad_layer_release(t->options.net);
   mgrad_optimizer_release(t->options.optimizer);
   mgrad_free(ctx, t, sizeof *t);
@@ -141,6 +150,7 @@ static mgrad_status apply_loss(mgrad_trainer *t, mgrad_tensor *prediction, mgrad
   if (o->loss != NULL) {
     MGRAD_TRY(mgrad_apply(o->loss, t->ctx, both, 2, &t->loss_attrs, loss));
   } else {
+    t->ctx->observed = true; /* a host's function cannot be replayed */
     MGRAD_TRY(o->loss_fn(o->loss_ud, prediction, y, loss));
   }
   mgrad_status status = check_loss(*loss);
@@ -148,20 +158,64 @@ static mgrad_status apply_loss(mgrad_trainer *t, mgrad_tensor *prediction, mgrad
   return status;
 }
 
-static mgrad_status add_metrics(mgrad_trainer *t, mgrad_tensor *prediction, mgrad_tensor *y,
+static mgrad_status add_own_metric(const mgrad_trainer *t, int i, mgrad_tensor *prediction,
+                                   mgrad_tensor *y, double *value) {
+  t->ctx->observed = true;
+  return t->options.metrics[i].fn(t->options.metrics[i].ud, prediction, y, value);
+}
+
+/* Metrics known by name need the numbers only; those of the host get tensors,
+** which are NULL where a plan runs, as it does only without such metrics. */
+static mgrad_status add_metrics(mgrad_trainer *t, const mgrad_array *p, const mgrad_array *y,
+                                mgrad_tensor *prediction, mgrad_tensor *target,
                                 double examples, mgrad_report *report) {
   const mgrad_trainer_options *o = &t->options;
   for (int i = 0; i < o->nmetrics; i++) {
     double value = 0;
     if (o->metrics[i].fn != NULL) {
-      MGRAD_TRY(o->metrics[i].fn(o->metrics[i].ud, prediction, y, &value));
+      MGRAD_TRY(add_own_metric(t, i, prediction, target, &value));
     } else {
       const mgrad_metric *m = mgrad_metric_at(mgrad_metric_find(o->metrics[i].name));
-      MGRAD_TRY(m->mean(o->loss, prediction, y, &value));
+      MGRAD_TRY(m->mean(t->ctx, o->loss, p, y, &value));
     }
     report->metric[i] += value * examples;
   }
   return MGRAD_OK;
+}
+
+static void add_loss(const mgrad_trainer *t, double loss, int64_t n, mgrad_report *report) {
+  report->examples += n;
+  report->loss += loss * (t->loss_is_sum ? 1 : (double)n);
+}
+
+static int64_t examples(const mgrad_array *y) { return y->ndim > 0 ? y->size[0] : 1; }
+
+/* The same tensor, or a packed copy of it. */
+static mgrad_status packed(mgrad_tensor *t, mgrad_tensor **out) {
+  if (!mgrad_shape_packed(&t->a)) {
+    return mgrad_apply(&mgrad_op_contiguous, t->ctx, &t, 1, NULL, out);
+  }
+  *out = mgrad_tensor_retain(t);
+  return MGRAD_OK;
+}
+
+static mgrad_status measure(mgrad_trainer *t, mgrad_tensor *prediction, mgrad_tensor *target,
+                            mgrad_report *report) {
+  if (t->options.nmetrics == 0) return MGRAD_OK;
+  mgrad_tensor *p, *y;
+  int recording = mgrad_grad_enable(t->ctx, 0);
+  mgrad_status status = packed(prediction, &p);
+  if (status == MGRAD_OK) {
+    status = packed(target, &y);
+    if (status == MGRAD_OK) {
+      status = add_metrics(t, &p->a, &y->a, prediction, target,
+                           (double)examples(&target->a), report);
+      mgrad_tensor_release(y);
+    }
+    mgrad_tensor_release(p);
+  }
+  mgrad_grad_enable(t->ctx, recording);
+  return status;
 }
 
 /* Loss of a prediction, as a tensor; sums of loss and metrics into 'report'. */
@@ -171,19 +225,15 @@ static mgrad_status judge(mgrad_trainer *t, mgrad_tensor *prediction, mgrad_tens
   MGRAD_TRY(fit_target(prediction, y, &target));
   mgrad_status status = apply_loss(t, prediction, target, loss);
   if (status == MGRAD_OK) {
-    int64_t n = y->a.ndim > 0 ? y->a.size[0] : 1;
-    report->examples += n;
-    report->loss += (double)(*loss)->a.data[0] * (t->loss_is_sum ? 1 : (double)n);
-    int recording = mgrad_grad_enable(t->ctx, 0);
-    status = add_metrics(t, prediction, target, (double)n, report);
-    mgrad_grad_enable(t->ctx, recording);
+    add_loss(t, (double)(*loss)->a.data[0], examples(&y->a), report);
+    status = measure(t, prediction, target, report);
     if (status != MGRAD_OK) mgrad_tensor_release(*loss);
   }
   mgrad_tensor_release(target);
   return status;
 }
 
-/* ---- one step ---- */
+/* ---- a step, op by op ---- */
 
 /* Says where a loss that is no number came from. 'stream' is the generator's
 ** place before the step, so that the same numbers are dropped again. */
@@ -211,29 +261,126 @@ static mgrad_status backward_and_update(mgrad_trainer *t, mgrad_tensor *x, mgrad
   return mgrad_optimizer_step(t->options.optimizer);
 }
 
+/* Keeps a plan of what was recorded, in place of the oldest. Without one, for
+** whatever reason, the following steps go op by op as well. */
+static void keep_plan(mgrad_trainer *t, const mgrad_recorder *r, const mgrad_plan_ends *e) {
+  mgrad_plan *plan;
+  if (e->x->storage == e->y->storage || !mgrad_shape_packed(&e->x->a) ||
+      !mgrad_shape_packed(&e->y->a) || mgrad_plan_new(r, e, &plan) != MGRAD_OK) {
+    return;
+  }
+  mgrad_plan_release(t->plans[PLANS - 1]);
+  memmove(t->plans + 1, t->plans, (PLANS - 1) * sizeof *t->plans);
+  t->plans[0] = plan;
+}
+
 static mgrad_status step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
                          mgrad_report *report) {
   uint64_t stream = t->ctx->stream;
   mgrad_tensor *prediction, *loss;
-  MGRAD_TRY(mgrad_layer_forward(t->options.net, x, &prediction));
-  mgrad_status status = judge(t, prediction, y, report, &loss);
+  mgrad_recorder r;
+  bool recording = !t->options.no_plan && t->ctx->recorder == NULL && t->options.net->complete;
+  if (recording) mgrad_record_begin(&r, t->ctx);
+  mgrad_status status = mgrad_layer_forward(t->options.net, x, &prediction);
   if (status == MGRAD_OK) {
-    status = backward_and_update(t, x, loss, stream);
-    mgrad_tensor_release(loss);
+    status = judge(t, prediction, y, report, &loss);
+    if (recording) mgrad_record_end(&r);
+    if (status == MGRAD_OK) {
+      mgrad_plan_ends ends = { x, y, prediction, loss };
+      if (recording) keep_plan(t, &r, &ends);
+      status = backward_and_update(t, x, loss, stream);
+      mgrad_tensor_release(loss);
+    }
+    mgrad_tensor_release(prediction);
+  } else if (recording) {
+    mgrad_record_end(&r);
   }
-  mgrad_tensor_release(prediction);
+  if (recording) mgrad_record_free(&r);
+  return status;
+}
+
+/* ---- a step, replayed ---- */
+
+/* The plan for inputs of these shapes. Plans that no longer fit are dropped. */
+static mgrad_plan *find_plan(mgrad_trainer *t, const mgrad_array *x, const mgrad_array *y) {
+  mgrad_plan *found = NULL;
+  for (int i = 0; i < PLANS && t->plans[i] != NULL; i++) {
+    mgrad_plan *p = t->plans[i];
+    if (!mgrad_plan_fresh(p)) {
+      for (; i < PLANS; i++) {
+        mgrad_plan_release(t->plans[i]);
+        t->plans[i] = NULL;
+      }
+      return found;
+    }
+    if (mgrad_shape_equal(mgrad_plan_x(p), x) && mgrad_shape_equal(mgrad_plan_y(p), y)) {
+      found = p;
+    }
+  }
+  return found;
+}
+
+/* The inputs are in their places already. */
+static mgrad_status replay(mgrad_trainer *t, mgrad_plan *p, mgrad_report *report) {
+  uint64_t stream = t->ctx->stream;
+  MGRAD_TRY(mgrad_plan_forward(p));
+  double loss = (double)mgrad_plan_loss(p);
+  if (loss - loss != 0) {
+    mgrad_tensor *x;
+    MGRAD_TRY(mgrad_tensor_like(t->ctx, mgrad_plan_x(p), &x));
+    mgrad_array_copy(&x->a, mgrad_plan_x(p));
+    mgrad_status status = explain(t, x, loss, stream);
+    mgrad_tensor_release(x);
+    return status;
+  }
+  int64_t n = examples(mgrad_plan_y(p));
+  add_loss(t, loss, n, report);
+  MGRAD_TRY(add_metrics(t, mgrad_plan_prediction(p), mgrad_plan_y(p), NULL, NULL, (double)n,
+                        report));
+  mgrad_optimizer_clear(t->options.optimizer);
+  mgrad_plan_backward(p);
+  return mgrad_optimizer_step(t->options.optimizer);
+}
+
+/* ---- one batch ---- */
+
+/* Where a batch comes from: two tensors, or positions in the data. */
+typedef struct step_input {
+  mgrad_tensor *x, *y;
+  const int64_t *at;
+  int64_t n;
+} step_input;
+
+static mgrad_status step_batch(mgrad_trainer *t, const step_input *b, mgrad_report *report) {
+  mgrad_array x, y;
+  if (b->at == NULL) x = b->x->a, y = b->y->a;
+  else mgrad_dataset_shapes(t->data, b->n, &x, &y);
+  mgrad_plan *plan = find_plan(t, &x, &y);
+  if (plan != NULL && b->at == NULL) {
+    mgrad_array_copy(mgrad_plan_x(plan), &x);
+    mgrad_array_copy(mgrad_plan_y(plan), &y);
+  } else if (plan != NULL) {
+    mgrad_dataset_read(t->data, b->at, b->n, mgrad_plan_x(plan)->data,
+                       mgrad_plan_y(plan)->data);
+  }
+  if (plan != NULL) return replay(t, plan, report);
+  if (b->at == NULL) return step(t, b->x, b->y, report);
+  mgrad_tensor *tx, *ty;
+  MGRAD_TRY(mgrad_dataset_gather(t->data, b->at, b->n, &tx, &ty));
+  mgrad_status status = step(t, tx, ty, report);
+  mgrad_tensor_release(tx);
+  mgrad_tensor_release(ty);
   return status;
 }
 
 /* A step in training mode, recording whatever the caller has switched off. */
-static mgrad_status train(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
-                          mgrad_report *report) {
+static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_report *report) {
   mgrad_layer *net = t->options.net;
   int training = mgrad_layer_training(net);
   int recording = mgrad_grad_enable(t->ctx, 1);
   if (!training) mgrad_layer_train(net, 1);
   mgrad_report sums = *report;
-  mgrad_status status = step(t, x, y, &sums);
+  mgrad_status status = step_batch(t, b, &sums);
   if (!training) mgrad_layer_train(net, 0);
   mgrad_grad_enable(t->ctx, recording);
   if (status == MGRAD_OK) *report = sums;
@@ -243,7 +390,8 @@ static mgrad_status train(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
 mgrad_status mgrad_trainer_step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
                                 double *loss) {
   mgrad_report report = { 0 };
-  MGRAD_TRY(train(t, x, y, &report));
+  step_input b = { .x = x, .y = y };
+  MGRAD_TRY(train(t, &b, &report));
   *loss = report.loss / (double)report.examples;
   return MGRAD_OK;
 }
@@ -288,14 +436,10 @@ static void next_epoch(mgrad_trainer *t) {
 }
 
 static mgrad_status next_batch(mgrad_trainer *t) {
-  int64_t n = mgrad_min_size(t->batch, t->count - t->at);
-  mgrad_tensor *x, *y;
-  MGRAD_TRY(mgrad_dataset_gather(t->data, t->order + t->at, n, &x, &y));
-  mgrad_status status = train(t, x, y, &t->report);
-  mgrad_tensor_release(x);
-  mgrad_tensor_release(y);
-  if (status == MGRAD_OK) t->at += n;
-  return status;
+  step_input b = { .at = t->order + t->at, .n = mgrad_min_size(t->batch, t->count - t->at) };
+  MGRAD_TRY(train(t, &b, &t->report));
+  t->at += b.n;
+  return MGRAD_OK;
 }
 
 static void average(const mgrad_report *sums, mgrad_report *out) {

@@ -25,12 +25,12 @@ end
 -- What may be included from where: a file sees its own level and those below.
 local levels = {
   { "base", "moongrad" },
-  { "context", "random", "shape" },
+  { "context", "code", "random", "shape" },
   { "tensor", "kernels/" },
   { "op", "attrs", "init" },
-  { "ops/", "tape", "layer", "params" },
+  { "ops/", "tape", "plan", "layer", "params" },
   { "layers/", "optimizer", "optimizers", "dataset", "metric" },
-  { "trainer" },
+  { "trainer", "table" },
 }
 
 local function level(path)

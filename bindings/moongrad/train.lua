@@ -51,12 +51,13 @@ return function(mg, core)
     return new {}
   end
 
-  local known = { net = true, loss = true, optimizer = true, metrics = true }
+  local known = { net = true, loss = true, optimizer = true, metrics = true, plan = true }
 
   --- Trains a net.
   -- @tparam table o  net: a layer or a function; loss: a name, one of mg's, or a
   --   function of prediction and target; optimizer: an object or a name;
-  --   metrics: names or functions, optional
+  --   metrics: names or functions, optional; plan: false for steps that are never
+  --   replayed from a plan (the same numbers, slower)
   function mg.trainer(o)
     if type(o) ~= "table" then
       error(("trainer: options is a %s, expected a table"):format(type(o)), 2)
@@ -70,7 +71,7 @@ return function(mg, core)
     if type(net) == "function" then net = core.custom("function", net) end
     return core.trainer {
       net = net, loss = losses[o.loss] or o.loss, optimizer = to_optimizer(o.optimizer),
-      metrics = metric_list(o.metrics),
+      metrics = metric_list(o.metrics), plan = o.plan,
     }
   end
 

@@ -73,9 +73,31 @@ typedef struct mgrad_matrix {
   const mgrad_real *data;
   int64_t row, col;
 } mgrad_matrix;
+
+/* Where C{m, n} goes and what each element's sum starts from: C itself when 'add',
+** else bias{n}, one number a column, else 0 (bias NULL). Rows lie 'row' apart. */
+typedef struct mgrad_result {
+  mgrad_real *data;
+  int64_t row;
+  const mgrad_real *bias;
+  bool add;
+} mgrad_result;
+
 /* C{m, n} = A{m, k} B{k, n}, or C += .. when 'add'; C has unit column stride.
 ** Each element is summed over k strictly in order, starting from 0 or C. */
 void mgrad_gemm(int64_t m, int64_t n, int64_t k, mgrad_matrix a, mgrad_matrix b,
                 mgrad_real *c, int64_t row, bool add);
+/* The same with any start and with scratch of 'nwork' numbers (work may be NULL),
+** at best mgrad_gemm_nwork of them. Less is slower; the bits are the same. */
+void mgrad_gemm_into(int64_t m, int64_t n, int64_t k, mgrad_matrix a, mgrad_matrix b,
+                     mgrad_result c, mgrad_real *work, int64_t nwork);
+int64_t mgrad_gemm_nwork(int64_t m, int64_t n, int64_t k);
+
+/* B packed ahead into mgrad_pack_b_size numbers, for products with many A; the
+** same bits again. The layout belongs to the instruction set that packed it. */
+int64_t mgrad_pack_b_size(int64_t n, int64_t k);
+void mgrad_pack_b(int64_t n, int64_t k, mgrad_matrix b, mgrad_real *packed);
+void mgrad_gemm_packed(int64_t m, int64_t n, int64_t k, mgrad_matrix a,
+                       const mgrad_real *packed, mgrad_result c);
 
 #endif

@@ -37,8 +37,8 @@ static void run_ours(job *t) {
   mgrad_matrix a = { t->a, t->k, 1 }, b = { t->b, t->n, 1 };
   if (t->form == NT) b = (mgrad_matrix){ t->b, 1, t->k };
   if (t->form == TN) a = (mgrad_matrix){ t->a, 1, t->m };
-  mgrad_gemm_work(t->m, t->n, t->k, a, b, (mgrad_result){ t->c, t->n, NULL, false },
-                  t->work, mgrad_gemm_work_size(t->m, t->n, t->k));
+  mgrad_gemm_into(t->m, t->n, t->k, a, b, (mgrad_result){ t->c, t->n, NULL, false },
+                  t->work, mgrad_gemm_nwork(t->m, t->n, t->k));
 }
 
 static void run_bare(job *t) {
@@ -166,7 +166,7 @@ static void bench(int64_t m, int64_t n, int64_t k) {
     job t = { .m = m, .n = n, .k = k, .form = form };
     t.a = numbers(m * k), t.b = numbers(k * n), t.c = numbers(m * n);
     t.packed = numbers(mgrad_pack_b_size(n, k));
-    t.work = numbers(mgrad_gemm_work_size(m, n, k));
+    t.work = numbers(mgrad_gemm_nwork(m, n, k));
     mgrad_matrix b = { t.b, n, 1 };
     if (form == NT) b = (mgrad_matrix){ t.b, 1, k };
     mgrad_pack_b(n, k, b, t.packed);

@@ -1,0 +1,120 @@
+-- Replaying a plan gives the same bits as running op by op, and allocates nothing.
+
+local mg = require "moongrad"
+
+local nets = {
+  ["a net with dropout"] = function()
+    return mg.sequential { 6, mg.dense(9, "tanh"), mg.dropout(0.4), mg.dense(7, "gelu"),
+      mg.dense(3) }
+  end,
+  ["a residual net"] = function()
+    return mg.sequential { 6, mg.residual { mg.dense(6), "relu", mg.dense(6) }, mg.dense(3) }
+  end,
+  ["a parallel net"] = function()
+    return mg.sequential { 6, mg.parallel { mg.dense(4, "elu"), mg.dense(2, "selu") },
+      mg.dense(3, "softsign") }
+  end,
+  ["a net with shapes that change"] = function()
+    return mg.sequential { 6, mg.reshape(2, 3), mg.dense(5, "silu"), mg.flatten(), mg.dense(3) }
+  end,
+}
+
+local function train(make, plan, loss, y)
+  mg.seed(11)
+  local net, x = make(), mg.randn(20, 6)
+  local trainer = mg.trainer { net = net, loss = loss, optimizer = mg.adam { lr = 0.02 },
+                               metrics = { "accuracy" }, plan = plan }
+  local rows = trainer:fit(4, { x = x, y = y, batch = 6, shuffle = true })
+  return net:hash(), rows[4].loss, rows[4].accuracy
+end
+
+describe("a plan gives the bits of the tape for", function()
+  local labels = {}
+  for i = 1, 20 do labels[i] = i % 3 + 1 end
+  for name, make in pairs(nets) do
+    it(name .. " and cross_entropy", function()
+      assert.same({ train(make, false, "cross_entropy", mg.tensor(labels)) },
+        { train(make, true, "cross_entropy", mg.tensor(labels)) })
+    end)
+    it(name .. " and mse", function()
+      mg.seed(5)
+      local y = mg.randn(20, 3)
+      assert.same({ train(make, false, "mse", y) }, { train(make, true, "mse", y) })
+    end)
+  end
+  it("a layer that is used twice", function()
+    local function make()
+      local shared = mg.dense(6, "tanh")
+      return mg.sequential { 6, shared, shared, mg.dense(3) }
+    end
+    assert.same({ train(make, false, "cross_entropy", mg.tensor(labels)) },
+      { train(make, true, "cross_entropy", mg.tensor(labels)) })
+  end)
+end)
+
+describe("a plan", function()
+  local function allocations() return (select(4, mg.memory())) end
+  local function setup(options)
+    options = options or {}
+    local net = options.net or mg.sequential { 4, mg.dense(8, "tanh"), mg.dense(2) }
+    local trainer = mg.trainer { net = net, loss = options.loss or "mse",
+                                 optimizer = mg.sgd { lr = 0.1, momentum = 0.9 } }
+    return net, trainer, mg.randn(16, 4), mg.randn(16, 2)
+  end
+
+  it("makes a steady step without an allocation", function()
+    local _, trainer, x, y = setup()
+    for _ = 1, 3 do trainer:step(x, y) end
+    local before = allocations()
+    for _ = 1, 100 do trainer:step(x, y) end
+    assert.equal(before, allocations())
+  end)
+  it("makes a steady run without an allocation, the last smaller batch included", function()
+    local _, trainer, x, y = setup()
+    local data = { x = x, y = y, batch = 6, shuffle = true }
+    trainer:run(data, { steps = 9, epochs = 100 })
+    local before = allocations()
+    trainer:run(data, { steps = 90, epochs = 100 })
+    assert.equal(before, allocations())
+  end)
+  it("is made anew when a parameter is replaced", function()
+    local net, trainer, x, y = setup()
+    for _ = 1, 3 do trainer:step(x, y) end
+    net:add(mg.dense(2))
+    for _ = 1, 3 do trainer:step(x, y) end
+    assert.equal(2, #net:predict(x).shape)
+    assert.equal(4 * 8 + 8 + 8 * 2 + 2 + 2 * 2 + 2, net:num_parameters())
+  end)
+  it("runs a layer written in Lua at every step", function()
+    local calls = 0
+    local net = mg.sequential { 4, mg.dense(3), function(h)
+      calls = calls + 1
+      return h * 2
+    end, mg.dense(2) }
+    local _, trainer, x, y = setup { net = net }
+    local before = calls
+    for _ = 1, 5 do trainer:step(x, y) end
+    assert.equal(before + 5, calls)
+  end)
+  it("checks labels in every step and leaves the weights alone", function()
+    local net, trainer, x = setup { loss = "cross_entropy" }
+    local y = mg.ones(16)
+    for _ = 1, 3 do trainer:step(x, y) end
+    local before = net:hash()
+    y:set(5, 9)
+    local ok, message = pcall(trainer.step, trainer, x, y)
+    assert.is_false(ok)
+    assert.truthy(message:find("target[5] is 9, expected a class from 1 to 2", 1, true))
+    assert.equal(before, net:hash())
+  end)
+  it("stops at a number that is none, names the layer and leaves the weights alone", function()
+    local net, trainer, x, y = setup()
+    for _ = 1, 3 do trainer:step(x, y) end
+    local before = net:hash()
+    x:set(3, 2, 0 / 0)
+    local ok, message = pcall(trainer.step, trainer, x, y)
+    assert.is_false(ok)
+    assert.truthy(message:find("dense (layer 1 of sequential)", 1, true), message)
+    assert.equal(before, net:hash())
+  end)
+end)
