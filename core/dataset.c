@@ -53,6 +53,7 @@ typedef struct source {
   double scale, offset; /* of a byte */
   mgrad_array shape;    /* {n, ..} */
   int64_t width;        /* numbers in one example */
+  bool packed;          /* examples of the tensor lie one behind the other */
 } source;
 
 struct mgrad_dataset {
@@ -83,6 +84,7 @@ static mgrad_status open_source(mgrad_context *ctx, const char *name,
   }
   int64_t numel = mgrad_shape_numel(&to->shape);
   to->width = numel / to->shape.size[0];
+  to->packed = to->tensor != NULL && mgrad_shape_packed(&to->shape);
   if (to->bytes != NULL && (to->first > to->bytes->size ||
                             (uint64_t)numel > to->bytes->size - to->first)) {
     return mgrad_fail(ctx, MGRAD_INVALID, "dataset: %s needs %d bytes, there are %d", name,
@@ -229,6 +231,11 @@ mgrad_status mgrad_dataset_affine(mgrad_dataset *d, int64_t n, const double *sca
 
 /* The example at position 'at' of a source, as it is. */
 static void read_example(const source *s, int64_t at, mgrad_real *to) {
+  if (s->packed) {
+    const mgrad_real *from = s->tensor->a.data + at * s->width;
+    for (int64_t i = 0; i < s->width; i++) to[i] = from[i];
+    return;
+  }
   if (s->tensor != NULL) {
     mgrad_array one = s->shape, out;
     one.data = s->tensor->a.data + at * s->shape.stride[0];

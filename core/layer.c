@@ -92,10 +92,18 @@ static void part_release(mgrad_slot *part) {
   mgrad_tensor_release(part->tensor);
 }
 
+static void drop_plans(mgrad_layer *l) {
+  for (int i = 0; i < MGRAD_LAYER_PLANS; i++) {
+    mgrad_plan_release(l->plans[i]);
+    l->plans[i] = NULL;
+  }
+}
+
 /* Recursive, but add keeps the tree under MAX_DEPTH and free of cycles. */
 void mgrad_layer_release(mgrad_layer *l) {
   if (l == NULL || --l->refs > 0) return;
   mgrad_context *ctx = l->ctx;
+  drop_plans(l);
   for (int i = 0; i < l->nparts; i++) part_release(&l->parts[i]);
   mgrad_free(ctx, l->parts, (size_t)l->room * sizeof *l->parts);
   mgrad_free(ctx, l, sizeof *l);
@@ -397,8 +405,55 @@ mgrad_status mgrad_layer_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor *
   return call_top(l, x, y);
 }
 
+/* ---- predictions from plans ---- */
+
+enum { MOST_INPUTS = 1 << 20 }; /* numbers: a plan keeps its block for good */
+
+/* The plan for inputs of this shape. Plans that no longer fit are dropped. */
+static mgrad_plan *find_plan(mgrad_layer *l, const mgrad_array *x) {
+  for (int i = 0; i < MGRAD_LAYER_PLANS && l->plans[i] != NULL; i++) {
+    if (!mgrad_plan_fresh(l->plans[i])) {
+      drop_plans(l);
+      return NULL;
+    }
+    if (mgrad_shape_equal(mgrad_plan_x(l->plans[i]), x)) return l->plans[i];
+  }
+  return NULL;
+}
+
+/* The result is the caller's own: the plan's place is written again next time. */
+static mgrad_status replay(mgrad_plan *p, mgrad_tensor *x, mgrad_tensor **y) {
+  mgrad_array_copy(mgrad_plan_x(p), &x->a);
+  MGRAD_TRY(mgrad_plan_forward(p));
+  const mgrad_array *result = mgrad_plan_prediction(p);
+  MGRAD_TRY(mgrad_tensor_like(x->ctx, result, y));
+  mgrad_array_copy(&(*y)->a, result);
+  return MGRAD_OK;
+}
+
+static void keep_plan(mgrad_layer *l, const mgrad_recorder *r, const mgrad_plan_ends *e) {
+  mgrad_plan *plan;
+  if (mgrad_plan_new(r, e, &plan) != MGRAD_OK) return;
+  mgrad_plan_release(l->plans[MGRAD_LAYER_PLANS - 1]);
+  memmove(l->plans + 1, l->plans, (MGRAD_LAYER_PLANS - 1) * sizeof *l->plans);
+  l->plans[0] = plan;
+}
+
 mgrad_status mgrad_layer_predict(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
-  return quietly(mgrad_layer_forward, l, x, y);
+  mgrad_context *ctx = l->ctx;
+  bool plannable = ctx->frame == NULL && ctx->recorder == NULL && l->complete &&
+                   mgrad_shape_packed(&x->a) && mgrad_tensor_numel(x) <= MOST_INPUTS;
+  if (!plannable) return quietly(mgrad_layer_forward, l, x, y);
+  mgrad_plan *plan = find_plan(l, &x->a);
+  if (plan != NULL) return replay(plan, x, y);
+  mgrad_recorder r;
+  mgrad_record_begin(&r, ctx);
+  mgrad_status status = quietly(mgrad_layer_forward, l, x, y);
+  mgrad_record_end(&r);
+  mgrad_plan_ends ends = { .x = x, .prediction = *y };
+  if (status == MGRAD_OK) keep_plan(l, &r, &ends);
+  mgrad_record_free(&r);
+  return status;
 }
 
 mgrad_status mgrad_layer_hunt(mgrad_layer *l, mgrad_tensor *x) {

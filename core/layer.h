@@ -9,7 +9,7 @@
 #ifndef MGRAD_LAYER_H
 #define MGRAD_LAYER_H
 
-#include "op.h"
+#include "plan.h"
 
 /* A case for the generic layer test. */
 typedef struct mgrad_layer_example {
@@ -42,6 +42,8 @@ typedef struct mgrad_slot {
   bool buffer;
 } mgrad_slot;
 
+enum { MGRAD_LAYER_PLANS = 2 };
+
 struct mgrad_layer {
   mgrad_context *ctx;
   int64_t refs;
@@ -51,6 +53,7 @@ struct mgrad_layer {
   void *ud;
   mgrad_slot *parts;
   int nparts, room;
+  mgrad_plan *plans[MGRAD_LAYER_PLANS]; /* of predict, the latest first */
   mgrad_layer *next_built;    /* list of a trial pass */
   bool training;
   bool built;                 /* has its own parameters */

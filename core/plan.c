@@ -420,8 +420,25 @@ static mgrad_status fill(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) 
   return MGRAD_OK;
 }
 
+/* Is there an operand from outside that lies in an input's storage? It would be
+** looked for in the input's place. */
+static bool tangled(const layout *l, const mgrad_tensor *input) {
+  for (int k = 0; input != NULL && k < l->r->count; k++) {
+    const mgrad_note *note = &l->r->notes[k];
+    for (int i = 0; i < note->n; i++) {
+      const mgrad_tensor *x = note->x[i];
+      if (x != NULL && x != input && x->storage == input->storage &&
+          maker(l->r, x, k) < 0) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 static mgrad_status lay_out(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) {
   const mgrad_recorder *r = l->r;
+  if (tangled(l, e->x) || tangled(l, e->y)) return MGRAD_INVALID;
   int end = r->count, loss = e->loss != NULL ? maker(r, e->loss, r->count) : -1;
   add_buffer(l, e->x->storage, mgrad_tensor_numel(e->x), 0, end);
   if (e->y != NULL) add_buffer(l, e->y->storage, mgrad_tensor_numel(e->y), 0, end);

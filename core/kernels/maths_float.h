@@ -102,7 +102,8 @@ static inline float mgrad_exp_poly(float r) {
   p = mgrad_fma(p, r, 4.1668117e-2f);
   p = mgrad_fma(p, r, 1.6666515e-1f);
   p = mgrad_fma(p, r, 4.9999994e-1f);
-  return 1.0f + mgrad_fma(p, r * r, r);
+  p = mgrad_fma(p, r, 1.0f);
+  return mgrad_fma(p, r, 1.0f);
 }
 
 /* e^x. The limits give 0 and infinity; two steps of 2^(n/2) give denormals. */

@@ -118,3 +118,33 @@ describe("a plan", function()
     assert.equal(before, net:hash())
   end)
 end)
+
+describe("predict from a plan", function()
+  local net = mg.sequential { 3, mg.dense(3, "tanh"), mg.dense(3) }
+  local x = mg.tensor { { 1, 2, 3 } }
+
+  it("gives what the net gives", function()
+    for _ = 1, 3 do assert.equal(net(x):to_string(), net:predict(x):to_string()) end
+  end)
+  it("sees weights that have changed", function()
+    net:predict(x)
+    net:named()["1.bias"]:fill(5)
+    assert.equal(net(x):to_string(), net:predict(x):to_string())
+  end)
+  it("gives results of their own", function()
+    local first = net:predict(x)
+    local before = first:to_string()
+    net:predict(x * 2)
+    assert.equal(before, first:to_string())
+  end)
+  it("tells an input apart from a parameter in the same storage", function()
+    local weight = net:named()["1.weight"]
+    for _ = 1, 3 do assert.equal(net(weight):to_string(), net:predict(weight):to_string()) end
+  end)
+  it("follows train and eval", function()
+    local dropping = mg.sequential { 3, mg.dropout(0.5) }
+    for _ = 1, 3 do assert.equal(x:to_string(), dropping:predict(x):to_string()) end
+    assert.equal(1, #dropping:train()(x))
+    assert.equal(x:to_string(), dropping:predict(x):to_string())
+  end)
+end)
