@@ -100,13 +100,16 @@ $(LUA_OUT)/moongrad/system.so: $(SYS_OBJ)
 
 # ---- running ----
 
+JOBS = -j$(shell nproc 2>/dev/null || echo 1)
+
 demo: deps-demo ## install what is missing, build, learn Fashion-MNIST
-	@$(MAKE) --no-print-directory -s all
+	@echo 'building moongrad for $(LUA_BIN)'
+	@$(MAKE) --no-print-directory -s $(JOBS) all
 	$(LUA_BIN) scripts/fashion_mnist.lua
 
 env: ## the lines that let this tree be used: eval "$(make env)"
-	@echo 'export LUA_PATH_$(subst .,_,$(LUA_FOLDER))="$(CURDIR)/bindings/?.lua;$(CURDIR)/bindings/?/init.lua;./?.lua;;"'
-	@echo 'export LUA_CPATH_$(subst .,_,$(LUA_FOLDER))="$(CURDIR)/$(LUA_OUT)/?.so;;"'
+	@echo 'export LUA_PATH$(LUA_SUFFIX)="$(CURDIR)/bindings/?.lua;$(CURDIR)/bindings/?/init.lua;./?.lua;;"'
+	@echo 'export LUA_CPATH$(LUA_SUFFIX)="$(CURDIR)/$(LUA_OUT)/?.so;;"'
 
 # ---- tests: each target runs a part, "make test" all of them ----
 

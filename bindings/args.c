@@ -189,11 +189,12 @@ static const lmgrad_slot *find_slot(const lmgrad_signature *s, const char *name)
   return NULL;
 }
 
-/* One argument into its slot. */
+/* One argument into its slot; an operand's place into 'at'. */
 static void read_slot(lua_State *L, lmgrad_state *S, const lmgrad_signature *s,
-                      const lmgrad_slot *slot, int i, mgrad_tensor **x, mgrad_attrs *attrs) {
+                      const lmgrad_slot *slot, int i, int *at, mgrad_attrs *attrs) {
   if (slot->operand >= 0) {
-    x[slot->operand] = lmgrad_to_tensor(L, S, i, s->name, slot->name);
+    lmgrad_to_tensor(L, S, i, s->name, slot->name);
+    at[slot->operand] = i;
   } else {
     lmgrad_attribute(L, i, s->name, &s->attrs[slot->attr], attrs, slot->attr);
   }
@@ -211,6 +212,8 @@ static void read_options(lua_State *L, const lmgrad_signature *s, int table,
     if (slot != NULL && slot->operand >= 0) {
       /* tensors only: a box made here would not outlive this pass */
       x[slot->operand] = lmgrad_check_tensor(L, -1, s->name, key);
+      lua_pushvalue(L, -1); /* below the table, which may lose it */
+      lua_insert(L, table++);
     } else if (slot != NULL) {
       lmgrad_attribute(L, lua_gettop(L), s->name, &s->attrs[slot->attr], attrs, slot->attr);
     } else if (other == NULL || !other(L, ud, key)) {
@@ -220,16 +223,24 @@ static void read_options(lua_State *L, const lmgrad_signature *s, int table,
   }
 }
 
+/* The tensors at the places 'at' (0 = left out), all being made. */
+static void take_operands(lua_State *L, const lmgrad_signature *s, const int *at,
+                          mgrad_tensor **x) {
+  for (int k = 0; k < s->operands; k++) {
+    x[k] = at[k] != 0 ? lmgrad_check_tensor(L, at[k], s->name, "an operand") : NULL;
+  }
+}
+
 void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, int first,
                       mgrad_tensor **x, mgrad_attrs *attrs, lmgrad_other other, void *ud) {
-  int last = lua_gettop(L), i = first;
+  int last = lua_gettop(L), i = first, at[LMGRAD_MAX_SLOTS] = { 0 };
   mgrad_attrs_default(s->attrs, attrs);
-  for (int k = 0; k < s->operands; k++) x[k] = NULL;
   for (int k = 0; k < s->nslots && i <= last; k++) {
     const lmgrad_slot *slot = &s->slots[k];
     int sizes = slot->attr >= 0 && s->attrs[slot->attr].type == MGRAD_ATTR_SIZES;
     if (sizes) {
       lmgrad_attribute(L, i, s->name, &s->attrs[slot->attr], attrs, slot->attr);
+      take_operands(L, s, at, x);
       return;
     }
     /* a table is the options, unless an operand must come first */
@@ -237,9 +248,10 @@ void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, 
         (lua_rawlen(L, i) == 0 || slot->operand < 0)) {
       break;
     }
-    if (!lua_isnil(L, i)) read_slot(L, S, s, slot, i, x, attrs);
+    if (!lua_isnil(L, i)) read_slot(L, S, s, slot, i, at, attrs);
     i++;
   }
+  take_operands(L, s, at, x);
   if (i < last || (i == last && lua_type(L, i) != LUA_TTABLE)) {
     if (!lua_isnil(L, i)) luaL_error(L, "%s: too many arguments", s->name);
   } else if (i == last) {

@@ -36,7 +36,7 @@ void lmgrad_signature_make(lmgrad_signature *s, const char *name, const void *de
 
 /* Reads arguments from index 'first' on: in order, then at most one table of
 ** options by name. Operands go to x (room for s->operands), numbers among them
-** become tensors on the stack. An option it does not know is handed to
+** become tensors on the stack; after that nothing is allocated. An option it does not know is handed to
 ** 'other' (key at -2, value at -1), which returns 0 to refuse it. */
 typedef int (*lmgrad_other)(lua_State *L, void *ud, const char *key);
 void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, int first,

@@ -8,6 +8,7 @@
 typedef struct box {
   const void *magic;
   void *object;
+  int closed; /* what is left of the object goes with the box */
 } box;
 
 /* ---- the kinds ---- */
@@ -36,8 +37,7 @@ static const struct kind {
 
 void **lmgrad_box(lua_State *L, lmgrad_kind kind) {
   box *b = lua_newuserdata(L, sizeof *b);
-  b->magic = &kinds[kind];
-  b->object = NULL;
+  *b = (box){ .magic = &kinds[kind] };
   luaL_getmetatable(L, kinds[kind].metatable);
   lua_setmetatable(L, -2);
   return &b->object;
@@ -71,13 +71,13 @@ const char *lmgrad_kind_name(lua_State *L, int i) {
 
 void *lmgrad_test(lua_State *L, int i, lmgrad_kind kind) {
   box *b = to_kind(L, i, kind);
-  return b != NULL ? b->object : NULL;
+  return b != NULL && !b->closed ? b->object : NULL;
 }
 
 void *lmgrad_check(lua_State *L, int i, lmgrad_kind kind, const char *who, const char *what) {
   box *b = to_kind(L, i, kind);
   if (b == NULL) lmgrad_type_error(L, i, who, what, kinds[kind].article);
-  else if (b->object == NULL) luaL_error(L, "%s: %s is closed", who, what);
+  else if (b->object == NULL || b->closed) luaL_error(L, "%s: %s is closed", who, what);
   return b != NULL ? b->object : NULL;
 }
 
@@ -88,13 +88,44 @@ void *lmgrad_check_element(lua_State *L, lmgrad_kind kind, const char *who, int 
   return lmgrad_check(L, -2, kind, who, lua_tostring(L, -1));
 }
 
-int lmgrad_close(lua_State *L) {
-  box *b = to_box(L, 1);
-  if (b == NULL || b->object == NULL) return 0;
+int lmgrad_own_list(lua_State *L, int i, const char *who, const char *what) {
+  enum { MOST = 1 << 20 }; /* the length of a table with holes may be anything */
+  if (lua_type(L, i) != LUA_TTABLE) lmgrad_type_error(L, i, who, what, "a table");
+  size_t n = lua_rawlen(L, i);
+  if (n > MOST) {
+    luaL_error(L, "%s: %s has %f elements, expected at most %d", who, what, (lua_Number)n,
+               (int)MOST);
+  }
+  lua_createtable(L, (int)n, 0);
+  for (int k = 1; k <= (int)n; k++) {
+    lua_rawgeti(L, i, k);
+    lua_rawseti(L, -2, k);
+  }
+  lua_replace(L, i);
+  return (int)n;
+}
+
+static int release(box *b) {
   void *object = b->object;
   b->object = NULL;
-  ((const struct kind *)b->magic)->release(object);
+  if (object != NULL) ((const struct kind *)b->magic)->release(object);
   return 0;
+}
+
+/* __gc */
+static int box_gc(lua_State *L) {
+  box *b = to_box(L, 1);
+  return b != NULL ? release(b) : 0;
+}
+
+/* close(), __close. What the core is using lies in a box that is on a stack, so
+** it stays until that box is collected. */
+static int box_close(lua_State *L) {
+  const lmgrad_state *S = lua_touserdata(L, lua_upvalueindex(1));
+  box *b = to_box(L, 1);
+  if (b == NULL) return 0;
+  b->closed = 1;
+  return S->L == NULL ? release(b) : 0;
 }
 
 /* ---- the collector ---- */
@@ -124,7 +155,9 @@ int lmgrad_raise_as(lua_State *L, lmgrad_state *S, mgrad_status status, const ch
 int lmgrad_type_error(lua_State *L, int i, const char *who, const char *what,
                       const char *expected) {
   box *b = to_box(L, i);
-  const char *came = b != NULL ? ((const struct kind *)b->magic)->article : luaL_typename(L, i);
+  const char *came = luaL_typename(L, i);
+  if (b != NULL) came = ((const struct kind *)b->magic)->article;
+  if (b != NULL && (b->closed || b->object == NULL)) came = "closed";
   return luaL_error(L, "%s: %s is %s, expected %s", who, what, came, expected);
 }
 
@@ -140,9 +173,9 @@ void lmgrad_register(lua_State *L, int state, const lmgrad_function *list) {
 
 void lmgrad_metatable(lua_State *L, int state, lmgrad_kind kind) {
   static const lmgrad_function finalizers[] = {
-    { "__gc", lmgrad_close }, { "__close", lmgrad_close }, { NULL, NULL }
+    { "__gc", box_gc }, { "__close", box_close }, { NULL, NULL }
   };
-  static const lmgrad_function close[] = { { "close", lmgrad_close }, { NULL, NULL } };
+  static const lmgrad_function close[] = { { "close", box_close }, { NULL, NULL } };
   luaL_newmetatable(L, kinds[kind].metatable);
   lmgrad_register(L, state, finalizers);
   lua_pushstring(L, kinds[kind].metatable);

@@ -5,6 +5,11 @@
 ** error on the way leaks nothing. Every use checks the size, a magic word and
 ** that the object is there: foreign userdata, closed boxes and finalizers
 ** called by hand are errors, never crashes.
+**
+** Lua code may run, and close anything, wherever a metamethod or a finalizer
+** can: in most calls that allocate. So pointers are taken out of boxes last,
+** when all that a core call needs has been made. While the core itself runs,
+** callbacks included, a closed box keeps its object until it is collected.
 */
 #ifndef LMGRAD_BOX_H
 #define LMGRAD_BOX_H
@@ -16,7 +21,8 @@
 typedef struct lmgrad_state {
   const void *magic;
   mgrad_context *ctx;
-  lua_State *L;   /* whose call is under way, for callbacks */
+  lua_State *L;   /* whose call of the core is under way, or NULL */
+  int depth;      /* callbacks under way */
   size_t pending; /* bytes in new boxes that the collector was not told of yet */
 } lmgrad_state;
 
@@ -25,7 +31,9 @@ typedef enum lmgrad_kind {
   LMGRAD_TRAINER, LMGRAD_KINDS
 } lmgrad_kind;
 
-#define LMGRAD_STATE(L) ((lmgrad_state *)lua_touserdata(L, lua_upvalueindex(1)))
+#define LMGRAD_STATE(L) lmgrad_state_here(L)
+/* Upvalue 1; an error when lua_close has finalized it. */
+lmgrad_state *lmgrad_state_here(lua_State *L);
 
 /* Pushes a new empty box and returns where its object goes. */
 void **lmgrad_box(lua_State *L, lmgrad_kind kind);
@@ -44,13 +52,13 @@ const char *lmgrad_kind_name(lua_State *L, int i);
 void *lmgrad_check(lua_State *L, int i, lmgrad_kind kind, const char *who, const char *what);
 /* The k-th element of a list, which is at the top of the stack. */
 void *lmgrad_check_element(lua_State *L, lmgrad_kind kind, const char *who, int k);
+/* Puts a copy of the list at i in its place, which nobody else can change, and
+** returns its length. */
+int lmgrad_own_list(lua_State *L, int i, const char *who, const char *what);
 #define lmgrad_check_tensor(L, i, who, what) \
   ((mgrad_tensor *)lmgrad_check(L, i, LMGRAD_TENSOR, who, what))
 #define lmgrad_check_layer(L, i, who, what) \
   ((mgrad_layer *)lmgrad_check(L, i, LMGRAD_LAYER, who, what))
-/* Methods that every kind has: close, __gc, __close. */
-int lmgrad_close(lua_State *L);
-
 /* Pushes the box of a layer (it has one at most at a time; a second reference
 ** is taken for a new one). */
 void lmgrad_push_layer(lua_State *L, lmgrad_state *S, mgrad_layer *l);
@@ -69,7 +77,8 @@ void lmgrad_push_ref(lua_State *L, const lmgrad_ref *ref);
 /* Functions that run in protected mode when the core calls back; each gets one
 ** light userdata. Their closures exist from the start: making one could fail. */
 typedef enum lmgrad_callback {
-  LMGRAD_CALL_LAYER, LMGRAD_CALL_LOSS, LMGRAD_CALL_METRIC, LMGRAD_CALL_LR, LMGRAD_CALLBACKS
+  LMGRAD_CALL_LAYER, LMGRAD_CALL_LOSS, LMGRAD_CALL_METRIC, LMGRAD_CALL_LR,
+  LMGRAD_CALL_COLLECT, LMGRAD_CALLBACKS
 } lmgrad_callback;
 void lmgrad_callback_set(lua_State *L, int state, lmgrad_callback which, lua_CFunction f);
 /* Calls it on the state whose call is under way. On failure Lua's error value is
@@ -88,17 +97,29 @@ int lmgrad_raise_as(lua_State *L, lmgrad_state *S, mgrad_status status, const ch
 int lmgrad_type_error(lua_State *L, int i, const char *who, const char *what,
                       const char *expected);
 
+/* A full collection. Its finalizers may fail or close what the caller uses. */
+void lmgrad_collect(lua_State *L, lmgrad_state *S);
 /* Calls the core, once more after a full collection where memory ran out. */
 #define LMGRAD_TRY_AS(L, S, who, call)                                          \
   do {                                                                          \
     mgrad_status status_ = (call);                                              \
     if (status_ == MGRAD_NOMEM) {                                               \
-      lua_gc(L, LUA_GCCOLLECT, 0);                                              \
+      lmgrad_collect(L, S);                                                     \
       status_ = (call);                                                         \
     }                                                                           \
     if (status_ != MGRAD_OK) lmgrad_raise_as(L, S, status_, who);               \
   } while (0)
 #define LMGRAD_TRY(L, S, call) LMGRAD_TRY_AS(L, S, NULL, call)
+
+/* Calls the core for a change in place. A graph that is garbage may hold on to
+** the tensor, so a refusal is believed only after a full collection. */
+#define LMGRAD_CHANGE(L, S, call)                       \
+  do {                                                  \
+    if ((call) != MGRAD_OK) {                           \
+      lmgrad_collect(L, S);                             \
+      LMGRAD_TRY(L, S, call);                           \
+    }                                                   \
+  } while (0)
 
 /* Adds functions to the table at the top, each with the upvalues at 1.. of
 ** the stack: the state, and 'n' - 1 more copied from the top. */
@@ -111,6 +132,7 @@ void lmgrad_metatable(lua_State *L, int state, lmgrad_kind kind);
 void lmgrad_open_state(lua_State *L);
 
 /* ---- each file's part of the module: adds to the table at the top ---- */
+void lmgrad_open_callbacks(lua_State *L, int state);
 void lmgrad_open_tensor(lua_State *L, int state);
 void lmgrad_open_ops(lua_State *L, int state);
 void lmgrad_open_layer(lua_State *L, int state);

@@ -79,23 +79,29 @@ static double optional_number(lua_State *L, int table, const char *key, double o
   return v;
 }
 
-/* A column at index i: a tensor, or {bytes=, first=, shape=, scale=, offset=} */
+/* A column at index i: a tensor, or {bytes=, first=, shape=, scale=, offset=},
+** which leaves its bytes at i. */
 static mgrad_source read_source(lua_State *L, int i, const char *name) {
-  mgrad_source s = { .tensor = lmgrad_test(L, i, LMGRAD_TENSOR) };
-  if (s.tensor != NULL) return s;
+  mgrad_source s = { .tensor = NULL };
+  if (lmgrad_test(L, i, LMGRAD_TENSOR) != NULL) return s;
   if (lua_type(L, i) != LUA_TTABLE) {
     lmgrad_type_error(L, i, "dataset", name, "a tensor or a table with bytes");
   }
-  lua_getfield(L, i, "bytes");
-  s.bytes = check_bytes(L, -1, "dataset");
   lua_getfield(L, i, "shape");
   s.ndim = lmgrad_sizes(L, lua_gettop(L), "dataset", s.size);
   lua_getfield(L, i, "first");
   s.first = (size_t)lmgrad_integer(L, -1, "dataset", "first", 1, LMGRAD_EXACT) - 1;
   s.scale = optional_number(L, i, "scale", 1);
   s.offset = optional_number(L, i, "offset", 0);
-  lua_pop(L, 3);
+  lua_getfield(L, i, "bytes");
+  lua_replace(L, i);
+  lua_pop(L, 2);
   return s;
+}
+
+static void take_source(lua_State *L, int i, mgrad_source *s) {
+  s->tensor = lmgrad_test(L, i, LMGRAD_TENSOR);
+  if (s->tensor == NULL) s->bytes = check_bytes(L, i, "dataset");
 }
 
 static mgrad_dataset **box_dataset(lua_State *L) {
@@ -108,6 +114,8 @@ static int dataset_new(lua_State *L) {
   lua_settop(L, 2);
   mgrad_source x = read_source(L, 1, "x"), y = read_source(L, 2, "y");
   mgrad_dataset **out = box_dataset(L);
+  take_source(L, 1, &x);
+  take_source(L, 2, &y);
   LMGRAD_TRY(L, S, mgrad_dataset_new(S->ctx, &x, &y, out));
   return 1;
 }
@@ -130,18 +138,20 @@ static void range_arguments(lua_State *L, const char *who, int64_t *first, int64
 /* d:range(first, count) */
 static int dataset_range(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  mgrad_dataset *d = check_self(L, "range");
   int64_t first, count;
-  range_arguments(L, "range", &first, &count);
+  lua_settop(L, 3);
   mgrad_dataset **out = box_dataset(L);
+  mgrad_dataset *d = check_self(L, "range");
+  range_arguments(L, "range", &first, &count);
   LMGRAD_TRY(L, S, mgrad_dataset_range(d, first, count, out));
   return 1;
 }
 
 static int dataset_shuffle(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  mgrad_dataset *d = check_self(L, "shuffle");
+  lua_settop(L, 1);
   mgrad_dataset **out = box_dataset(L);
+  mgrad_dataset *d = check_self(L, "shuffle");
   LMGRAD_TRY(L, S, mgrad_dataset_shuffle(d, out));
   return 1;
 }
@@ -165,11 +175,11 @@ static double *read_numbers(lua_State *L, int i, const char *what, int64_t n) {
 /* d:affine(scales, offsets): tables of 1 number, or one an element of x */
 static int dataset_affine(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  mgrad_dataset *d = check_self(L, "affine");
+  check_self(L, "affine");
   lua_settop(L, 3);
   int64_t n = lua_type(L, 2) == LUA_TTABLE ? (int64_t)lua_rawlen(L, 2) : 0;
   double *scale = read_numbers(L, 2, "scale", n), *offset = read_numbers(L, 3, "offset", n);
-  mgrad_dataset *scaled;
+  mgrad_dataset *d = check_self(L, "affine"), *scaled;
   LMGRAD_TRY(L, S, mgrad_dataset_affine(d, n, scale, offset, &scaled));
   lmgrad_fill(L, 1, scaled); /* d itself changes; what was derived from it does not */
   mgrad_dataset_release(d);
@@ -188,10 +198,10 @@ static void push_numbers(lua_State *L, const double *v, int64_t n) {
 /* d:stats(each) -> means, deviations: tables of 1 number, or one an element */
 static int dataset_stats(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  mgrad_dataset *d = check_self(L, "stats");
   int each = lua_toboolean(L, 2);
-  int64_t n = each ? mgrad_dataset_features(d) : 1;
+  int64_t n = each ? mgrad_dataset_features(check_self(L, "stats")) : 1;
   double *mean = lua_newuserdata(L, (size_t)n * 2 * sizeof *mean);
+  mgrad_dataset *d = check_self(L, "stats");
   LMGRAD_TRY(L, S, mgrad_dataset_stats(d, each, mean, mean + n));
   push_numbers(L, mean, n);
   push_numbers(L, mean + n, n);
@@ -201,10 +211,11 @@ static int dataset_stats(lua_State *L) {
 /* d:batch(first, count) -> x, y */
 static int dataset_batch(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  mgrad_dataset *d = check_self(L, "batch");
   int64_t first, count;
-  range_arguments(L, "batch", &first, &count);
+  lua_settop(L, 3);
   mgrad_tensor **x = lmgrad_box_tensor(L), **y = lmgrad_box_tensor(L);
+  mgrad_dataset *d = check_self(L, "batch");
+  range_arguments(L, "batch", &first, &count);
   LMGRAD_TRY(L, S, mgrad_dataset_batch(d, first, count, x, y));
   lmgrad_account(L, S, *x);
   lmgrad_account(L, S, *y);

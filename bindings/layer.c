@@ -60,13 +60,14 @@ static void adopt(lua_State *L, mgrad_layer *l) {
 }
 
 typedef struct layer_options {
-  const char *name; /* anchored in the options table */
+  char name[MGRAD_NAME_SIZE + 1]; /* cut to what the core refuses as too long */
 } layer_options;
 
 static int other_option(lua_State *L, void *ud, const char *key) {
   if (strcmp(key, "name") != 0) return 0;
   if (lua_type(L, -1) != LUA_TSTRING) lmgrad_type_error(L, -1, "layer", "name", "a string");
-  ((layer_options *)ud)->name = lua_tostring(L, -1);
+  layer_options *options = ud;
+  strncpy(options->name, lua_tostring(L, -1), sizeof options->name - 1);
   return 1;
 }
 
@@ -75,12 +76,12 @@ static int layer_new(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   const lmgrad_signature *s = lua_touserdata(L, lua_upvalueindex(2));
   mgrad_attrs attrs;
-  layer_options options = { NULL };
+  layer_options options = { "" };
   lmgrad_arguments(L, S, s, 1, NULL, &attrs, other_option, &options);
   mgrad_layer **out = lmgrad_box_layer(L);
   LMGRAD_TRY(L, S, mgrad_layer_new(S->ctx, s->def, &attrs, out));
   adopt(L, *out);
-  if (options.name != NULL) LMGRAD_TRY(L, S, mgrad_layer_set_name(*out, options.name));
+  if (options.name[0] != '\0') LMGRAD_TRY(L, S, mgrad_layer_set_name(*out, options.name));
   return 1;
 }
 
@@ -106,16 +107,25 @@ static int layer_custom(lua_State *L) {
   return 1;
 }
 
-/* l:add(child [, name]): a layer at the end of a container */
+/* The position of a part by its name, from 1. */
+static int part_position(const mgrad_layer *l, const char *name) {
+  int k = 0, n = mgrad_layer_part_count(l);
+  while (k < n && strcmp(mgrad_layer_part(l, k).name, name) != 0) k++;
+  return k + 1;
+}
+
+/* l:add(child [, name]): a layer at the end of a container, or in the place of
+** the one of that name */
 static int layer_add(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_settop(L, 3);
-  mgrad_layer *l = check_self(L, "add"), *child = lmgrad_check_layer(L, 2, "add", "layer");
   const char *name = luaL_optstring(L, 3, NULL);
+  mgrad_layer *l = check_self(L, "add"), *child = lmgrad_check_layer(L, 2, "add", "layer");
   lmgrad_getuser(L, 1);
   LMGRAD_TRY(L, S, mgrad_layer_add(l, name, child));
+  int k = name != NULL ? part_position(l, name) : mgrad_layer_part_count(l);
   lua_pushvalue(L, 2);
-  lua_rawseti(L, 4, mgrad_layer_part_count(l));
+  lua_rawseti(L, 4, k);
   lua_settop(L, 1);
   return 1;
 }
@@ -156,8 +166,15 @@ static int call(lua_State *L, const char *who, pass f) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_settop(L, 2);
   mgrad_layer *l = check_self(L, who);
-  mgrad_tensor *x = lmgrad_to_tensor(L, S, 2, mgrad_layer_kind(l), "input");
+  mgrad_tensor *x = lmgrad_test(L, 2, LMGRAD_TENSOR);
+  if (x == NULL) {
+    lua_pushstring(L, mgrad_layer_kind(l));
+    lmgrad_to_tensor(L, S, 2, lua_tostring(L, 3), "input");
+    lua_settop(L, 2);
+  }
   mgrad_tensor **out = lmgrad_box_tensor(L), *y = NULL;
+  l = check_self(L, who);
+  x = lmgrad_check_tensor(L, 2, who, "input");
   LMGRAD_TRY(L, S, run(L, S, f, l, x, &y));
   *out = y;
   lua_settop(L, 3); /* callbacks may have left nothing, but be sure */
@@ -171,21 +188,22 @@ static int layer_predict(lua_State *L) { return call(L, "predict", mgrad_layer_p
 /* ---- tensors ---- */
 
 typedef struct entry {
-  mgrad_tensor *t;
+  mgrad_tensor **box;
   int buffer;
   char name[PATH_SIZE];
 } entry;
 
 typedef struct entries {
   entry *list; /* NULL while counting */
-  int n;
+  int n, room;
 } entries;
 
 static mgrad_status list_entry(void *ud, const char *name, mgrad_tensor *t, int buffer) {
   entries *e = ud;
   if (e->list != NULL) {
+    if (e->n == e->room) return MGRAD_OK; /* a finalizer has added it meanwhile */
     entry *to = &e->list[e->n];
-    to->t = t;
+    *to->box = mgrad_tensor_retain(t);
     to->buffer = buffer;
     size_t n = strlen(name);
     if (n >= PATH_SIZE) n = PATH_SIZE - 1;
@@ -196,30 +214,36 @@ static mgrad_status list_entry(void *ud, const char *name, mgrad_tensor *t, int 
   return MGRAD_OK;
 }
 
-/* All tensors below l, in memory of Lua at the top of the stack. Nothing that
-** could raise runs while the core visits. */
-static entries list_tensors(lua_State *L, lmgrad_state *S, mgrad_layer *l) {
-  entries e = { NULL, 0 };
-  LMGRAD_TRY(L, S, mgrad_layer_visit(l, list_entry, &e));
-  e.list = lua_newuserdata(L, (size_t)(e.n + 1) * sizeof *e.list);
+/* All tensors below the layer at 1: a table of their boxes is left at the top,
+** their names in memory of Lua below it. Nothing that could raise runs while the
+** core visits. */
+static entries list_tensors(lua_State *L, const char *who) {
+  entries e = { NULL, 0, 0 };
+  mgrad_layer_visit(check_self(L, who), list_entry, &e); /* counting cannot fail */
+  e.room = e.n;
+  e.list = lua_newuserdata(L, (size_t)(e.room + 1) * sizeof *e.list);
+  lua_createtable(L, e.room, 0);
+  for (int k = 0; k < e.room; k++) {
+    e.list[k].box = lmgrad_box_tensor(L);
+    lua_rawseti(L, -2, k + 1);
+  }
   e.n = 0;
-  LMGRAD_TRY(L, S, mgrad_layer_visit(l, list_entry, &e));
+  mgrad_layer_visit(check_self(L, who), list_entry, &e);
   return e;
 }
 
 /* tensors(buffers): list of {name=, tensor=, buffer=}; parameters, or all */
 static int layer_parameters(lua_State *L) {
-  lmgrad_state *S = LMGRAD_STATE(L);
-  mgrad_layer *l = check_self(L, "parameters");
   int all = lua_toboolean(L, 2), k = 0;
-  entries e = list_tensors(L, S, l);
+  entries e = list_tensors(L, "parameters");
+  int boxes = lua_gettop(L);
   lua_newtable(L);
   for (int i = 0; i < e.n; i++) {
     if (e.list[i].buffer && !all) continue;
     lua_createtable(L, 0, 2);
     lua_pushstring(L, e.list[i].name);
     lua_setfield(L, -2, "name");
-    lmgrad_push_tensor(L, e.list[i].t);
+    lua_rawgeti(L, boxes, i + 1);
     lua_setfield(L, -2, "tensor");
     if (e.list[i].buffer) {
       lua_pushboolean(L, 1);
@@ -231,12 +255,11 @@ static int layer_parameters(lua_State *L) {
 }
 
 static int layer_named(lua_State *L) {
-  lmgrad_state *S = LMGRAD_STATE(L);
-  mgrad_layer *l = check_self(L, "named");
-  entries e = list_tensors(L, S, l);
+  entries e = list_tensors(L, "named");
+  int boxes = lua_gettop(L);
   lua_newtable(L);
   for (int i = 0; i < e.n; i++) {
-    lmgrad_push_tensor(L, e.list[i].t);
+    lua_rawgeti(L, boxes, i + 1);
     lua_setfield(L, -2, e.list[i].name);
   }
   return 1;
@@ -293,18 +316,18 @@ static int layer_eval(lua_State *L) { return set_training(L, "eval", 0); }
 ** parts={{name=, layer= or tensor=}, ..}} */
 static int layer_describe(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  mgrad_layer *l = check_self(L, "describe");
+  lua_settop(L, 1);
   lua_createtable(L, 0, 6);
-  lua_pushstring(L, mgrad_layer_kind(l));
+  lua_pushstring(L, mgrad_layer_kind(check_self(L, "describe")));
   lua_setfield(L, -2, "kind");
-  if (mgrad_layer_name(l)[0] != '\0') {
-    lua_pushstring(L, mgrad_layer_name(l));
+  if (mgrad_layer_name(check_self(L, "describe"))[0] != '\0') {
+    lua_pushstring(L, mgrad_layer_name(check_self(L, "describe")));
     lua_setfield(L, -2, "name");
   }
-  lua_pushboolean(L, mgrad_layer_training(l));
+  lua_pushboolean(L, mgrad_layer_training(check_self(L, "describe")));
   lua_setfield(L, -2, "training");
   int64_t size[MGRAD_MAX_DIMS];
-  int n = mgrad_layer_output(l, size);
+  int n = mgrad_layer_output(check_self(L, "describe"), size);
   if (n > 0) {
     lua_createtable(L, n, 0);
     for (int k = 0; k < n; k++) {
@@ -314,16 +337,21 @@ static int layer_describe(lua_State *L) {
     lua_setfield(L, -2, "output");
   }
   lua_newtable(L);
-  for (int k = 0; k < mgrad_layer_part_count(l); k++) {
-    mgrad_part part = mgrad_layer_part(l, k);
+  for (int k = 0; k < mgrad_layer_part_count(check_self(L, "describe")); k++) {
     lua_createtable(L, 0, 2);
-    lua_pushstring(L, part.name);
-    lua_setfield(L, -2, "name");
-    if (part.layer != NULL) lmgrad_push_layer(L, S, part.layer);
-    else lmgrad_push_tensor(L, part.tensor);
-    lua_setfield(L, -2, part.layer != NULL ? "layer" : "tensor");
-    lua_rawseti(L, -2, k + 1);
+    mgrad_tensor **out = lmgrad_box_tensor(L);
+    mgrad_part part = mgrad_layer_part(check_self(L, "describe"), k);
+    if (part.name == NULL) break; /* a finalizer has taken it out */
+    if (part.tensor != NULL) *out = mgrad_tensor_retain(part.tensor);
+    else lmgrad_push_layer(L, S, part.layer);
+    lua_setfield(L, 4, part.layer != NULL ? "layer" : "tensor");
+    lua_settop(L, 4);
+    part = mgrad_layer_part(check_self(L, "describe"), k);
+    lua_pushstring(L, part.name != NULL ? part.name : "");
+    lua_setfield(L, 4, "name");
+    lua_rawseti(L, 3, k + 1);
   }
+  lua_settop(L, 3);
   lua_setfield(L, -2, "parts");
   return 1;
 }
@@ -368,17 +396,20 @@ static int layer_newindex(lua_State *L) {
   mgrad_layer *l = check_self(L, "assignment");
   lmgrad_getuser(L, 1); /* 4 */
   lmgrad_rawgetp(L, 4, &CLASS);
-  if (lua_isnil(L, -1) || lua_type(L, 2) != LUA_TSTRING) {
+  lua_pushstring(L, mgrad_layer_kind(l)); /* 6: for error sentences */
+  const char *kind = lua_tostring(L, 6);
+  if (lua_isnil(L, 5) || lua_type(L, 2) != LUA_TSTRING) {
     return luaL_error(L, "%s: cannot set \"%s\"; only classes made by module have fields",
-                      mgrad_layer_kind(l),
+                      kind,
                       lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2));
   }
   const char *name = lua_tostring(L, 2);
   lua_pushvalue(L, 2);
   lua_rawget(L, lua_upvalueindex(2));
   if (!lua_isnil(L, -1)) {
-    return luaL_error(L, "%s: \"%s\" is a method of all layers", mgrad_layer_kind(l), name);
+    return luaL_error(L, "%s: \"%s\" is a method of all layers", kind, name);
   }
+  l = check_self(L, "assignment");
   mgrad_layer *child = lmgrad_test(L, 3, LMGRAD_LAYER);
   mgrad_tensor *t = lmgrad_test(L, 3, LMGRAD_TENSOR);
   if (child != NULL) LMGRAD_TRY(L, S, mgrad_layer_add(l, name, child));
@@ -392,29 +423,47 @@ static int layer_newindex(lua_State *L) {
 
 /* ---- copying ---- */
 
+/* A part of the layer whose table is above it at index 'own'. */
+static mgrad_part part_of(lua_State *L, int own, int k) {
+  return mgrad_layer_part(lmgrad_check_layer(L, own - 1, "clone", "a layer"), k);
+}
+
 /* Gives the layers of a copied tree what the originals have in Lua; leaves the
 ** copy's box at the top. */
 static void mirror(lua_State *L, lmgrad_state *S, mgrad_layer *from, mgrad_layer *to) {
   luaL_checkstack(L, 16, "clone");
-  lmgrad_push_layer(L, S, from);
-  lmgrad_getuser(L, -1);
-  int source = lua_gettop(L);
   lmgrad_push_layer(L, S, to);
+  lua_pushvalue(L, -1);
+  lmgrad_push_layer(L, S, from);
+  lua_replace(L, -3); /* from, to */
+  lmgrad_getuser(L, -2);
+  lua_insert(L, -2);  /* from, its table, to */
+  int source = lua_gettop(L) - 1;
   lmgrad_getuser(L, -1);
   int target = lua_gettop(L);
+  lua_pushnil(L);
+  if (lua_next(L, target) != 0) { /* shared, and done already */
+    lua_settop(L, target - 1);
+    lua_insert(L, source - 1);
+    lua_settop(L, source - 1);
+    return;
+  }
   lua_pushnil(L);
   while (lua_next(L, source) != 0) { /* functions, class and plain fields */
     lua_pushvalue(L, -2);
     lua_insert(L, -2);
     lua_rawset(L, target);
   }
-  int container = mgrad_layer_definition(to) != NULL;
-  for (int k = 0; k < mgrad_layer_part_count(to); k++) {
-    mgrad_part old = mgrad_layer_part(from, k), copy = mgrad_layer_part(to, k);
-    if (copy.layer != NULL) mirror(L, S, old.layer, copy.layer);
-    else lmgrad_push_tensor(L, copy.tensor);
+  int container = mgrad_layer_definition(lmgrad_check_layer(L, target - 1, "clone", "copy"))
+                  != NULL;
+  for (int k = 0; part_of(L, target, k).name != NULL; k++) {
+    mgrad_tensor **out = lmgrad_box_tensor(L);
+    mgrad_part old = part_of(L, source, k), copy = part_of(L, target, k);
+    if (copy.tensor != NULL) *out = mgrad_tensor_retain(copy.tensor);
+    else if (old.layer != NULL) mirror(L, S, old.layer, copy.layer);
     if (container) lua_rawseti(L, target, k + 1);
-    else lua_setfield(L, target, copy.name);
+    else lua_setfield(L, target, part_of(L, target, k).name);
+    lua_settop(L, target);
   }
   lua_settop(L, target - 1);
   lua_insert(L, source - 1);
@@ -423,11 +472,12 @@ static void mirror(lua_State *L, lmgrad_state *S, mgrad_layer *from, mgrad_layer
 
 static int layer_clone(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  mgrad_layer *l = check_self(L, "clone");
+  lua_settop(L, 1);
   mgrad_layer **out = lmgrad_box_layer(L);
+  mgrad_layer *l = check_self(L, "clone");
   LMGRAD_TRY(L, S, mgrad_layer_clone(l, out));
   adopt(L, *out);
-  mirror(L, S, l, *out);
+  mirror(L, S, check_self(L, "clone"), *out);
   return 1;
 }
 

@@ -13,60 +13,69 @@ static const lmgrad_signature *signature(lua_State *L) {
   return lua_touserdata(L, lua_upvalueindex(2));
 }
 
+/* The result goes into the box at index 'to', and to the top. */
 static int apply(lua_State *L, lmgrad_state *S, const mgrad_op *op, mgrad_tensor **x, int n,
-                 const mgrad_attrs *attrs) {
-  mgrad_tensor **out = lmgrad_box_tensor(L);
-  LMGRAD_TRY(L, S, mgrad_apply(op, S->ctx, x, n, attrs, out));
-  lmgrad_account(L, S, *out);
+                 const mgrad_attrs *attrs, int to) {
+  mgrad_tensor *y = NULL;
+  LMGRAD_TRY(L, S, mgrad_apply(op, S->ctx, x, n, attrs, &y));
+  lmgrad_fill(L, to, y);
+  lua_settop(L, to);
+  lmgrad_account(L, S, y);
   return 1;
 }
 
-static int op_call(lua_State *L) {
+/* Arguments from index 'first' on; a new box goes in front of them. */
+static int call(lua_State *L, int first) {
   lmgrad_state *S = LMGRAD_STATE(L);
   const lmgrad_signature *s = signature(L);
   mgrad_tensor *x[LMGRAD_MAX_SLOTS];
   mgrad_attrs attrs;
-  if (lua_type(L, 1) == LUA_TNUMBER && lmgrad_test(L, 2, LMGRAD_TENSOR) == NULL) {
-    return lmgrad_type_error(L, 1, s->name, s->slots[0].name, "a tensor");
+  if (lua_type(L, first) == LUA_TNUMBER && lmgrad_test(L, first + 1, LMGRAD_TENSOR) == NULL) {
+    return lmgrad_type_error(L, first, s->name, s->slots[0].name, "a tensor");
   }
-  lmgrad_arguments(L, S, s, 1, x, &attrs, NULL, NULL);
-  return apply(L, S, s->def, x, s->operands, &attrs);
+  lmgrad_box_tensor(L);
+  lua_insert(L, first);
+  lmgrad_arguments(L, S, s, first + 1, x, &attrs, NULL, NULL);
+  return apply(L, S, s->def, x, s->operands, &attrs, first);
 }
+
+static int op_call(lua_State *L) { return call(L, 1); }
 
 /* An op of a list of tensors: f({a, b, ..}, attributes ..). */
 static int op_call_list(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   const lmgrad_signature *s = signature(L);
-  if (lua_type(L, 1) != LUA_TTABLE) {
-    return lmgrad_type_error(L, 1, s->name, "list", "a table of tensors");
-  }
+  lua_settop(L, lua_gettop(L) > 0 ? lua_gettop(L) : 1);
+  int n = lmgrad_own_list(L, 1, s->name, "list");
+  lmgrad_box_tensor(L);
+  mgrad_tensor **x = lua_newuserdata(L, (size_t)(n + 1) * sizeof *x);
+  lua_insert(L, 1); /* x, box, list, attributes */
+  lua_insert(L, 2);
   lmgrad_signature attributes = *s; /* the list is taken here */
   attributes.operands = 0;
   attributes.nslots--;
   memmove(attributes.slots, attributes.slots + 1,
           (size_t)attributes.nslots * sizeof *attributes.slots);
   mgrad_attrs attrs;
-  lmgrad_arguments(L, S, &attributes, 2, NULL, &attrs, NULL, NULL);
-  int n = (int)lua_rawlen(L, 1);
-  mgrad_tensor **x = lua_newuserdata(L, (size_t)(n + 1) * sizeof *x);
+  lmgrad_arguments(L, S, &attributes, 4, NULL, &attrs, NULL, NULL);
   for (int k = 0; k < n; k++) {
-    lua_rawgeti(L, 1, k + 1);
+    lua_rawgeti(L, 3, k + 1);
     x[k] = lmgrad_check_element(L, LMGRAD_TENSOR, s->name, k + 1);
     lua_pop(L, 1);
   }
-  return apply(L, S, s->def, x, n, &attrs);
+  return apply(L, S, s->def, x, n, &attrs, 2);
 }
 
 /* t:name_(..): the op's result is written over t. */
 static int op_call_in_place(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
+  if (lua_gettop(L) == 0) lua_pushnil(L);
+  lua_pushvalue(L, 1);
+  lua_insert(L, 1);
+  call(L, 2);
   mgrad_tensor *t = lmgrad_check_tensor(L, 1, signature(L)->name, "self");
-  op_call(L);
-  mgrad_tensor *y = lmgrad_test(L, -1, LMGRAD_TENSOR);
-  if (mgrad_tensor_copy(t, y) != MGRAD_OK) {
-    lua_gc(L, LUA_GCCOLLECT, 0); /* garbage may have held on to it */
-    LMGRAD_TRY(L, S, mgrad_tensor_copy(t, y));
-  }
+  mgrad_tensor *y = lmgrad_check_tensor(L, 2, signature(L)->name, "result");
+  LMGRAD_CHANGE(L, S, mgrad_tensor_copy(t, y));
   lua_settop(L, 1);
   return 1;
 }

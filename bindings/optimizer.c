@@ -71,13 +71,19 @@ static mgrad_status schedule(void *ud, int64_t step, double *lr) {
 
 /* schedule(f): the learning rate of each step is f(step) */
 static int optimizer_schedule(lua_State *L) {
-  mgrad_optimizer *o = check_self(L, "schedule");
+  check_self(L, "schedule");
+  lua_settop(L, 2);
   if (lua_type(L, 2) != LUA_TFUNCTION) {
     return lmgrad_type_error(L, 2, "schedule", "lr", "a function of the step");
   }
+  lua_newtable(L); /* 3: as the optimizer's own, but without the last function */
   lmgrad_getuser(L, 1);
-  lmgrad_ref *ref = lmgrad_anchor(L, LMGRAD_STATE(L), lua_gettop(L), 2);
-  mgrad_optimizer_schedule(o, schedule, ref);
+  lua_getfield(L, 4, "attached");
+  lua_setfield(L, 3, "attached");
+  lmgrad_ref *ref = lmgrad_anchor(L, LMGRAD_STATE(L), 3, 2);
+  mgrad_optimizer_schedule(check_self(L, "schedule"), schedule, ref);
+  lua_settop(L, 3);
+  lmgrad_setuser(L, 1);
   lua_settop(L, 1);
   return 1;
 }
@@ -87,22 +93,24 @@ static int optimizer_schedule(lua_State *L) {
 /* attach(layer) or attach{tensors}; returns the optimizer */
 static int optimizer_attach(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  mgrad_optimizer *o = check_self(L, "attach");
+  check_self(L, "attach");
   lua_settop(L, 2);
   mgrad_layer *l = lmgrad_test(L, 2, LMGRAD_LAYER);
   if (l != NULL) {
+    mgrad_optimizer *o = check_self(L, "attach");
     LMGRAD_TRY(L, S, mgrad_optimizer_attach(o, l));
   } else {
     if (lua_type(L, 2) != LUA_TTABLE) {
       return lmgrad_type_error(L, 2, "attach", "its target", "a layer or a table of tensors");
     }
-    int n = (int)lua_rawlen(L, 2);
+    int n = lmgrad_own_list(L, 2, "attach", "its target");
     mgrad_tensor **t = lua_newuserdata(L, (size_t)(n + 1) * sizeof *t);
     for (int k = 0; k < n; k++) {
       lua_rawgeti(L, 2, k + 1);
       t[k] = lmgrad_check_element(L, LMGRAD_TENSOR, "attach", k + 1);
       lua_pop(L, 1);
     }
+    mgrad_optimizer *o = check_self(L, "attach");
     LMGRAD_TRY(L, S, mgrad_optimizer_attach_tensors(o, t, n));
   }
   lmgrad_getuser(L, 1); /* the layer's box keeps its functions alive */

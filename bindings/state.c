@@ -48,6 +48,12 @@ void lmgrad_open_state(lua_State *L) {
   }
 }
 
+lmgrad_state *lmgrad_state_here(lua_State *L) {
+  lmgrad_state *S = lua_touserdata(L, lua_upvalueindex(1));
+  if (S->ctx == NULL) luaL_error(L, "moongrad: the Lua state is being closed");
+  return S;
+}
+
 /* ---- objects and their boxes ---- */
 
 static void push_boxes(lua_State *L) {
@@ -70,11 +76,12 @@ void lmgrad_push_layer(lua_State *L, lmgrad_state *S, mgrad_layer *l) {
   lua_remove(L, -2);
   if (lmgrad_test(L, -1, LMGRAD_LAYER) == l) return;
   lua_pop(L, 1);
+  mgrad_layer_retain(l); /* a finalizer could take it away now */
   mgrad_layer **out = lmgrad_box_layer(L);
+  *out = l;
   lua_newtable(L);
   lmgrad_setuser(L, -2);
   lmgrad_remember(L, l);
-  *out = mgrad_layer_retain(l);
 }
 
 void lmgrad_push_tensor(lua_State *L, mgrad_tensor *t) {
@@ -113,6 +120,7 @@ void lmgrad_callback_set(lua_State *L, int state, lmgrad_callback which, lua_CFu
 }
 
 lua_State *lmgrad_enter(lmgrad_state *S, lua_State *L) {
+  luaL_checkstack(L, 16, "callbacks"); /* lmgrad_call must not raise */
   lua_State *before = S->L;
   S->L = L;
   return before;
@@ -121,9 +129,11 @@ lua_State *lmgrad_enter(lmgrad_state *S, lua_State *L) {
 void lmgrad_leave(lmgrad_state *S, lua_State *before) { S->L = before; }
 
 mgrad_status lmgrad_call(lmgrad_state *S, lmgrad_callback which, void *argument) {
+  enum { MAX_DEPTH = 100 };
   lua_State *L = S->L;
-  if (!lua_checkstack(L, 16)) {
-    return mgrad_error_set(S->ctx, MGRAD_NOMEM, "not enough memory");
+  if (S->depth >= MAX_DEPTH) {
+    return mgrad_error_set(S->ctx, MGRAD_INVALID,
+                           "functions that the library calls nest more than 100 deep");
   }
   int recording = mgrad_grad_enable(S->ctx, 1);
   mgrad_grad_enable(S->ctx, recording);
@@ -131,8 +141,25 @@ mgrad_status lmgrad_call(lmgrad_state *S, lmgrad_callback which, void *argument)
   lmgrad_rawgetp(L, -1, &callback_keys[which]);
   lua_remove(L, -2);
   lua_pushlightuserdata(L, argument);
+  S->depth++;
   int failed = lua_pcall(L, 1, 0, 0) != 0;
+  S->depth--;
   S->L = L;
   mgrad_grad_enable(S->ctx, recording); /* whatever the function left behind */
   return failed ? MGRAD_CALLBACK : MGRAD_OK;
+}
+
+static int collect(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  return 0;
+}
+
+void lmgrad_collect(lua_State *L, lmgrad_state *S) {
+  lua_State *before = lmgrad_enter(S, L);
+  if (lmgrad_call(S, LMGRAD_CALL_COLLECT, NULL) == MGRAD_CALLBACK) lua_pop(L, 1);
+  lmgrad_leave(S, before);
+}
+
+void lmgrad_open_callbacks(lua_State *L, int state) {
+  lmgrad_callback_set(L, state, LMGRAD_CALL_COLLECT, collect);
 }

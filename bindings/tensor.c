@@ -179,15 +179,15 @@ static void set_requires_grad(lua_State *L, lmgrad_state *S, mgrad_tensor *t, in
 static int tensor_tensor(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_settop(L, 2);
-  mgrad_tensor *t = lmgrad_test(L, 1, LMGRAD_TENSOR);
-  if (t != NULL) { /* of a tensor: a copy */
-    const mgrad_array *a = mgrad_tensor_array(t);
+  if (lmgrad_test(L, 1, LMGRAD_TENSOR) != NULL) { /* of a tensor: a copy */
     mgrad_tensor **out = lmgrad_box_tensor(L);
+    mgrad_tensor *from = lmgrad_check_tensor(L, 1, "tensor", "value");
+    const mgrad_array *a = mgrad_tensor_array(from);
     LMGRAD_TRY(L, S, mgrad_tensor_new(S->ctx, a->ndim, a->size, out));
-    mgrad_tensor_read(t, data(*out));
+    mgrad_tensor_read(from, data(*out));
     lua_replace(L, 1);
   }
-  t = lmgrad_to_tensor(L, S, 1, "tensor", "value");
+  mgrad_tensor *t = lmgrad_to_tensor(L, S, 1, "tensor", "value");
   if (!lua_isnil(L, 2)) {
     if (lua_type(L, 2) != LUA_TTABLE) lmgrad_type_error(L, 2, "tensor", "options", "a table");
     lua_getfield(L, 2, "requires_grad");
@@ -289,18 +289,22 @@ static int tensor_from_string(lua_State *L) {
   return made(L, S, *out);
 }
 
-/* All numbers in order, in memory that Lua owns; pushes one value. */
-static const mgrad_real *read_all(lua_State *L, mgrad_tensor *t) {
-  mgrad_real *to = lua_newuserdata(L, (size_t)mgrad_tensor_numel(t) * sizeof *to);
+/* All numbers of the tensor at 1, in order, in memory that Lua owns; pushes one
+** value. */
+static const mgrad_real *read_all(lua_State *L, const char *who, mgrad_array *shape) {
+  int64_t n = mgrad_tensor_numel(lmgrad_check_tensor(L, 1, who, "self"));
+  mgrad_real *to = lua_newuserdata(L, (size_t)n * sizeof *to);
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, who, "self");
+  *shape = *mgrad_tensor_array(t);
   mgrad_tensor_read(t, to);
   return to;
 }
 
 static int tensor_to_string(lua_State *L) {
-  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "to_string", "self");
+  mgrad_array shape;
   const struct raw_type *type = check_raw(L, 2, "to_string");
-  int64_t n = mgrad_tensor_numel(t);
-  const mgrad_real *from = read_all(L, t);
+  const mgrad_real *from = read_all(L, "to_string", &shape);
+  int64_t n = (int64_t)(lua_rawlen(L, -1) / sizeof *from);
   unsigned char *bytes = lua_newuserdata(L, (size_t)n * type->size);
   for (int64_t i = 0; i < n; i++) encode(type, (double)from[i], bytes + (size_t)i * type->size);
   lua_pushlstring(L, (const char *)bytes, (size_t)n * type->size);
@@ -340,10 +344,10 @@ static int tensor_numel(lua_State *L) {
 }
 
 static void push_shape(lua_State *L, const mgrad_tensor *t) {
-  const mgrad_array *a = mgrad_tensor_array(t);
-  lua_createtable(L, a->ndim, 0);
-  for (int k = 0; k < a->ndim; k++) {
-    push_integer(L, a->size[k]);
+  const mgrad_array a = *mgrad_tensor_array(t);
+  lua_createtable(L, a.ndim, 0);
+  for (int k = 0; k < a.ndim; k++) {
+    push_integer(L, a.size[k]);
     lua_rawseti(L, -2, k + 1);
   }
 }
@@ -375,29 +379,31 @@ static const mgrad_real *push_table(lua_State *L, const mgrad_array *a, int dept
 }
 
 static int tensor_totable(lua_State *L) {
-  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "totable", "self");
+  mgrad_array shape;
   luaL_checkstack(L, MGRAD_MAX_DIMS + 4, "totable");
-  push_table(L, mgrad_tensor_array(t), 0, read_all(L, t));
+  const mgrad_real *from = read_all(L, "totable", &shape);
+  push_table(L, &shape, 0, from);
   return 1;
 }
 
 /* ---- elements ---- */
 
-/* A view of t with the first 'n' dimensions fixed at the indices in args
-** 'first'..; the box is left at the top. */
-static mgrad_tensor *select(lua_State *L, lmgrad_state *S, mgrad_tensor *t, int first, int n,
+/* A view of the tensor at 'i' with the first 'n' dimensions fixed at the indices
+** in args 'first'..; the box is left at the top. */
+static mgrad_tensor *select(lua_State *L, lmgrad_state *S, int i, int first, int n,
                             const char *who) {
   const mgrad_op *op = mgrad_op_find("select");
   for (int k = 0; k < n; k++) {
+    mgrad_tensor **out = lmgrad_box_tensor(L);
+    mgrad_tensor *t = lmgrad_check_tensor(L, i, who, "tensor");
     const mgrad_array *a = mgrad_tensor_array(t);
     if (a->ndim == 0) luaL_error(L, "%s: more indices than dimensions", who);
     mgrad_attrs at = { .value = { 1 } };
     at.value[1] = (double)lmgrad_integer(L, first + k, who, "index", -a->size[0], a->size[0]);
-    mgrad_tensor **out = lmgrad_box_tensor(L);
     LMGRAD_TRY_AS(L, S, who, mgrad_apply(op, S->ctx, &t, 1, &at, out));
-    t = *out;
+    i = lua_gettop(L);
   }
-  return t;
+  return lmgrad_check_tensor(L, i, who, "tensor");
 }
 
 static int tensor_get(lua_State *L) {
@@ -408,48 +414,44 @@ static int tensor_get(lua_State *L) {
   int ndim = mgrad_tensor_array(t)->ndim;
   if (n != ndim) return luaL_error(L, "get: %d indices, expected %d", n, ndim);
   mgrad_real v;
-  mgrad_tensor_read(select(L, S, t, 2, n, "get"), &v);
+  mgrad_tensor_read(select(L, S, 1, 2, n, "get"), &v);
   lua_pushnumber(L, (lua_Number)v);
   return 1;
 }
 
-/* Calls the core for a change in place. A graph that is garbage may hold on to
-** the tensor, so a refusal is believed only after a full collection. */
-#define CHANGE(L, S, call)                              \
-  do {                                                  \
-    if ((call) != MGRAD_OK) {                           \
-      lua_gc(L, LUA_GCCOLLECT, 0);                      \
-      LMGRAD_TRY(L, S, call);                           \
-    }                                                   \
-  } while (0)
-
-/* part = value at index 'i': a number fills, a tensor or table is copied. */
-static void assign(lua_State *L, lmgrad_state *S, mgrad_tensor *part, int i,
-                   const char *who) {
-  if (lua_type(L, i) == LUA_TNUMBER) {
-    CHANGE(L, S, mgrad_tensor_fill(part, (double)lua_tonumber(L, i)));
-  } else {
-    mgrad_tensor *src = lmgrad_to_tensor(L, S, i, who, "value");
-    CHANGE(L, S, mgrad_tensor_copy(part, src));
+/* As select of the tensor at 1, by indices from 2 on, but of a handle that has no
+** history: for changing numbers. */
+static mgrad_tensor *select_plain(lua_State *L, lmgrad_state *S, int n, const char *who) {
+  if (mgrad_tensor_requires_grad(lmgrad_check_tensor(L, 1, who, "tensor"))) {
+    return select(L, S, 1, 2, n, who);
   }
+  mgrad_tensor **out = lmgrad_box_tensor(L);
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, who, "tensor");
+  LMGRAD_TRY(L, S, mgrad_tensor_detach(t, out));
+  return select(L, S, lua_gettop(L), 2, n, who);
 }
 
-/* As select, of a handle that has no history: for changing numbers. */
-static mgrad_tensor *select_plain(lua_State *L, lmgrad_state *S, mgrad_tensor *t, int first,
-                                  int n, const char *who) {
-  if (mgrad_tensor_requires_grad(t)) return select(L, S, t, first, n, who);
-  mgrad_tensor **out = lmgrad_box_tensor(L);
-  LMGRAD_TRY(L, S, mgrad_tensor_detach(t, out));
-  return select(L, S, *out, first, n, who);
+/* Part of the tensor at 1, fixed at n indices from 2 on = value at index 'i': a
+** number fills, a tensor or table is copied. */
+static void assign(lua_State *L, lmgrad_state *S, int n, int i, const char *who) {
+  if (lua_type(L, i) == LUA_TNUMBER) {
+    mgrad_tensor *part = select_plain(L, S, n, who);
+    LMGRAD_CHANGE(L, S, mgrad_tensor_fill(part, (double)lua_tonumber(L, i)));
+  } else {
+    lmgrad_to_tensor(L, S, i, who, "value");
+    mgrad_tensor *part = select_plain(L, S, n, who);
+    mgrad_tensor *src = lmgrad_check_tensor(L, i, who, "value");
+    LMGRAD_CHANGE(L, S, mgrad_tensor_copy(part, src));
+  }
 }
 
 static int tensor_set(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "set", "self");
+  lmgrad_check_tensor(L, 1, "set", "self");
   int value = lua_gettop(L), n = value - 2;
   if (n < 1) return luaL_error(L, "set: expected indices and a value");
   luaL_checkstack(L, n + 8, "set");
-  assign(L, S, select_plain(L, S, t, 2, n, "set"), value, "set");
+  assign(L, S, n, value, "set");
   lua_settop(L, 1);
   return 1;
 }
@@ -458,27 +460,27 @@ static int tensor_fill(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   mgrad_tensor *t = lmgrad_check_tensor(L, 1, "fill", "self");
   double v = lmgrad_number(L, 2, "fill", "value");
-  CHANGE(L, S, mgrad_tensor_fill(t, v));
+  LMGRAD_CHANGE(L, S, mgrad_tensor_fill(t, v));
   lua_settop(L, 1);
   return 1;
 }
 
 static int tensor_copy(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "copy", "self");
   lua_settop(L, 2);
   mgrad_tensor *src = lmgrad_to_tensor(L, S, 2, "copy", "src");
-  CHANGE(L, S, mgrad_tensor_copy(t, src));
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "copy", "self");
+  LMGRAD_CHANGE(L, S, mgrad_tensor_copy(t, src));
   lua_settop(L, 1);
   return 1;
 }
 
 static int update(lua_State *L, const char *who, char operation) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  mgrad_tensor *t = lmgrad_check_tensor(L, 1, who, "self");
   lua_settop(L, 2);
   mgrad_tensor *src = lmgrad_to_tensor(L, S, 2, who, "operand");
-  CHANGE(L, S, mgrad_tensor_update(t, operation, src));
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, who, "self");
+  LMGRAD_CHANGE(L, S, mgrad_tensor_update(t, operation, src));
   lua_settop(L, 1);
   return 1;
 }
@@ -490,26 +492,24 @@ static int tensor_div_(lua_State *L) { return update(L, "div_", '/'); }
 
 static int tensor_detach(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "detach", "self");
+  lua_settop(L, 1);
   mgrad_tensor **out = lmgrad_box_tensor(L);
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "detach", "self");
   LMGRAD_TRY(L, S, mgrad_tensor_detach(t, out));
   return 1;
 }
 
 /* ---- properties ---- */
 
-static void push_grad(lua_State *L, mgrad_tensor *t) {
-  mgrad_tensor *grad = mgrad_tensor_grad(t);
-  if (grad == NULL) {
-    lua_pushnil(L);
-    return;
-  }
+static void push_grad(lua_State *L) {
   mgrad_tensor **out = lmgrad_box_tensor(L);
-  *out = mgrad_tensor_retain(grad);
+  mgrad_tensor *grad = mgrad_tensor_grad(lmgrad_check_tensor(L, 1, "index", "tensor"));
+  if (grad != NULL) *out = mgrad_tensor_retain(grad);
+  else lua_pushnil(L);
 }
 
-static int index_number(lua_State *L, mgrad_tensor *t) {
-  mgrad_tensor *part = select(L, LMGRAD_STATE(L), t, 2, 1, "index");
+static int index_number(lua_State *L) {
+  mgrad_tensor *part = select(L, LMGRAD_STATE(L), 1, 2, 1, "index");
   if (mgrad_tensor_array(part)->ndim > 0) return 1;
   mgrad_real v;
   mgrad_tensor_read(part, &v);
@@ -527,10 +527,10 @@ static int tensor_index(lua_State *L) {
     lua_pop(L, 1);
   }
   mgrad_tensor *t = lmgrad_check_tensor(L, 1, "index", "tensor");
-  if (lua_type(L, 2) == LUA_TNUMBER) return index_number(L, t);
+  if (lua_type(L, 2) == LUA_TNUMBER) return index_number(L);
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   if (strcmp(key, "shape") == 0) push_shape(L, t);
-  else if (strcmp(key, "grad") == 0) push_grad(L, t);
+  else if (strcmp(key, "grad") == 0) push_grad(L);
   else if (strcmp(key, "requires_grad") == 0) lua_pushboolean(L, mgrad_tensor_requires_grad(t));
   else lua_pushnil(L);
   return 1;
@@ -541,7 +541,7 @@ static int tensor_newindex(lua_State *L) {
   lua_settop(L, 3);
   mgrad_tensor *t = lmgrad_check_tensor(L, 1, "assignment", "tensor");
   if (lua_type(L, 2) == LUA_TNUMBER) {
-    assign(L, S, select_plain(L, S, t, 2, 1, "index"), 3, "assignment");
+    assign(L, S, 1, 3, "assignment");
     return 0;
   }
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
@@ -576,8 +576,8 @@ static int retain_option(lua_State *L, int i, const char *who) {
 
 static int tensor_backward(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  mgrad_tensor *loss = lmgrad_check_tensor(L, 1, "backward", "loss");
   int retain = retain_option(L, 2, "backward");
+  mgrad_tensor *loss = lmgrad_check_tensor(L, 1, "backward", "loss");
   LMGRAD_TRY(L, S, mgrad_backward(loss, retain));
   return 0;
 }
@@ -586,7 +586,7 @@ static int tensor_backward(lua_State *L) {
 static int tensor_gradients(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_settop(L, 3);
-  mgrad_tensor *loss = lmgrad_check_tensor(L, 1, "grad", "loss");
+  lmgrad_check_tensor(L, 1, "grad", "loss");
   int retain = retain_option(L, 3, "grad");
   if (lmgrad_test(L, 2, LMGRAD_TENSOR) != NULL) { /* a single one */
     lua_createtable(L, 1, 0);
@@ -594,20 +594,18 @@ static int tensor_gradients(lua_State *L) {
     lua_rawseti(L, -2, 1);
     lua_replace(L, 2);
   }
-  if (lua_type(L, 2) != LUA_TTABLE) {
-    return lmgrad_type_error(L, 2, "grad", "tensors", "a table of tensors");
-  }
-  int n = (int)lua_rawlen(L, 2);
-  luaL_checkstack(L, 2 * n + 8, "grad");
+  int n = lmgrad_own_list(L, 2, "grad", "the list of tensors");
+  luaL_checkstack(L, n + 8, "grad");
   mgrad_tensor **of = lua_newuserdata(L, (size_t)(2 * n + 1) * sizeof *of), **out = of + n;
+  lua_createtable(L, n, 0);
+  int first = lua_gettop(L) + 1;
+  for (int k = 0; k < n; k++) lmgrad_box_tensor(L);
   for (int k = 0; k < n; k++) {
     lua_rawgeti(L, 2, k + 1);
     of[k] = lmgrad_check_element(L, LMGRAD_TENSOR, "grad", k + 1);
     lua_pop(L, 1);
   }
-  lua_createtable(L, n, 0);
-  int first = lua_gettop(L) + 1;
-  for (int k = 0; k < n; k++) lmgrad_box_tensor(L);
+  mgrad_tensor *loss = lmgrad_check_tensor(L, 1, "grad", "loss");
   LMGRAD_TRY(L, S, mgrad_gradients(loss, of, n, retain, out));
   for (int k = 0; k < n; k++) lmgrad_fill(L, first + k, out[k]);
   for (int k = n; k > 0; k--) lua_rawseti(L, first - 1, k);

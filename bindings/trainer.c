@@ -72,7 +72,7 @@ static mgrad_status metric_fn(void *ud, mgrad_tensor *prediction, mgrad_tensor *
 /* ---- making ---- */
 
 static void read_loss(lua_State *L, lmgrad_state *S, int own, mgrad_trainer_options *o) {
-  lua_getfield(L, 1, "loss");
+  lua_getfield(L, own, "loss");
   if (lua_type(L, -1) == LUA_TFUNCTION) {
     o->loss_fn = loss_fn;
     o->loss_ud = lmgrad_anchor(L, S, own, lua_gettop(L));
@@ -90,21 +90,26 @@ static void read_loss(lua_State *L, lmgrad_state *S, int own, mgrad_trainer_opti
 /* metrics = { "accuracy", name = function, .. } as a list of {name, function or
 ** nil}, made by train.lua */
 static void read_metrics(lua_State *L, lmgrad_state *S, int own, mgrad_trainer_options *o) {
-  lua_getfield(L, 1, "metrics");
-  int n = (int)lua_rawlen(L, -1);
+  lua_getfield(L, own, "metrics");
+  int n = lmgrad_own_list(L, lua_gettop(L), "trainer", "metrics");
   if (n > MGRAD_MAX_METRICS) {
     luaL_error(L, "trainer: %d metrics, expected at most %d", n, MGRAD_MAX_METRICS);
   }
   for (int k = 0; k < n; k++) {
     lua_rawgeti(L, -1, k + 1);
+    lmgrad_own_list(L, lua_gettop(L), "trainer", "a metric");
     lua_rawgeti(L, -1, 1);
-    o->metrics[k].name = lua_tostring(L, -1); /* anchored in the options */
-    lua_rawgeti(L, -2, 2);
+    if (lua_type(L, -1) != LUA_TSTRING) {
+      lmgrad_type_error(L, -1, "trainer", "the name of a metric", "a string");
+    }
+    o->metrics[k].name = lua_tostring(L, -1);
+    lua_rawseti(L, own, (int)lua_rawlen(L, own) + 1); /* until the core has it */
+    lua_rawgeti(L, -1, 2);
     if (lua_type(L, -1) == LUA_TFUNCTION) {
       o->metrics[k].fn = metric_fn;
       o->metrics[k].ud = lmgrad_anchor(L, S, own, lua_gettop(L));
     }
-    lua_pop(L, 3);
+    lua_pop(L, 2);
   }
   o->nmetrics = n;
   lua_pop(L, 1);
@@ -130,19 +135,20 @@ static int trainer_new(lua_State *L) {
   lua_newtable(L);                                                        /* 3 */
   lua_pushvalue(L, 3);
   lmgrad_setuser(L, 2);
-  lua_getfield(L, 1, "net");
-  o.net = lmgrad_check_layer(L, -1, "trainer", "net");
-  lua_setfield(L, 3, "net");
-  lua_getfield(L, 1, "optimizer");
-  o.optimizer = lmgrad_check(L, -1, LMGRAD_OPTIMIZER, "trainer", "optimizer");
-  lua_setfield(L, 3, "optimizer");
+  static const char *const fields[] = { "net", "optimizer", "loss", "metrics" };
+  for (int k = 0; k < 4; k++) {
+    lua_getfield(L, 1, fields[k]);
+    lua_setfield(L, 3, fields[k]);
+  }
   lua_getfield(L, 1, "plan");
   o.no_plan = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
   lua_pop(L, 1);
   read_loss(L, S, 3, &o);
   read_metrics(L, S, 3, &o);
-  lua_getfield(L, 1, "metrics"); /* the core keeps pointers to their names */
-  lua_setfield(L, 3, "metrics");
+  lua_getfield(L, 3, "net"); /* 4 */
+  lua_getfield(L, 3, "optimizer");
+  o.net = lmgrad_check_layer(L, 4, "trainer", "net");
+  o.optimizer = lmgrad_check(L, 5, LMGRAD_OPTIMIZER, "trainer", "optimizer");
   LMGRAD_TRY(L, S, begin_new(L, S, &o, out));
   lua_settop(L, 2);
   return 1;
@@ -161,9 +167,10 @@ static mgrad_status step(lua_State *L, lmgrad_state *S, mgrad_trainer *t, mgrad_
 static int trainer_step(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_settop(L, 3);
-  mgrad_trainer *t = check_self(L, "step");
-  mgrad_tensor *x = lmgrad_to_tensor(L, S, 2, "step", "x");
+  lmgrad_to_tensor(L, S, 2, "step", "x");
   mgrad_tensor *y = lmgrad_to_tensor(L, S, 3, "step", "y");
+  mgrad_tensor *x = lmgrad_check_tensor(L, 2, "step", "x");
+  mgrad_trainer *t = check_self(L, "step");
   double loss = 0;
   LMGRAD_TRY(L, S, step(L, S, t, x, y, &loss));
   lua_pushnumber(L, loss);
@@ -217,7 +224,9 @@ static int trainer_advance(lua_State *L) {
   double deadline = 0;
   if (!lua_isnoneornil(L, 2)) r.steps = lmgrad_integer(L, 2, "run", "steps", 1, LMGRAD_EXACT);
   if (!lua_isnoneornil(L, 3)) {
-    deadline = now() + lmgrad_number(L, 3, "run", "ms") / 1000;
+    double ms = lmgrad_number(L, 3, "run", "ms");
+    if (!(ms >= 0)) return luaL_error(L, "run: ms is %f, expected 0 or more", ms);
+    deadline = now() + ms / 1000;
     r.expired = expired;
     r.ud = &deadline;
   }
@@ -256,10 +265,17 @@ static int trainer_position(lua_State *L) {
   return 2;
 }
 
-/* parts() -> the table with net, optimizer and metrics */
+/* parts() -> {net=, optimizer=, metrics=}, a copy: the trainer's own table keeps
+** what the core points to */
 static int trainer_parts(lua_State *L) {
+  static const char *const fields[] = { "net", "optimizer", "metrics" };
   check_self(L, "parts");
   lmgrad_getuser(L, 1);
+  lua_createtable(L, 0, 3);
+  for (int k = 0; k < 3; k++) {
+    lua_getfield(L, -2, fields[k]);
+    lua_setfield(L, -2, fields[k]);
+  }
   return 1;
 }
 

@@ -71,6 +71,10 @@ static mgrad_status open_source(mgrad_context *ctx, const char *name,
   if (from->tensor != NULL) {
     to->tensor = from->tensor;
     to->shape = from->tensor->a;
+    if (mgrad_tensor_repeats(from->tensor)) {
+      return mgrad_fail(ctx, MGRAD_INVALID, "dataset: %s is an expanded view, expected its"
+                        " contiguous()", name);
+    }
   } else {
     to->bytes = from->bytes;
     to->first = from->first;
@@ -237,8 +241,8 @@ static void read_example(const source *s, int64_t at, mgrad_real *to) {
     return;
   }
   if (s->tensor != NULL) {
-    mgrad_array one = s->shape, out;
-    one.data = s->tensor->a.data + at * s->shape.stride[0];
+    mgrad_array one = s->tensor->a, out;
+    one.data += at * one.stride[0];
     one.ndim--;
     memmove(one.size, one.size + 1, (size_t)one.ndim * sizeof *one.size);
     memmove(one.stride, one.stride + 1, (size_t)one.ndim * sizeof *one.stride);
@@ -289,14 +293,17 @@ void mgrad_dataset_read(const mgrad_dataset *d, const int64_t *at, int64_t n, mg
 mgrad_status mgrad_dataset_gather(mgrad_dataset *d, const int64_t *at, int64_t n,
                                   mgrad_tensor **x, mgrad_tensor **y) {
   mgrad_array shape_x, shape_y;
+  mgrad_tensor *xs, *ys;
   mgrad_dataset_shapes(d, n, &shape_x, &shape_y);
-  MGRAD_TRY(mgrad_tensor_like(d->ctx, &shape_x, x));
-  mgrad_status status = mgrad_tensor_like(d->ctx, &shape_y, y);
+  MGRAD_TRY(mgrad_tensor_like(d->ctx, &shape_x, &xs));
+  mgrad_status status = mgrad_tensor_like(d->ctx, &shape_y, &ys);
   if (status != MGRAD_OK) {
-    mgrad_tensor_release(*x);
+    mgrad_tensor_release(xs);
     return status;
   }
-  mgrad_dataset_read(d, at, n, (*x)->a.data, (*y)->a.data);
+  mgrad_dataset_read(d, at, n, xs->a.data, ys->a.data);
+  *x = xs;
+  *y = ys;
   return MGRAD_OK;
 }
 

@@ -151,21 +151,49 @@ static mgrad_status set_part(mgrad_layer *l, const char *name, mgrad_layer *laye
 }
 
 /* Levels of layers in and below l, more than MAX_DEPTH when 'other' is among
-** them. */
-static int depth(const mgrad_layer *l, const mgrad_layer *other, int above) {
-  if (l == other || above > MAX_DEPTH) return MAX_DEPTH + 1;
+** them. Layers may be shared, so each is gone into once and marked with its
+** levels. */
+static int depth(mgrad_layer *l, const mgrad_layer *other) {
+  if (l == other) return MAX_DEPTH + 1;
+  if (l->mark > 0) return l->mark;
   int deepest = 0;
   for (int i = 0; i < l->nparts; i++) {
-    if (l->parts[i].layer == NULL) continue;
-    int d = depth(l->parts[i].layer, other, above + 1);
+    int d = l->parts[i].layer != NULL ? depth(l->parts[i].layer, other) : 0;
     if (d > deepest) deepest = d;
-    if (d > MAX_DEPTH) break;
   }
-  return deepest + 1;
+  return l->mark = deepest + 1;
+}
+
+void mgrad_layer_unmark(mgrad_layer *l) {
+  l->mark = 0;
+  for (int i = 0; i < l->nparts; i++) {
+    mgrad_slot *p = &l->parts[i];
+    if (p->tensor != NULL) p->tensor->visited = false;
+    else if (p->layer->mark != 0) mgrad_layer_unmark(p->layer);
+  }
+}
+
+/* Moves l and what is below it down to 'level'. */
+static void sink(mgrad_layer *l, int level) {
+  if (l->level >= level) return;
+  l->level = level;
+  for (int i = 0; i < l->nparts; i++) {
+    if (l->parts[i].layer != NULL) sink(l->parts[i].layer, level + 1);
+  }
+}
+
+/* A container that runs goes through its parts: they must stay. */
+static mgrad_status idle(const mgrad_layer *l) {
+  const mgrad_frame *f = l->def != NULL ? l->ctx->frame : NULL;
+  while (f != NULL && f->layer != l) f = f->up;
+  if (f == NULL) return MGRAD_OK;
+  return mgrad_fail(l->ctx, MGRAD_INVALID, "%s: is in use; its layers cannot change while it"
+                    " runs", l->kind);
 }
 
 /* Containers take layers, custom layers take tensors too. */
 static mgrad_status takes_parts(const mgrad_layer *l, bool tensor) {
+  MGRAD_TRY(idle(l));
   if (l->def == NULL || (l->def->container && !tensor)) return MGRAD_OK;
   return mgrad_fail(l->ctx, MGRAD_INVALID, "%s: takes no %s", l->kind,
                     tensor ? "tensors" : "layers");
@@ -178,13 +206,16 @@ mgrad_status mgrad_layer_add(mgrad_layer *l, const char *name, mgrad_layer *chil
     mgrad_format(position, sizeof position, "%d", (int64_t)l->nparts);
     name = position;
   }
-  if (depth(child, l, 0) >= MAX_DEPTH) {
+  int levels = depth(child, l);
+  mgrad_layer_unmark(child);
+  if (l->level + levels >= MAX_DEPTH) {
     return mgrad_fail(l->ctx, MGRAD_INVALID,
                       "%s: part \"%s\" would contain itself, or nest deeper than %d layers",
                       l->kind, name, (int64_t)MAX_DEPTH);
   }
   MGRAD_TRY(set_part(l, name, child, NULL, false));
   mgrad_layer_retain(child);
+  sink(child, l->level + 1);
   return MGRAD_OK;
 }
 
@@ -194,6 +225,11 @@ mgrad_status mgrad_layer_add_tensor(mgrad_layer *l, const char *name, mgrad_tens
 }
 
 mgrad_status mgrad_layer_put_tensor(mgrad_layer *l, const char *name, mgrad_tensor *t) {
+  if (mgrad_tensor_repeats(t)) {
+    return mgrad_fail(l->ctx, MGRAD_INVALID,
+                      "%s: tensor \"%s\" is an expanded view, expected its contiguous()",
+                      l->kind, name);
+  }
   MGRAD_TRY(set_part(l, name, NULL, t, !t->requires_grad));
   mgrad_tensor_retain(t);
   return MGRAD_OK;
@@ -204,6 +240,7 @@ mgrad_status mgrad_layer_remove(mgrad_layer *l, const char *name) {
   if (part == NULL) {
     return mgrad_fail(l->ctx, MGRAD_INVALID, "%s: has no part \"%s\"", l->kind, name);
   }
+  MGRAD_TRY(idle(l));
   mgrad_slot gone = *part;
   l->nparts--;
   memmove(part, part + 1, (size_t)(l->parts + l->nparts - part) * sizeof *part);
@@ -289,8 +326,10 @@ static mgrad_status build(mgrad_layer *l, const mgrad_array *x) {
     }
   }
   l->built = true;
-  l->next_built = l->ctx->built;
-  l->ctx->built = l;
+  mgrad_layer *list = l->ctx->built; /* it ends with the layer that is tried */
+  if (list == NULL || list == l) return MGRAD_OK;
+  l->next_built = list;
+  l->ctx->built = mgrad_layer_retain(l);
   return MGRAD_OK;
 }
 
@@ -323,15 +362,15 @@ static int64_t nonfinite(const mgrad_tensor *t) {
   return count;
 }
 
-/* Did this layer turn finite numbers into others? Drops y if so. */
-static mgrad_status check_finite(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor *y) {
+/* Did this layer turn finite numbers into others? */
+static mgrad_status check_finite(const mgrad_layer *l, const mgrad_tensor *x,
+                                 const mgrad_tensor *y) {
   int64_t bad = nonfinite(y);
   if (bad == 0) return MGRAD_OK;
   bool given = nonfinite(x) > 0;
   mgrad_fail(l->ctx, MGRAD_NONFINITE, "%d of the %d numbers of its %s are NaN or infinite",
              given ? nonfinite(x) : bad, given ? mgrad_tensor_numel(x) : mgrad_tensor_numel(y),
              given ? "input" : "output");
-  mgrad_tensor_release(y);
   return MGRAD_NONFINITE;
 }
 
@@ -339,26 +378,41 @@ mgrad_status mgrad_layer_call(mgrad_layer *l, int position, mgrad_tensor *x,
                               mgrad_tensor **y) {
   mgrad_context *ctx = l->ctx;
   mgrad_frame frame = { l, position, ctx->frame };
+  mgrad_tensor *result = NULL;
   ctx->frame = &frame;
-  mgrad_status status = forward(l, x, y);
-  if (status == MGRAD_OK && ctx->hunting) status = check_finite(l, x, *y);
+  mgrad_layer_retain(l); /* a callback may take it out of its container */
+  mgrad_status status = forward(l, x, &result);
+  if (status == MGRAD_OK && ctx->hunting) status = check_finite(l, x, result);
   if ((status == MGRAD_INVALID || status == MGRAD_NONFINITE) && !ctx->located) {
     locate(ctx, status);
   }
   ctx->frame = frame.up;
-  if (status != MGRAD_OK) return status;
-  l->output_ndim = (*y)->a.ndim;
-  memcpy(l->output, (*y)->a.size, sizeof l->output);
-  return MGRAD_OK;
+  if (status == MGRAD_OK) {
+    l->output_ndim = result->a.ndim;
+    memcpy(l->output, result->a.size, sizeof l->output);
+    *y = result;
+  } else {
+    mgrad_tensor_release(result);
+  }
+  mgrad_layer_release(l);
+  return status;
 }
 
-/* Undoes what a failed trial pass has built. */
-static void unbuild(mgrad_context *ctx) {
-  for (mgrad_layer *l = ctx->built; l != NULL; l = l->next_built) {
-    l->built = false;
-    for (int i = l->nparts - 1; i >= 0; i--) {
-      if (l->parts[i].tensor != NULL) mgrad_layer_remove(l, l->parts[i].name);
-    }
+static void unbuild(mgrad_layer *l) {
+  l->built = false;
+  for (int i = l->nparts - 1; i >= 0; i--) {
+    if (l->parts[i].tensor != NULL) mgrad_layer_remove(l, l->parts[i].name);
+  }
+}
+
+/* Empties the list of what a trial pass of 'last' has built, which is undone
+** where the pass has failed. */
+static void end_trial(mgrad_context *ctx, const mgrad_layer *last, bool failed) {
+  while (ctx->built != last) {
+    mgrad_layer *l = ctx->built;
+    ctx->built = l->next_built;
+    if (failed) unbuild(l);
+    mgrad_layer_release(l);
   }
 }
 
@@ -384,18 +438,20 @@ static mgrad_status call_top(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) 
 /* One pass that only builds; its result is thrown away. */
 static mgrad_status trial(mgrad_layer *l, mgrad_tensor *x) {
   mgrad_context *ctx = l->ctx;
-  mgrad_layer *built = ctx->built;
+  mgrad_layer *outer = ctx->built;
   uint64_t stream = ctx->stream;
+  bool built = l->built;
   mgrad_tensor *y = NULL;
-  ctx->built = NULL;
+  ctx->built = l;
   mgrad_status status = quietly(call_top, l, x, &y);
   mgrad_tensor_release(y);
   if (status == MGRAD_OK) status = mgrad_layer_join(l);
+  end_trial(ctx, l, status != MGRAD_OK);
   if (status != MGRAD_OK) {
-    unbuild(ctx);
+    if (!built) unbuild(l);
     ctx->stream = stream;
   }
-  ctx->built = built;
+  ctx->built = outer;
   l->complete = status == MGRAD_OK;
   return status;
 }
@@ -478,12 +534,19 @@ mgrad_status mgrad_layer_build(mgrad_layer *l, int ndim, const int64_t *size) {
 
 /* ---- settings ---- */
 
+static void set_training(mgrad_layer *l, bool on) {
+  l->training = on;
+  l->mark = 1;
+  for (int i = 0; i < l->nparts; i++) {
+    mgrad_layer *child = l->parts[i].layer;
+    if (child != NULL && child->mark == 0) set_training(child, on);
+  }
+}
+
 void mgrad_layer_train(mgrad_layer *l, int on) {
   l->ctx->changes++;
-  l->training = on != 0;
-  for (int i = 0; i < l->nparts; i++) {
-    if (l->parts[i].layer != NULL) mgrad_layer_train(l->parts[i].layer, on);
-  }
+  set_training(l, on != 0);
+  mgrad_layer_unmark(l);
 }
 
 int mgrad_layer_training(const mgrad_layer *l) { return l->training; }

@@ -55,6 +55,9 @@ struct mgrad_layer {
   int nparts, room;
   mgrad_plan *plans[MGRAD_LAYER_PLANS]; /* of predict, the latest first */
   mgrad_layer *next_built;    /* list of a trial pass */
+  mgrad_layer *copy;          /* while it is cloned: its copy */
+  int level;                  /* most layers there ever were above it */
+  int mark;                   /* of a walk over a tree: been here */
   bool training;
   bool built;                 /* has its own parameters */
   bool complete;              /* all layers below are built and joined */
@@ -70,6 +73,8 @@ static inline double mgrad_layer_value(const mgrad_layer *l, int i) {
 /* Adds a parameter, filled by an initialiser. */
 mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
                                const int64_t *size, int init);
+/* Takes the marks of a walk back, those of tensors too. */
+void mgrad_layer_unmark(mgrad_layer *l);
 /* As mgrad_layer_add_tensor, on any kind of layer. */
 mgrad_status mgrad_layer_put_tensor(mgrad_layer *l, const char *name, mgrad_tensor *t);
 /* A part's tensor; NULL where there is none. */

@@ -335,7 +335,7 @@ MGRAD_API unsigned char *mgrad_bytes_data(mgrad_bytes *b);
 MGRAD_API size_t mgrad_bytes_size(const mgrad_bytes *b);
 
 /* One column of examples: real numbers in a tensor {n, ...}, or bytes kept as
-** they are and converted to (byte - shift) * scale + offset a batch at a time. */
+** they are and converted to byte * scale + offset a batch at a time. */
 typedef struct mgrad_source {
   mgrad_tensor *tensor;
   mgrad_bytes *bytes;

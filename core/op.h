@@ -118,7 +118,7 @@ mgrad_status mgrad_infer_same(mgrad_call *c);
 /* forward and backward of an op that sets .map */
 void mgrad_map_forward(mgrad_call *c);
 void mgrad_map_backward(mgrad_call *c);
-/* Position of an operand in error sentences: its name in op->operands. */
+/* Fails with "name of the op: " and the sentence; directives as in mgrad_fail. */
 mgrad_status mgrad_op_fail(const mgrad_call *c, const char *format, ...);
 /* Overwrites dx[i] with zeros unless it is to be added to; for scattering. */
 void mgrad_call_clear(const mgrad_call *c, int i);

@@ -151,9 +151,12 @@ typedef struct listing {
 } listing;
 
 static mgrad_status list_param(void *ud, const char *name, mgrad_tensor *t, int buffer) {
-  (void)name;
   listing *list = ud;
   if (buffer || !t->requires_grad) return MGRAD_OK;
+  if (!mgrad_shape_packed(&t->a)) {
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "optimizer: parameter \"%s\" is not contiguous"
+                      " yet; call the layer first", name);
+  }
   if (list->t != NULL) list->t[list->n] = t;
   list->n++;
   return MGRAD_OK;

@@ -5,7 +5,7 @@
 #include "layer.h"
 #include "kernels/kernels.h"
 
-enum { PATH_SIZE = 512, MAX_DEPTH = 200 };
+enum { PATH_SIZE = 512 };
 
 /* ---- visiting ---- */
 
@@ -15,16 +15,14 @@ typedef struct walk {
   char path[PATH_SIZE];
 } walk;
 
-static mgrad_status walk_layer(walk *w, const mgrad_layer *l, size_t length, int depth) {
-  if (depth > MAX_DEPTH) {
-    return mgrad_fail(l->ctx, MGRAD_INVALID, "%s: layers nest deeper than %d", l->kind,
-                      (int64_t)MAX_DEPTH);
-  }
+/* Layers and tensors may be shared: each is gone into once. */
+static mgrad_status walk_layer(walk *w, mgrad_layer *l, size_t length) {
+  l->mark = 1;
   for (int i = 0; i < l->nparts; i++) {
     const mgrad_slot *p = &l->parts[i];
     mgrad_format(w->path + length, PATH_SIZE - length, length > 0 ? ".%s" : "%s", p->name);
     if (p->layer != NULL) {
-      MGRAD_TRY(walk_layer(w, p->layer, strlen(w->path), depth + 1));
+      if (p->layer->mark == 0) MGRAD_TRY(walk_layer(w, p->layer, strlen(w->path)));
     } else if (!p->tensor->visited) {
       p->tensor->visited = true;
       MGRAD_TRY(w->visit(w->ud, w->path, p->tensor, p->buffer));
@@ -33,18 +31,10 @@ static mgrad_status walk_layer(walk *w, const mgrad_layer *l, size_t length, int
   return MGRAD_OK;
 }
 
-static void clear_marks(const mgrad_layer *l, int depth) {
-  if (depth > MAX_DEPTH) return;
-  for (int i = 0; i < l->nparts; i++) {
-    if (l->parts[i].layer != NULL) clear_marks(l->parts[i].layer, depth + 1);
-    else l->parts[i].tensor->visited = false;
-  }
-}
-
 mgrad_status mgrad_layer_visit(mgrad_layer *l, mgrad_visit visit, void *ud) {
   walk w = { .visit = visit, .ud = ud };
-  mgrad_status status = walk_layer(&w, l, 0, 0);
-  clear_marks(l, 0);
+  mgrad_status status = walk_layer(&w, l, 0);
+  mgrad_layer_unmark(l);
   return status;
 }
 
@@ -116,11 +106,13 @@ static mgrad_status clone_tensor(const mgrad_tensor *t, mgrad_tensor **out) {
   return MGRAD_OK;
 }
 
+static mgrad_status clone(mgrad_layer *l, mgrad_layer **out);
+
 static mgrad_status clone_part(mgrad_layer *to, const mgrad_slot *p) {
   mgrad_status status;
   if (p->layer != NULL) {
     mgrad_layer *child;
-    MGRAD_TRY(mgrad_layer_clone(p->layer, &child));
+    MGRAD_TRY(clone(p->layer, &child));
     status = mgrad_layer_add(to, p->name, child);
     mgrad_layer_release(child);
   } else {
@@ -132,8 +124,13 @@ static mgrad_status clone_part(mgrad_layer *to, const mgrad_slot *p) {
   return status;
 }
 
-mgrad_status mgrad_layer_clone(mgrad_layer *l, mgrad_layer **out) {
+/* A layer that is shared has one copy, shared alike: l->copy, borrowed. */
+static mgrad_status clone(mgrad_layer *l, mgrad_layer **out) {
   mgrad_layer *copy;
+  if (l->copy != NULL) {
+    *out = mgrad_layer_retain(l->copy);
+    return MGRAD_OK;
+  }
   if (l->def != NULL) MGRAD_TRY(mgrad_layer_new(l->ctx, l->def, &l->attrs, &copy));
   else MGRAD_TRY(mgrad_layer_custom(l->ctx, l->kind, l->fn, l->ud, &copy));
   memcpy(copy->name, l->name, sizeof copy->name);
@@ -143,13 +140,32 @@ mgrad_status mgrad_layer_clone(mgrad_layer *l, mgrad_layer **out) {
   for (int i = 0; i < l->nparts && status == MGRAD_OK; i++) {
     status = clone_part(copy, &l->parts[i]);
   }
-  if (status == MGRAD_OK) status = mgrad_layer_join(copy);
   if (status != MGRAD_OK) {
     mgrad_layer_release(copy);
     return status;
   }
-  *out = copy;
+  *out = l->copy = copy;
   return MGRAD_OK;
+}
+
+static void forget_copies(mgrad_layer *l) {
+  l->copy = NULL;
+  l->mark = 1;
+  for (int i = 0; i < l->nparts; i++) {
+    mgrad_layer *child = l->parts[i].layer;
+    if (child != NULL && child->mark == 0) forget_copies(child);
+  }
+}
+
+mgrad_status mgrad_layer_clone(mgrad_layer *l, mgrad_layer **out) {
+  mgrad_layer *copy = NULL;
+  mgrad_status status = clone(l, &copy);
+  forget_copies(l);
+  mgrad_layer_unmark(l);
+  if (status == MGRAD_OK) status = mgrad_layer_join(copy);
+  if (status == MGRAD_OK) *out = copy;
+  else mgrad_layer_release(copy);
+  return status;
 }
 
 /* ---- hashing: FNV-1a, 64 bits ---- */

@@ -178,9 +178,21 @@ void mgrad_tensor_read(const mgrad_tensor *t, mgrad_real *to) {
 
 /* ---- changing in place ---- */
 
+bool mgrad_tensor_repeats(const mgrad_tensor *t) {
+  for (int d = 0; d < t->a.ndim; d++) {
+    if (t->a.size[d] > 1 && t->a.stride[d] == 0) return true;
+  }
+  return false;
+}
+
 /* May the numbers of t be overwritten? */
 static mgrad_status writable(mgrad_tensor *t, const char *who) {
   t->ctx->observed = true;
+  if (mgrad_tensor_repeats(t)) {
+    return mgrad_fail(t->ctx, MGRAD_INVALID,
+                      "%s: several elements of the expanded tensor are one number; change"
+                      " its clone()", who);
+  }
   if (t->node != NULL || t->consumed) {
     return mgrad_fail(t->ctx, MGRAD_INVALID,
                       "%s: the tensor is the result of a recorded op; change t:detach(),"

@@ -66,6 +66,8 @@ mgrad_status mgrad_tensor_view(mgrad_storage *s, const mgrad_array *a,
 static inline bool mgrad_tensor_tracked(const mgrad_tensor *t) {
   return t->requires_grad || t->node != NULL || t->consumed;
 }
+/* Do several of its elements lie in one place, as after expand? */
+bool mgrad_tensor_repeats(const mgrad_tensor *t);
 /* Lets go of how t was computed, once a backward has used it. */
 void mgrad_tensor_forget(mgrad_tensor *t);
 /* Is the gradient known to be all zeros, so that it may be overwritten? */

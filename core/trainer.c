@@ -31,6 +31,7 @@ struct mgrad_trainer {
   bool shuffle;
   mgrad_report report;              /* sums, of the epoch under way */
   mgrad_plan *plans[PLANS];         /* the latest first */
+  bool busy;                        /* a step is under way */
 };
 
 /* ---- making and releasing ---- */
@@ -65,16 +66,20 @@ static mgrad_status take_loss(mgrad_trainer *t) {
   return MGRAD_OK;
 }
 
-static mgrad_status take_metrics(const mgrad_trainer *t) {
-  const mgrad_trainer_options *o = &t->options;
+static mgrad_status take_metrics(mgrad_trainer *t) {
+  mgrad_trainer_options *o = &t->options;
   if (o->nmetrics < 0 || o->nmetrics > MGRAD_MAX_METRICS) {
     return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: %d metrics, expected at most %d",
                       (int64_t)o->nmetrics, (int64_t)MGRAD_MAX_METRICS);
   }
   for (int i = 0; i < o->nmetrics; i++) {
-    if (o->metrics[i].fn != NULL || mgrad_metric_find(o->metrics[i].name) >= 0) continue;
-    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: unknown metric \"%s\"",
-                      o->metrics[i].name);
+    if (o->metrics[i].fn != NULL) continue;
+    int k = mgrad_metric_find(o->metrics[i].name);
+    if (k < 0) {
+      return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: unknown metric \"%s\"",
+                        o->metrics[i].name);
+    }
+    o->metrics[i].name = mgrad_metric_name(k); /* the caller's string may go */
   }
   return MGRAD_OK;
 }
@@ -373,14 +378,24 @@ static mgrad_status step_batch(mgrad_trainer *t, const step_input *b, mgrad_repo
   return status;
 }
 
+/* Its net and its loss may call Lua, which may call this trainer. */
+static mgrad_status idle(const mgrad_trainer *t) {
+  if (!t->busy) return MGRAD_OK;
+  return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: is in use; what it calls in a step cannot"
+                    " train with it");
+}
+
 /* A step in training mode, recording whatever the caller has switched off. */
 static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_report *report) {
+  MGRAD_TRY(idle(t));
   mgrad_layer *net = t->options.net;
   int training = mgrad_layer_training(net);
   int recording = mgrad_grad_enable(t->ctx, 1);
   if (!training) mgrad_layer_train(net, 1);
   mgrad_report sums = *report;
+  t->busy = true;
   mgrad_status status = step_batch(t, b, &sums);
+  t->busy = false;
   if (!training) mgrad_layer_train(net, 0);
   mgrad_grad_enable(t->ctx, recording);
   if (status == MGRAD_OK) *report = sums;
@@ -405,6 +420,7 @@ static mgrad_status check_batch(mgrad_context *ctx, int64_t batch) {
 
 mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d, int64_t batch,
                                  int64_t epochs, int shuffle) {
+  MGRAD_TRY(idle(t));
   MGRAD_TRY(check_batch(t->ctx, batch));
   if (epochs < 1) {
     return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: epochs is %d, expected 1 or more",
@@ -455,6 +471,7 @@ mgrad_status mgrad_trainer_run(mgrad_trainer *t, const mgrad_run *run, mgrad_rep
   if (t->data == NULL) {
     return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: there is no data; begin first");
   }
+  MGRAD_TRY(idle(t)); /* before an epoch is begun */
   bool over = false;
   for (int64_t steps = 0; !over;) {
     bool epoch_over = t->epoch == 0 || t->at == t->count;
@@ -492,15 +509,18 @@ mgrad_status mgrad_trainer_evaluate(mgrad_trainer *t, mgrad_dataset *d, int64_t 
                                     mgrad_report *report) {
   MGRAD_TRY(check_batch(t->ctx, batch));
   mgrad_report sums = { 0 };
+  mgrad_status status = MGRAD_OK;
   int64_t count = mgrad_dataset_count(d);
-  for (int64_t at = 0; at < count; at += batch) {
+  mgrad_dataset_retain(d); /* a callback may release it */
+  for (int64_t at = 0; at < count && status == MGRAD_OK; at += mgrad_min_size(batch, count - at)) {
     mgrad_tensor *x, *y;
-    MGRAD_TRY(mgrad_dataset_batch(d, at + 1, mgrad_min_size(batch, count - at), &x, &y));
-    mgrad_status status = evaluate_batch(t, x, y, &sums);
+    status = mgrad_dataset_batch(d, at + 1, mgrad_min_size(batch, count - at), &x, &y);
+    if (status != MGRAD_OK) break;
+    status = evaluate_batch(t, x, y, &sums);
     mgrad_tensor_release(x);
     mgrad_tensor_release(y);
-    MGRAD_TRY(status);
   }
-  average(&sums, report);
-  return MGRAD_OK;
+  mgrad_dataset_release(d);
+  if (status == MGRAD_OK) average(&sums, report);
+  return status;
 }

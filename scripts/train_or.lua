@@ -5,7 +5,7 @@
 -- what it is shown, not by its program.
 --
 -- What to look at: compare weights and bias with those of train_and. The
--- weights look alike; the bias is smaller, so the line has moved towards (0, 0)
+-- weights look alike; the bias is nearer to 0, so the line has moved towards (0, 0)
 -- and one input alone is enough to cross it.
 
 local gate = dofile((arg[0]:match("^.*[/\\]") or "") .. "gate.lua")

@@ -241,8 +241,8 @@ function reference.text()
   local all, tables = collect()
   local out = { "# moongrad " .. core.version .. ": reference\n" }
   out[2] = wrap("Made from the tables of the core, by `make reference`. `mg` is"
-    .. ' `require "moongrad"`. Brackets enclose arguments that may be left out. Arguments'
-    .. " are given in this order, or by name in one table at the end:"
+    .. ' `require "moongrad"`. Brackets enclose arguments that may be left out.'
+    .. " Arguments are given in this order, or by name in one table at the end:"
     .. " `x:sum(1, true)` is `x:sum { dim = 1, keepdim = true }`.", "") .. "\n"
   section(out, "Operations", "Each is a method of tensors, `x:sum()`, and a function,"
     .. " `mg.sum(x)`; as functions " .. code(layers_too(tables))
@@ -251,8 +251,9 @@ function reference.text()
   section(out, "Activations", "Operations that are also layers, by name:"
     .. ' `mg.sequential { 2, mg.dense(3), "tanh" }` or `mg.dense(3, "tanh")`.',
     all.activation)
-  section(out, "Losses", "Functions of a prediction and a target; a trainer takes them by"
-    .. ' name: `mg.trainer { loss = "mse", .. }`. Class labels count from 1.', all.loss)
+  section(out, "Losses", "Functions of a prediction and a target; a trainer takes them"
+    .. ' by name: `mg.trainer { loss = "mse", .. }`. Class labels count from 1.',
+    all.loss)
   section(out, "Layers", "Every layer takes the option `name` too, which error texts and"
     .. " summaries show. Sizes are batch first: n is the number of examples. The"
     .. " entries of a container are layers, names of activations and functions of one"

@@ -13,6 +13,30 @@
 
 #define REAL(v) ((mgrad_real)(v))
 
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__) || \
+    defined(__FP_FAST_FMAF)
+#define MGRAD_FUSED 1
+#else
+#define MGRAD_FUSED 0
+#endif
+
+/* a * b + c, rounded once where the machine can, else twice. */
+static inline float mgrad_fma(float a, float b, float c) {
+#if MGRAD_FUSED
+  return __builtin_fmaf(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+static inline double mgrad_fma_wide(double a, double b, double c) {
+#if MGRAD_FUSED
+  return __builtin_fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
 #ifdef MGRAD_REAL_DOUBLE
 
 #define EXP exp
@@ -26,10 +50,22 @@
 #define POW pow
 #define ERF erf
 #define ABS fabs
+#define MGRAD_FMA mgrad_fma_wide
+
+/* 1 / (1 + exp(-x)), never from an infinite exp */
+static inline double mgrad_sigmoid(double x) {
+  double e = exp(-fabs(x));
+  return (x >= 0 ? 1 : e) / (1 + e);
+}
+
+/* log(1 + exp(x)), never from an infinite exp */
+static inline double mgrad_softplus(double x) {
+  return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
+}
 
 #else
 
-#include "maths_float.h"
+#include "maths_float.h" /* with mgrad_sigmoid and mgrad_softplus */
 
 #define EXP mgrad_exp
 #define EXPM1 mgrad_expm1
@@ -42,18 +78,8 @@
 #define POW mgrad_pow
 #define ERF mgrad_erf
 #define ABS fabsf
+#define MGRAD_FMA mgrad_fma
 
 #endif
-
-/* 1 / (1 + exp(-x)), never from an infinite exp */
-static inline mgrad_real mgrad_sigmoid(mgrad_real x) {
-  mgrad_real e = EXP(-ABS(x));
-  return (x >= 0 ? REAL(1) : e) / (1 + e);
-}
-
-/* log(1 + exp(x)), never from an infinite exp */
-static inline mgrad_real mgrad_softplus(mgrad_real x) {
-  return (x > 0 ? x : 0) + LOG1P(EXP(-ABS(x)));
-}
 
 #endif

@@ -19,7 +19,7 @@
 #include <dnnl.h>
 #endif
 
-enum { NN, NT, TN, FORMS, ROUNDS = 9 };
+enum { NN, NT, TN, FORMS, ROUNDS = 30 };
 static const char *const form_name[] = { "NN", "NT", "TN" };
 
 typedef struct job {
@@ -124,32 +124,28 @@ static double seconds(const runner *r, job *t, int64_t calls) {
   return (now() - start) / (double)calls;
 }
 
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-/* Medians of interleaved rounds, so that drift of the machine hits all alike. */
+/* The best of interleaved rounds, so that what else the machine does hits all alike. */
 static void measure(job *t) {
   double flops = 2.0 * (double)t->m * (double)t->n * (double)t->k;
-  int64_t calls = (int64_t)(4e-3 * 5e10 / (flops + 2000)) + 1;
-  double time[RUNNERS][ROUNDS], best = 0, rate[RUNNERS];
-  for (int r = 0; r < ROUNDS; r++)
+  int64_t calls = (int64_t)(5e-4 * 5e10 / (flops + 2000)) + 1;
+  double time[RUNNERS], best = 0;
+  int rounds = flops > 2e8 ? 8 : ROUNDS;
+  for (int r = 0; r < rounds; r++)
     for (int i = 0; i < RUNNERS; i++) {
       runners[i].run(t);
-      time[i][r] = seconds(&runners[i], t, calls);
+      double s = seconds(&runners[i], t, calls);
+      if (r == 0 || s < time[i]) time[i] = s;
     }
   char shape[64];
   sprintf(shape, "%dx%dx%d", (int)t->m, (int)t->n, (int)t->k);
   printf("%-15s %s", shape, form_name[t->form]);
   for (int i = 0; i < RUNNERS; i++) {
-    qsort(time[i], ROUNDS, sizeof time[i][0], by_value);
-    rate[i] = 1e-9 * flops / time[i][ROUNDS / 2];
-    if (i >= FIRST_PEER && rate[i] > best) best = rate[i];
-    printf(" %8.1f", rate[i]);
+    double rate = 1e-9 * flops / time[i];
+    if (i >= FIRST_PEER && rate > best) best = rate;
+    printf(" %8.1f", rate);
   }
-  printf(" %8.0f ns", 1e9 * time[0][ROUNDS / 2]);
-  if (best > 0) printf(" %7.2f", rate[0] / best);
+  printf(" %8.0f ns", 1e9 * time[0]);
+  if (best > 0) printf(" %7.2f", 1e-9 * flops / time[0] / best);
   printf("\n");
   fflush(stdout);
 }

@@ -224,7 +224,16 @@ static bool has_gradient(const mgrad_op *op, const mgrad_example *e, int i) {
   return !(op->constant >> i & 1) && e->fill[i] != MGRAD_FILL_LABELS;
 }
 
+/* Numbers of its own for each example: a new op does not change the others'. */
+static void begin_draws(const char *name, int example, const char *act) {
+  draws = (uint64_t)example;
+  for (; *name != '\0'; name++) draws = draws * 31 + (unsigned char)*name;
+  for (; *act != '\0'; act++) draws = draws * 31 + (unsigned char)*act;
+  for (int i = 0; i < 8; i++) draw(); /* until the bits are mixed */
+}
+
 static void check_example(const mgrad_op *op, const mgrad_example *e, int act) {
+  begin_draws(op->name, (int)(e - op->examples), act >= 0 ? mgrad_op_at(act)->name : "");
   function f = { .op = op, .attrs = example_attrs(op, e) };
   f.n = e->operands > 0 ? e->operands : words(op->operands);
   if (act >= 0) f.attrs.value[0] = act;

@@ -20,6 +20,12 @@
 #define POW_SAMPLES_ALL ((uint64_t)1 << 30)
 #define WORST 2.0      /* ulp; what maths_float.h promises */
 
+#ifdef MGRAD_REAL_DOUBLE
+#define FIXED_BITS 0
+#else
+#define FIXED_BITS MGRAD_FUSED
+#endif
+
 static bool all; /* --all was given */
 
 /* ---- the functions, as loops that a compiler makes vector code of ---- */
@@ -60,18 +66,18 @@ typedef struct {
 } function;
 
 static const function functions[] = {
-  { "exp", exp_loop, exp, 0 },
-  { "expm1", expm1_loop, expm1, 0 },
-  { "log", log_loop, log, 0 },
-  { "log1p", log1p_loop, log1p, 0 },
-  { "tanh", tanh_loop, tanh, 0 },
-  { "erf", erf_loop, erf, 0 },
-  { "sin", sin_loop, sin, 0 },
-  { "cos", cos_loop, cos, 0 },
-  { "sigmoid", sigmoid_loop, sigmoid, 0 },
-  { "softplus", softplus_loop, softplus, 0 },
+  { "exp", exp_loop, exp, 0x6dbf352d },
+  { "expm1", expm1_loop, expm1, 0x9543ea83 },
+  { "log", log_loop, log, 0x345a483b },
+  { "log1p", log1p_loop, log1p, 0x8f5dae9e },
+  { "tanh", tanh_loop, tanh, 0xbc4cf741 },
+  { "erf", erf_loop, erf, 0xf2600f33 },
+  { "sin", sin_loop, sin, 0x124f1358 },
+  { "cos", cos_loop, cos, 0xf7be7e51 },
+  { "sigmoid", sigmoid_loop, sigmoid, 0xb20347da },
+  { "softplus", softplus_loop, softplus, 0x6095a685 },
 };
-#define POW_BITS 0
+#define POW_BITS 0x24c42232
 
 /* ---- measuring ---- */
 
@@ -144,14 +150,19 @@ static uint32_t next(uint64_t *state) { /* Steele et al., "SplitMix", 2014 */
   return (uint32_t)(z >> 32);
 }
 
+/* About log2 of a positive normal float, and the same on every machine. */
+static double rough_log2(uint32_t bits) {
+  return (double)(bits >> 23) - 127 + (double)(bits & 0x7fffffu) / 0x1p23;
+}
+
 /* Half of the pairs have powers across the range of float, a quarter are small
 ** integers, the rest are any two floats. */
 static void draw_pair(uint64_t *state, mgrad_real *x, mgrad_real *y) {
   uint32_t kind = next(state) % 4, a = next(state), b = next(state);
-  float base = from_bits(kind < 2 ? a & 0x7fffffffu : a);
-  double power = ((double)b / 2147483648.0 - 1) * 151;
-  *x = REAL(base);
-  *y = kind < 2 ? REAL((float)(power / log2((double)base)))
+  uint32_t positive = a & 0x7fffffffu;
+  double power = ((double)b / 0x1p31 - 1) * 151;
+  *x = REAL(from_bits(kind < 2 ? positive : a));
+  *y = kind < 2 ? REAL((float)(power / rough_log2(positive)))
      : kind == 2 ? REAL((int32_t)(b % 65) - 32) : REAL(from_bits(b));
 }
 
@@ -170,16 +181,18 @@ static measure measure_pow(uint64_t samples) {
 
 /* ---- facts ---- */
 
+static void show(const char *name, const measure *m) {
+  printf("    %-9s %.3f ulp at %.9g", name, m->error, (double)m->x);
+  if (strcmp(name, "pow") == 0) printf(", %.9g", (double)m->y);
+  printf(", bits 0x%08x\n", (unsigned)m->hash);
+}
+
+/* The bits are compared for every 4099th float only, and in float. */
 static void check_measure(const char *name, measure m, uint32_t bits) {
-  printf("%-9s %.3f ulp at %.9g", name, m.error, (double)m.x);
-  if (strcmp(name, "pow") == 0) printf(", %.9g", (double)m.y);
-  printf("\n");
+  bool known = all || !FIXED_BITS || m.hash == bits;
+  if (all || m.error > WORST || !known) show(name, &m);
   CHECK(m.error <= WORST);
-  (void)bits;
-#if !defined(MGRAD_REAL_DOUBLE) && MGRAD_FUSED
-  if (!all && m.hash != bits) printf("    bits are 0x%08x\n", (unsigned)m.hash);
-  CHECK(all || m.hash == bits);
-#endif
+  CHECK(known);
 }
 
 /* A vector loop and a single number go through other instructions. */

@@ -1,0 +1,428 @@
+-- Random programs: calls of the API in any order, on objects of any age, with
+-- functions that fail, recurse, close, train, collect or yield inside whatever
+-- calls them. Any Lua error is fine; a crash, a hang, wrong counts of memory or a
+-- changed result of a fixed training is not. Meant for a sanitized build.
+--
+--   lua tests/fuzz/programs.lua [--seed N] [--programs N] [--calls N] [--trace]
+--
+-- Program k of seed s is always the same; "--seed s+k-1 --programs 1" repeats it.
+
+local mg = require "moongrad"
+local core = mg.core
+local unpack = table.unpack or unpack
+
+local options = { seed = 1, programs = 100, calls = 96 }
+local trace
+do
+  local i = 1
+  while arg[i] do
+    local name = arg[i]:match("^%-%-(%a+)$")
+    if name == "trace" then
+      trace = true
+    elseif name and options[name] and tonumber(arg[i + 1]) then
+      i = i + 1
+      options[name] = tonumber(arg[i])
+    else
+      io.stderr:write("usage: programs.lua [--seed N] [--programs N] [--calls N] [--trace]\n")
+      os.exit(2)
+    end
+    i = i + 1
+  end
+end
+
+mg.limit { memory = 32 * 2 ^ 20 }
+
+---------------------------------------------------------------------- numbers
+
+local state = 1
+local function random(n) -- 1 to n; the same on every Lua
+  state = (state * 16807) % 2147483647
+  return state % n + 1
+end
+local function chance(n) return random(n) == 1 end
+local function pick(list) return list[random(#list)] end
+
+------------------------------------------------------------------ what there is
+
+local KINDS = { "tensor", "layer", "optimizer", "dataset", "trainer", "other" }
+local pool, budget, depth
+local calls, went = 0, 0 -- made; without an error
+
+local function keep(kind, v)
+  local list = pool[kind]
+  if #list >= 24 then list[random(#list)] = v else list[#list + 1] = v end
+  return v
+end
+
+local function object(kind)
+  local list = pool[kind]
+  if chance(60) then kind = pick(KINDS) list = pool[kind] end
+  return list[random(math.max(1, #list))]
+end
+
+local function tensor() return object "tensor" end
+
+local ops, layers, acts, inits = {}, {}, {}, {}
+for name, f in pairs(core.ops) do ops[#ops + 1] = { name, f } end
+table.sort(ops, function(a, b) return a[1] < b[1] end)
+for _, op in ipairs(core.describe().ops) do
+  if op.activation then acts[#acts + 1] = op.name end
+end
+for _, info in ipairs(core.describe().layers) do layers[#layers + 1] = info.name end
+for _, name in ipairs(core.describe().inits) do inits[#inits + 1] = name end
+local rules = {}
+for name in pairs(mg.optimizers) do rules[#rules + 1] = name end
+table.sort(rules)
+local losses = { "mse", "mae", "bce_with_logits", "cross_entropy", "huber" }
+
+local function size() return pick { 1, 2, 3, 4, 4, 4, 5 } end
+local function dim() return pick { 1, 1, 2, 2, -1, 3, 0 } end
+
+local function value()
+  return pick { 0, 1, -1, 2, 0.5, 3, 1e30, -1e30, 0 / 0, math.huge, 2 ^ 31, 2 ^ 53, "3", false }
+end
+
+local act -- one random call; below
+
+-------------------------------------------------------- functions that are called
+
+-- What a function does before its answer: anything, seldom more than a little.
+local function mischief(self)
+  if chance(3) then return end
+  for _ = 1, random(3) do
+    local what = random(14)
+    if what <= 6 then act()
+    elseif what == 7 then collectgarbage()
+    elseif what == 8 then error("mischief", 0)
+    elseif what == 9 then error({}, 0)
+    elseif what == 10 and self then self:close()
+    elseif what == 11 then
+      local t = tensor()
+      if core.type(t) then t:close() end
+    elseif what == 12 then coroutine.wrap(act)()
+    elseif what == 13 then coroutine.yield()
+    else pcall(act) end
+  end
+end
+
+local function layer_function()
+  local own
+  return function(x)
+    mischief(own or x)
+    local what = random(8)
+    if what == 1 then return x:detach()
+    elseif what == 2 then return tensor()
+    elseif what == 3 then local l = object "layer" return l(x)
+    elseif what == 4 then x:close() return x
+    elseif what == 5 then return mg.dense(4)(x)
+    elseif what == 6 then return x:transpose(1, 2):contiguous():transpose(1, 2) end
+    return x * 2
+  end
+end
+
+local function judge() -- a loss or a metric
+  return function(p, y)
+    mischief(p)
+    if chance(12) then return tensor() end
+    if chance(12) then return 1 end
+    return mg.mse(p, y)
+  end
+end
+
+local function module()
+  return mg.module("chaos", {
+    init = function(self)
+      self.fc = mg.dense(4)
+      if chance(2) then self.w = mg.tensor({ 1, 2, 3, 4 }, { requires_grad = true }) end
+      if chance(3) then self.f = mg.sequential { layer_function() } end
+      mischief(self)
+    end,
+    forward = function(self, x)
+      mischief(self)
+      local what = random(10)
+      if what == 1 then self.fc = nil
+      elseif what == 2 then self.fc = mg.dense(4)
+      elseif what == 3 then self.extra = tensor()
+      elseif what == 4 then self.child = object "layer"
+      elseif what == 5 then return self(x)
+      elseif what == 6 then self:build(1, 4)
+      elseif what == 7 then return self.f(x)
+      elseif what == 8 then self.fc:close() end
+      return self.w and self.fc(x) * self.w or self.fc(x)
+    end,
+  })()
+end
+
+local function entry()
+  local what = random(8)
+  if what <= 3 then return mg.dense(4, chance(2) and pick(acts) or nil) end
+  if what == 4 then return pick(acts) end
+  if what == 5 then return layer_function() end
+  if what == 6 then return module() end
+  if what == 7 then return object "layer" end
+  return mg.dropout(0.5)
+end
+
+local function net()
+  local entries = {}
+  if chance(2) then entries[1] = 4 end
+  for _ = 1, random(4) do entries[#entries + 1] = entry() end
+  return mg[pick { "sequential", "sequential", "residual", "parallel" }](entries)
+end
+
+-------------------------------------------------------------------- the calls
+
+local function batch() return mg.rand(random(4), 4), mg.rand(4, 4) end
+
+local function new_data()
+  local n = random(9)
+  return { x = mg.rand(n, 4), y = mg.rand(n, 4), batch = random(4), shuffle = chance(2) }
+end
+
+local function data() return chance(2) and object "dataset" or new_data() end
+
+local actions = {
+  function() keep("tensor", mg.rand(size(), size())) end,
+  function() keep("tensor", mg.randn(size(), 4)) end,
+  function()
+    keep("tensor", mg.tensor({ { 1, 2, 3, 4 }, { 5, 6, 7, 8 } }, { requires_grad = true }))
+  end,
+  function() keep("tensor", mg.zeros(size()):expand(size(), -1)) end,
+  function() keep("tensor", mg.ones(pick { 1, 2, 2 ^ 20, 2 ^ 22, 2 ^ 23, 2 ^ 40 })) end,
+  function() -- any op with any operands
+    local op = pick(ops)
+    local a, b, c = tensor(), tensor(), tensor()
+    local what = random(8)
+    if what == 1 then keep("tensor", (op[2](a)))
+    elseif what == 2 then keep("tensor", (op[2](a, b)))
+    elseif what == 3 then keep("tensor", (op[2](a, dim())))
+    elseif what == 4 then keep("tensor", (op[2](a, dim(), b)))
+    elseif what == 5 then keep("tensor", (op[2]({ a, b, c }, dim())))
+    elseif what == 6 then keep("tensor", (op[2](a, value())))
+    elseif what == 7 then keep("tensor", (op[2](a, b, c)))
+    else keep("tensor", (op[2](a, dim(), size(), size()))) end
+  end,
+  function() keep("tensor", pick { mg.add, mg.sub, mg.mul, mg.div }(tensor(), tensor())) end,
+  function() keep("tensor", tensor():matmul(tensor())) end,
+  function() keep("tensor", tensor()[pick(acts)](tensor())) end,
+  function() keep("tensor", tensor():sum()) end,
+  function() keep("tensor", tensor():mean(dim(), chance(2))) end,
+  function() -- views
+    local t, what = tensor(), random(8)
+    if what == 1 then keep("tensor", t:reshape(-1))
+    elseif what == 2 then keep("tensor", t:transpose(1, 2))
+    elseif what == 3 then keep("tensor", t:narrow(dim(), size(), size()))
+    elseif what == 4 then keep("tensor", t[size()])
+    elseif what == 5 then keep("tensor", t:unsqueeze(dim()))
+    elseif what == 6 then keep("tensor", t:expand(size(), size(), -1))
+    elseif what == 7 then for _, v in ipairs(t:split(size(), dim())) do keep("tensor", v) end
+    else keep("tensor", t:detach()) end
+  end,
+  function() tensor():sum():backward(chance(3) and { retain = true } or nil) end,
+  function() tensor():backward() end,
+  function() -- the same graph again, changed on the way
+    local loss = (tensor() * tensor()):mean()
+    loss:backward { retain = true }
+    act()
+    loss:backward()
+  end,
+  function()
+    for _, g in ipairs(mg.grad(tensor():sum(), { tensor(), tensor() })) do keep("tensor", g) end
+  end,
+  function() keep("tensor", tensor().grad) end,
+  function() tensor().grad = pick { false, tensor() } or nil end,
+  function() tensor().requires_grad = chance(2) end,
+  function() -- in place
+    local t, what = tensor(), random(7)
+    if what == 1 then t:fill(value())
+    elseif what == 2 then t:add_(tensor())
+    elseif what == 3 then t:mul_(value())
+    elseif what == 4 then t:copy(tensor())
+    elseif what == 5 then t[size()] = tensor()
+    elseif what == 6 then t[size()] = value()
+    else t[pick(acts) .. "_"](t) end
+  end,
+  function() core.init(pick(inits), tensor()) end,
+  function() tensor():totable() end,
+  function() tostring(object(pick(KINDS))) end,
+  function() mg.no_grad(function() mischief() act() end) end,
+  function() mg.gradcheck(function(a) mischief(a) return (a * a):sum() end, { tensor() }) end,
+  function() object(pick(KINDS)):close() end,
+  function() tensor():close() end,
+  function() collectgarbage(pick { "collect", "step" }) end,
+  function() for _, kind in ipairs(KINDS) do pool[kind][random(8)] = nil pool[kind] = { unpack(pool[kind]) } end end,
+  function() -- a finalizer that does anything
+    if newproxy then
+      getmetatable(newproxy(true)).__gc = function() mischief() end
+    else
+      setmetatable({}, { __gc = function() mischief() end })
+    end
+  end,
+  function() -- a coroutine that is left or gone on with
+    local co = coroutine.create(function() act() coroutine.yield() act() end)
+    coroutine.resume(co)
+    if chance(2) then coroutine.resume(co) else keep("other", co) end
+  end,
+  -- layers
+  function() keep("layer", net()) end,
+  function() keep("layer", mg.dense(4, { inputs = 4 })) end,
+  function() keep("layer", module()) end,
+  function() keep("layer", mg[pick(layers)](pick { 4, 2, "tanh", 0.5 })) end,
+  function() keep("tensor", object "layer"(mg.rand(size(), 4))) end,
+  function() keep("tensor", object "layer"(tensor())) end,
+  function() keep("tensor", object "layer":predict(tensor())) end,
+  function() object "layer":add(object "layer", pick { "a", "b" }) end,
+  function() object "layer":add(object "layer") end,
+  function() object "layer":build(size(), 4) end,
+  function() keep("layer", object "layer":clone()) end,
+  function() for _, p in ipairs(object "layer":parameters(chance(2))) do keep("tensor", p.tensor) end end,
+  function() for _, t in pairs(object "layer":named()) do keep("tensor", t) end end,
+  function() object "layer":zero_grad() end,
+  function() object "layer":hash() end,
+  function() object "layer":summary(4) end,
+  function() for _, p in ipairs(object "layer":describe().parts) do keep("layer", p.layer) end end,
+  function() if chance(2) then object "layer":train() else object "layer":eval() end end,
+  function() object "layer"[pick { "w", "fc", "f", "x" }] = object(pick(KINDS)) end,
+  function() object "layer"[pick { "w", "fc", "f", "x" }] = nil end,
+  function() -- a whole step by hand
+    local l, o = object "layer", object "optimizer"
+    local x, y = mg.rand(4, 4), mg.rand(4, 4)
+    mg.mse(l(x), y):backward()
+    o:step()
+    o:zero_grad()
+  end,
+  -- optimizers
+  function()
+    local lr = chance(3) and function(step) mischief() return 0.01 / step end or 0.01
+    keep("optimizer", mg[pick(rules)] { lr = lr, clip_norm = chance(3) and 1 or nil })
+  end,
+  function() object "optimizer":attach(object "layer") end,
+  function() object "optimizer":attach { tensor(), tensor() } end,
+  function() object "optimizer":step() end,
+  function() object "optimizer":zero_grad() end,
+  function() object "optimizer".lr = value() end,
+  function() object "optimizer":schedule(function() mischief() return 0.1 end) end,
+  -- data
+  function() keep("dataset", mg.data.tensors(tensor(), tensor())) end,
+  function() keep("dataset", mg.data.dataset(new_data())) end,
+  function() keep("dataset", object "dataset":shuffle()) end,
+  function() keep("dataset", object "dataset":range(size(), size())) end,
+  function() keep("tensor", (object "dataset":batch(size(), size()))) end,
+  function() object "dataset":normalize() end,
+  function() local a, b = object "dataset":split(0.5) keep("dataset", a) keep("dataset", b) end,
+  function() for x in object "dataset":batches(size()) do keep("tensor", x) act() end end,
+  -- trainers
+  function()
+    keep("trainer", mg.trainer {
+      net = chance(3) and object "layer" or net(),
+      loss = chance(2) and pick(losses) or judge(),
+      optimizer = chance(2) and object "optimizer" or pick(rules),
+      metrics = chance(3) and { "accuracy", mine = chance(2) and judge() or nil } or nil })
+  end,
+  function() object "trainer":step(batch()) end,
+  function() object "trainer":step(mg.rand(4, 4), mg.rand(4, 4)) end,
+  function() object "trainer":step(tensor(), tensor()) end,
+  function()
+    object "trainer":run(data(), { steps = random(4), ms = chance(2) and 1 or nil,
+                                  epochs = random(3) })
+  end,
+  function() object "trainer":evaluate(data()) end,
+  function()
+    for _ in object "trainer":epochs(random(3), data(), { validation = chance(3) and data() or nil }) do
+      act()
+      if chance(3) then break end
+    end
+  end,
+  function()
+    object "trainer":fit(random(2), data(), { patience = chance(2) and 1 or nil,
+                                             on_epoch = function() mischief() return chance(2) end })
+  end,
+  function() local p = object "trainer":parts() for k in pairs(p) do p[k] = nil end end,
+  function() object "trainer":begin(mg.data.dataset(data()), random(4), random(3), chance(2)) end,
+  function() object "trainer":advance(random(3), nil, chance(2)) end,
+}
+
+function act()
+  if budget <= 0 or depth > 30 then return end
+  budget = budget - 1
+  depth = depth + 1
+  calls = calls + 1
+  local i = random(#actions)
+  if trace then io.write((" "):rep(depth), i, "\n") io.flush() end
+  local ok, message = pcall(actions[i])
+  if ok then went = went + 1 end
+  if trace and not ok then io.write((" "):rep(depth), tostring(message), "\n") end
+  depth = depth - 1
+end
+
+---------------------------------------------------------------------- the runs
+
+local function program(seed)
+  state = (seed * 7919) % 2147483646 + 1
+  for _ = 1, 8 do random(2) end
+  mg.seed(seed)
+  pool, depth = {}, 0
+  for _, kind in ipairs(KINDS) do pool[kind] = {} end
+  budget = 0 -- nothing odd while these are made
+  keep("tensor", mg.rand(4, 4))
+  keep("tensor", mg.tensor({ { 1, 2, 3, 4 } }, { requires_grad = true }))
+  keep("layer", mg.sequential { 4, mg.dense(4, "tanh"), mg.dense(4) })
+  keep("layer", mg.sequential { mg.dense(4, "tanh"), layer_function(), mg.dense(4) })
+  keep("optimizer", mg.sgd { lr = 0.01 }:attach(pool.layer[1]))
+  keep("dataset", mg.data.dataset(new_data()))
+  for i = 1, 2 do
+    keep("trainer", mg.trainer { net = pool.layer[i], optimizer = pick(rules),
+                                 loss = i == 1 and "mse" or judge() })
+  end
+  budget = options.calls
+  while budget > 0 do
+    local before = budget
+    local co = coroutine.create(act) -- so that yields go somewhere
+    if chance(4) then coroutine.resume(co) else act() end
+    if budget == before then budget = budget - 1 end
+  end
+end
+
+local function used()
+  pool = nil
+  budget = 0
+  for _ = 1, 6 do collectgarbage() end
+  return (mg.memory())
+end
+
+-- A fixed training; what came before must not change its bits.
+local function reference()
+  mg.seed(7)
+  core.recording(true)
+  local t = mg.trainer { net = mg.sequential { 2, mg.dense(3), "tanh", mg.dense(1) },
+                         loss = "mse", optimizer = mg.adam { lr = 0.1 } }
+  local sum = 0
+  for _ = 1, 3 do sum = sum + t:step(mg.ones(4, 2), mg.ones(4, 1)) end
+  return sum
+end
+
+local right = reference()
+local clean, bad, start = used(), 0, os.clock()
+for k = 0, options.programs - 1 do
+  local seed = options.seed + k
+  local ok, message = pcall(program, seed)
+  core.recording(true)
+  local left = used() - clean
+  local result = reference()
+  if not ok then
+    bad = bad + 1
+    print(("seed %d: not started: %s"):format(seed, tostring(message)))
+  end
+  if left ~= 0 then
+    bad = bad + 1
+    print(("seed %d: leaves %.0f bytes behind"):format(seed, left))
+    clean = clean + left
+  end
+  if result ~= right then
+    bad = bad + 1
+    print(("seed %d: a training afterwards gives %.17g, not %.17g"):format(seed, result, right))
+  end
+end
+print(("programs: %d from seed %d, %d calls, %d of them without error, %.1f s, %d violations")
+  :format(options.programs, options.seed, calls, went, os.clock() - start, bad))
+os.exit(bad == 0 and 0 or 1, true)
