@@ -24,6 +24,7 @@
 typedef struct mgrad_code {
   const mgrad_op *const *ops;                   /* by MGRAD_ID_name */
   const mgrad_optimizer_def *const *optimizers; /* in the order of optimizers.def */
+  bool (*all_finite)(int64_t n, const mgrad_real *x);
 } mgrad_code;
 
 /* The code that suits this machine best. */

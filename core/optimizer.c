@@ -28,6 +28,7 @@ struct mgrad_optimizer {
   int64_t numel;         /* of all parameters */
   mgrad_real *states;    /* def->states vectors of numel */
   int64_t steps;
+  uint64_t seen;         /* ctx->changes when the parameters were listed */
 };
 
 /* ---- the table ---- */
@@ -81,7 +82,8 @@ mgrad_optimizer *mgrad_optimizer_retain(mgrad_optimizer *o) {
 }
 
 static size_t states_bytes(const mgrad_optimizer *o) {
-  return (size_t)o->def->states * (size_t)o->numel * sizeof(mgrad_real);
+  size_t numbers = (size_t)o->def->states * (size_t)o->numel;
+  return (numbers > 0 ? numbers : 1) * sizeof(mgrad_real);
 }
 
 static void detach(mgrad_optimizer *o) {
@@ -106,8 +108,26 @@ void mgrad_optimizer_release(mgrad_optimizer *o) {
 
 /* ---- what it updates ---- */
 
-/* Takes n parameters and makes their state. */
-static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n) {
+/* Copies what 'from' remembers of the parameters that 'to' has as well. */
+static void keep_states(const mgrad_optimizer *from, mgrad_optimizer *to) {
+  int64_t at = 0;
+  for (int i = 0; i < to->nparams; i++) {
+    int64_t n = mgrad_tensor_numel(to->params[i]), before = 0;
+    int j = 0;
+    for (; j < from->nparams && from->params[j] != to->params[i]; j++) {
+      before += mgrad_tensor_numel(from->params[j]);
+    }
+    for (int k = 0; j < from->nparams && k < to->def->states; k++) {
+      memcpy(to->states + k * to->numel + at, from->states + k * from->numel + before,
+             (size_t)n * sizeof(mgrad_real));
+    }
+    at += n;
+  }
+}
+
+/* Takes n parameters and makes their state, which starts at zeros but for
+** parameters that it had before and the same layer still has. */
+static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool keep) {
   mgrad_optimizer fresh = { .ctx = o->ctx, .def = o->def, .room = n };
   for (int i = 0; i < n; i++) fresh.numel += mgrad_tensor_numel(t[i]);
   if (n == 0) return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: there are no parameters",
@@ -121,8 +141,12 @@ static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n) {
   }
   for (int i = 0; i < n; i++) fresh.params[fresh.nparams++] = mgrad_tensor_retain(t[i]);
   mgrad_layer *layer = o->layer;
+  int64_t steps = keep ? o->steps : 0;
+  if (keep) keep_states(o, &fresh);
   o->layer = NULL;
   detach(o);
+  o->steps = steps;
+  o->seen = o->ctx->changes;
   o->params = fresh.params;
   o->nparams = o->room = n;
   o->numel = fresh.numel;
@@ -139,15 +163,17 @@ mgrad_status mgrad_optimizer_attach_tensors(mgrad_optimizer *o, mgrad_tensor *co
                       "%s: tensor %d is no contiguous leaf that requires a gradient",
                       o->def->name, (int64_t)(i + 1));
   }
-  MGRAD_TRY(take(o, t, n));
+  MGRAD_TRY(take(o, t, n, false));
   mgrad_layer_release(o->layer);
   o->layer = NULL;
   return MGRAD_OK;
 }
 
 typedef struct listing {
+  const mgrad_optimizer *o;
   mgrad_tensor **t; /* NULL while counting */
   int n;
+  bool same;        /* as those that o has */
 } listing;
 
 static mgrad_status list_param(void *ud, const char *name, mgrad_tensor *t, int buffer) {
@@ -158,19 +184,25 @@ static mgrad_status list_param(void *ud, const char *name, mgrad_tensor *t, int 
                       " yet; call the layer first", name);
   }
   if (list->t != NULL) list->t[list->n] = t;
+  list->same = list->same && list->n < list->o->nparams && list->o->params[list->n] == t;
   list->n++;
   return MGRAD_OK;
 }
 
-/* The parameters of the attached layer, which exist once it is built. */
-static mgrad_status collect(mgrad_optimizer *o) {
-  listing list = { 0 };
+/* The parameters of the attached layer, which exist once it is built; looked for
+** again when layers have changed. */
+static mgrad_status collect(mgrad_optimizer *o, bool keep) {
+  listing list = { .o = o, .same = true };
   MGRAD_TRY(mgrad_layer_visit(o->layer, list_param, &list));
+  if (keep && list.same && list.n == o->nparams && list.n > 0) {
+    o->seen = o->ctx->changes;
+    return MGRAD_OK;
+  }
   size_t bytes = (size_t)list.n * sizeof *list.t;
   if (list.n > 0 && (list.t = mgrad_new(o->ctx, bytes)) == NULL) return MGRAD_NOMEM;
   list.n = 0;
   mgrad_layer_visit(o->layer, list_param, &list);
-  mgrad_status status = take(o, list.t, list.n);
+  mgrad_status status = take(o, list.t, list.n, keep);
   mgrad_free(o->ctx, list.t, bytes);
   return status;
 }
@@ -179,7 +211,7 @@ mgrad_status mgrad_optimizer_attach(mgrad_optimizer *o, mgrad_layer *l) {
   mgrad_layer *before = o->layer;
   o->layer = l;
   if (l->complete) {
-    mgrad_status status = collect(o);
+    mgrad_status status = collect(o, false);
     if (status != MGRAD_OK) {
       o->layer = before;
       return status;
@@ -221,12 +253,10 @@ static mgrad_status find_name(void *ud, const char *name, mgrad_tensor *t, int b
   return MGRAD_OK;
 }
 
-static mgrad_status check_finite(const mgrad_optimizer *o, int i) {
-  const mgrad_tensor *t = o->params[i];
-  if (!t->has_grad || mgrad_all_finite(mgrad_tensor_numel(t), t->grad->a.data)) return MGRAD_OK;
+static mgrad_status fail_nonfinite(const mgrad_optimizer *o, int i) {
   char name[128];
   mgrad_format(name, sizeof name, "parameter %d", (int64_t)(i + 1));
-  finding f = { t, name, sizeof name };
+  finding f = { o->params[i], name, sizeof name };
   if (o->layer != NULL) mgrad_layer_visit(o->layer, find_name, &f);
   return mgrad_fail(o->ctx, MGRAD_NONFINITE,
                     "%s: the gradient of %s has NaN or infinite numbers; no weight was"
@@ -244,22 +274,50 @@ static double norm(const mgrad_optimizer *o) {
 
 /* ---- one step ---- */
 
-/* Updates parameter 'first' and those behind it that lie beside it in memory;
-** returns how many. Joined layers are one run. */
-static int update_run(mgrad_optimizer *o, int first, int64_t offset, mgrad_update *u) {
-  mgrad_tensor *t = o->params[first];
-  int i = first;
-  u->n = 0;
-  u->w = t->a.data;
-  u->g = t->grad->a.data;
-  do {
-    o->params[i]->storage->version++;
-    u->n += mgrad_tensor_numel(o->params[i++]);
-  } while (i < o->nparams && o->params[i]->has_grad && o->params[i]->a.data == u->w + u->n &&
-           o->params[i]->grad->a.data == u->g + u->n);
-  for (int k = 0; k < o->def->states; k++) u->state[k] = o->states + k * o->numel + offset;
+/* Parameters that lie side by side in memory and have gradients that do: one
+** stretch for loops. Joined layers are one run. */
+typedef struct run {
+  int first, end;       /* parameters */
+  int64_t n, offset;    /* numbers; and how many came before it */
+  mgrad_real *w;
+  const mgrad_real *g;
+} run;
+
+/* The run behind the one in *r; all zeros is the one before the first. */
+static bool next_run(const mgrad_optimizer *o, run *r) {
+  int i = r->end;
+  int64_t offset = r->offset + r->n;
+  for (; i < o->nparams && !o->params[i]->has_grad; i++) {
+    offset += mgrad_tensor_numel(o->params[i]);
+  }
+  if (i == o->nparams) return false;
+  *r = (run){ .first = i, .offset = offset, .w = o->params[i]->a.data,
+              .g = o->params[i]->grad->a.data };
+  do r->n += mgrad_tensor_numel(o->params[i++]);
+  while (i < o->nparams && o->params[i]->has_grad && o->params[i]->a.data == r->w + r->n &&
+         o->params[i]->grad->a.data == r->g + r->n);
+  r->end = i;
+  return true;
+}
+
+static mgrad_status check_finite(const mgrad_optimizer *o) {
+  const mgrad_code *code = o->ctx->code;
+  for (run r = { 0 }; next_run(o, &r);) {
+    if (code->all_finite(r.n, r.g)) continue;
+    int i = r.first;
+    while (code->all_finite(mgrad_tensor_numel(o->params[i]), o->params[i]->grad->a.data)) i++;
+    return fail_nonfinite(o, i);
+  }
+  return MGRAD_OK;
+}
+
+static void update(mgrad_optimizer *o, const run *r, mgrad_update *u) {
+  u->n = r->n;
+  u->w = r->w;
+  u->g = r->g;
+  for (int k = 0; k < o->def->states; k++) u->state[k] = o->states + k * o->numel + r->offset;
   o->ctx->code->optimizers[o->def->id]->update(u);
-  return i - first;
+  for (int i = r->first; i < r->end; i++) o->params[i]->storage->version++;
 }
 
 static mgrad_status follow_schedule(mgrad_optimizer *o) {
@@ -273,9 +331,11 @@ mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
     return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: attach it to a layer or tensors first",
                       o->def->name);
   }
-  if (o->nparams == 0) MGRAD_TRY(collect(o));
+  if (o->layer != NULL && (o->nparams == 0 || o->seen != o->ctx->changes)) {
+    MGRAD_TRY(collect(o, true));
+  }
   if (o->schedule != NULL) MGRAD_TRY(follow_schedule(o));
-  for (int i = 0; i < o->nparams; i++) MGRAD_TRY(check_finite(o, i));
+  MGRAD_TRY(check_finite(o));
   const double *common = o->common.value;
   double scale = 1, length = common[CLIP_NORM] > 0 ? norm(o) : 0;
   if (length > common[CLIP_NORM]) scale = common[CLIP_NORM] / length;
@@ -284,11 +344,7 @@ mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
     .bound = (mgrad_real)(common[CLIP_VALUE] > 0 ? common[CLIP_VALUE] : INFINITY),
     .l1 = (mgrad_real)common[L1], .l2 = (mgrad_real)common[L2],
   };
-  int64_t offset = 0;
-  for (int i = 0; i < o->nparams;) {
-    int n = o->params[i]->has_grad ? update_run(o, i, offset, &u) : 1;
-    for (; n > 0; n--) offset += mgrad_tensor_numel(o->params[i++]);
-  }
+  for (run r = { 0 }; next_run(o, &r);) update(o, &r, &u);
   o->steps++;
   return MGRAD_OK;
 }

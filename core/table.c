@@ -3,6 +3,7 @@
 */
 #include "op.h"
 #include "optimizer.h"
+#include "kernels/kernels.h"
 
 #define X(name) &MGRAD_CODE(mgrad_op_##name),
 static const mgrad_op *const ops[] = {
@@ -17,4 +18,4 @@ static const mgrad_optimizer_def *const optimizers[] = {
 #undef X
 
 extern const mgrad_code MGRAD_CODE(mgrad_code_table);
-const mgrad_code MGRAD_CODE(mgrad_code_table) = { ops, optimizers };
+const mgrad_code MGRAD_CODE(mgrad_code_table) = { ops, optimizers, mgrad_all_finite };

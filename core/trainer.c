@@ -472,6 +472,9 @@ mgrad_status mgrad_trainer_run(mgrad_trainer *t, const mgrad_run *run, mgrad_rep
     return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: there is no data; begin first");
   }
   MGRAD_TRY(idle(t)); /* before an epoch is begun */
+  if (t->epoch == t->epochs && t->at == t->count) {
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: all epochs are over; begin again");
+  }
   bool over = false;
   for (int64_t steps = 0; !over;) {
     bool epoch_over = t->epoch == 0 || t->at == t->count;

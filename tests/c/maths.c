@@ -185,6 +185,7 @@ static void show(const char *name, const measure *m) {
   printf("    %-9s %.3f ulp at %.9g", name, m->error, (double)m->x);
   if (strcmp(name, "pow") == 0) printf(", %.9g", (double)m->y);
   printf(", bits 0x%08x\n", (unsigned)m->hash);
+  fflush(stdout);
 }
 
 /* The bits are compared for every 4099th float only, and in float. */
