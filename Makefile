@@ -170,7 +170,7 @@ fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random progra
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/programs.lua --programs $(PROGRAMS)
 
 fuzz-quick:
-	@$(MAKE) --no-print-directory fuzz PROGRAMS=1000
+	@$(MAKE) --no-print-directory fuzz PROGRAMS=300
 
 WORKLOADS ?= w1 w2 w3 w4 w7
 bench: all ## figures of workloads w1 to w8; PEERS=folder shows built peers beside

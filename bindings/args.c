@@ -15,8 +15,8 @@ int64_t lmgrad_integer(lua_State *L, int i, const char *who, const char *what, i
   if (v >= (lua_Number)low && v <= (lua_Number)high && v == (lua_Number)(int64_t)v) {
     return (int64_t)v;
   }
-  if (high >= LMGRAD_EXACT) luaL_error(L, "%s: %s is %f, expected an integer", who, what, v);
-  luaL_error(L, "%s: %s is %f, expected an integer from %f to %f", who, what, v,
+  if (high >= LMGRAD_EXACT) lmgrad_error(L, "%s: %s is %f, expected an integer", who, what, v);
+  lmgrad_error(L, "%s: %s is %f, expected an integer from %f to %f", who, what, v,
              (lua_Number)low, (lua_Number)high);
   return 0;
 }
@@ -31,7 +31,7 @@ int lmgrad_sizes(lua_State *L, int i, const char *who, int64_t size[MGRAD_MAX_DI
   int n = table ? (int)lua_rawlen(L, i) : last - i + 1;
   if (n < 0) n = 0;
   if (n > MGRAD_MAX_DIMS) {
-    luaL_error(L, "%s: %d sizes, expected at most %d", who, n, MGRAD_MAX_DIMS);
+    lmgrad_error(L, "%s: %d sizes, expected at most %d", who, n, MGRAD_MAX_DIMS);
   }
   if (table && i != last && !lua_isnoneornil(L, i + 1)) {
     lmgrad_type_error(L, i + 1, who, "what follows the table of sizes", "nothing");
@@ -99,7 +99,7 @@ static int word_index(lua_State *L, int i, const char *who, const mgrad_attr_spe
     push_names(L, spec);
     names = lua_tostring(L, -1);
   }
-  return luaL_error(L, "%s: %s is \"%s\", expected one of %s", who, spec->name, word, names);
+  return lmgrad_error(L, "%s: %s is \"%s\", expected one of %s", who, spec->name, word, names);
 }
 
 void lmgrad_attribute(lua_State *L, int i, const char *who, const mgrad_attr_spec *spec,
@@ -111,7 +111,7 @@ void lmgrad_attribute(lua_State *L, int i, const char *who, const mgrad_attr_spe
     case MGRAD_ATTR_DIM:
       *value = (double)lmgrad_integer(L, i, who, spec->name, -LMGRAD_EXACT, LMGRAD_EXACT);
       if (spec->type == MGRAD_ATTR_DIM && *value == 0) {
-        luaL_error(L, "%s: %s is 0, dimensions count from 1", who, spec->name);
+        lmgrad_error(L, "%s: %s is 0, dimensions count from 1", who, spec->name);
       }
       break;
     case MGRAD_ATTR_BOOL:
@@ -217,7 +217,7 @@ static void read_options(lua_State *L, const lmgrad_signature *s, int table,
     } else if (slot != NULL) {
       lmgrad_attribute(L, lua_gettop(L), s->name, &s->attrs[slot->attr], attrs, slot->attr);
     } else if (other == NULL || !other(L, ud, key)) {
-      luaL_error(L, "%s: there is no option \"%s\"", s->name, key);
+      lmgrad_error(L, "%s: there is no option \"%s\"", s->name, key);
     }
     lua_pop(L, 1);
   }
@@ -253,7 +253,7 @@ void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, 
   }
   take_operands(L, s, at, x);
   if (i < last || (i == last && lua_type(L, i) != LUA_TTABLE)) {
-    if (!lua_isnil(L, i)) luaL_error(L, "%s: too many arguments", s->name);
+    if (!lua_isnil(L, i)) lmgrad_error(L, "%s: too many arguments", s->name);
   } else if (i == last) {
     read_options(L, s, i, x, attrs, other, ud);
   }

@@ -3,6 +3,7 @@
 */
 #include "box.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 typedef struct box {
@@ -77,7 +78,7 @@ void *lmgrad_test(lua_State *L, int i, lmgrad_kind kind) {
 void *lmgrad_check(lua_State *L, int i, lmgrad_kind kind, const char *who, const char *what) {
   box *b = to_kind(L, i, kind);
   if (b == NULL) lmgrad_type_error(L, i, who, what, kinds[kind].article);
-  else if (b->object == NULL || b->closed) luaL_error(L, "%s: %s is closed", who, what);
+  else if (b->object == NULL || b->closed) lmgrad_error(L, "%s: %s is closed", who, what);
   return b != NULL ? b->object : NULL;
 }
 
@@ -93,7 +94,7 @@ int lmgrad_own_list(lua_State *L, int i, const char *who, const char *what) {
   if (lua_type(L, i) != LUA_TTABLE) lmgrad_type_error(L, i, who, what, "a table");
   size_t n = lua_rawlen(L, i);
   if (n > MOST) {
-    luaL_error(L, "%s: %s has %f elements, expected at most %d", who, what, (lua_Number)n,
+    lmgrad_error(L, "%s: %s has %f elements, expected at most %d", who, what, (lua_Number)n,
                (int)MOST);
   }
   lua_createtable(L, (int)n, 0);
@@ -142,6 +143,31 @@ void lmgrad_account(lua_State *L, lmgrad_state *S, const mgrad_tensor *t) {
 
 /* ---- errors ---- */
 
+/* Pushes "file:line: " of the function that called into moongrad, or "". */
+static void push_position(lua_State *L) {
+  const lmgrad_state *S = lua_touserdata(L, lua_upvalueindex(1));
+  size_t n = S != NULL ? strlen(S->own) : 0;
+  lua_Debug ar;
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (n > 0 && strncmp(ar.source, S->own, n) == 0) continue;
+    if (ar.currentline <= 0) break;
+    lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+    return;
+  }
+  lua_pushliteral(L, "");
+}
+
+int lmgrad_error(lua_State *L, const char *format, ...) {
+  va_list args;
+  push_position(L);
+  va_start(args, format);
+  lua_pushvfstring(L, format, args);
+  va_end(args);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
 int lmgrad_raise_as(lua_State *L, lmgrad_state *S, mgrad_status status, const char *who) {
   if (status == MGRAD_CALLBACK) return lua_error(L); /* its value is at the top */
   if (status == MGRAD_NOMEM) {
@@ -149,7 +175,7 @@ int lmgrad_raise_as(lua_State *L, lmgrad_state *S, mgrad_status status, const ch
     return lua_error(L);
   }
   const char *what = mgrad_error(S->ctx);
-  return who != NULL ? luaL_error(L, "%s: %s", who, what) : luaL_error(L, "%s", what);
+  return who != NULL ? lmgrad_error(L, "%s: %s", who, what) : lmgrad_error(L, "%s", what);
 }
 
 int lmgrad_type_error(lua_State *L, int i, const char *who, const char *what,
@@ -158,7 +184,7 @@ int lmgrad_type_error(lua_State *L, int i, const char *who, const char *what,
   const char *came = luaL_typename(L, i);
   if (b != NULL) came = ((const struct kind *)b->magic)->article;
   if (b != NULL && (b->closed || b->object == NULL)) came = "closed";
-  return luaL_error(L, "%s: %s is %s, expected %s", who, what, came, expected);
+  return lmgrad_error(L, "%s: %s is %s, expected %s", who, what, came, expected);
 }
 
 /* ---- registering ---- */

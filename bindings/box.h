@@ -24,6 +24,7 @@ typedef struct lmgrad_state {
   lua_State *L;   /* whose call of the core is under way, or NULL */
   int depth;      /* callbacks under way */
   size_t pending; /* bytes in new boxes that the collector was not told of yet */
+  char own[256];  /* how the names of moongrad's own Lua files begin */
 } lmgrad_state;
 
 typedef enum lmgrad_kind {
@@ -46,10 +47,10 @@ void lmgrad_fill(lua_State *L, int i, void *object);
 void lmgrad_account(lua_State *L, lmgrad_state *S, const mgrad_tensor *t);
 /* The object at index i if it is a box of that kind (closed ones: NULL). */
 void *lmgrad_test(lua_State *L, int i, lmgrad_kind kind);
-/* "tensor", "layer" .. for any of our boxes, else NULL. */
-const char *lmgrad_kind_name(lua_State *L, int i);
 /* The same, or an error 'who: what is .., expected a tensor'. */
 void *lmgrad_check(lua_State *L, int i, lmgrad_kind kind, const char *who, const char *what);
+/* "tensor", "layer" .. for any of our boxes, else NULL. */
+const char *lmgrad_kind_name(lua_State *L, int i);
 /* The k-th element of a list, which is at the top of the stack. */
 void *lmgrad_check_element(lua_State *L, lmgrad_kind kind, const char *who, int k);
 /* Puts a copy of the list at i in its place, which nobody else can change, and
@@ -93,6 +94,9 @@ void lmgrad_push_tensor(lua_State *L, mgrad_tensor *t);
 /* Raises the error of a failed call: never returns. With 'who: ' in front where
 ** the core's sentence does not name what was called; else 'who' is NULL. */
 int lmgrad_raise_as(lua_State *L, lmgrad_state *S, mgrad_status status, const char *who);
+/* As luaL_error, but the position is that of the first caller outside of
+** moongrad's own Lua files. */
+int lmgrad_error(lua_State *L, const char *format, ...);
 /* Error 'who: what is <type of value i>, expected <expected>'. */
 int lmgrad_type_error(lua_State *L, int i, const char *who, const char *what,
                       const char *expected);
@@ -121,15 +125,17 @@ void lmgrad_collect(lua_State *L, lmgrad_state *S);
     }                                                   \
   } while (0)
 
-/* Adds functions to the table at the top, each with the upvalues at 1.. of
-** the stack: the state, and 'n' - 1 more copied from the top. */
+/* Adds functions to the table at the top, each with the state, which is at that
+** index, as its upvalue. */
 typedef struct lmgrad_function { const char *name; lua_CFunction f; } lmgrad_function;
 void lmgrad_register(lua_State *L, int state, const lmgrad_function *list);
 /* Creates the metatable of a kind, with 'methods' in the table it pushes. */
 void lmgrad_metatable(lua_State *L, int state, lmgrad_kind kind);
 
-/* Makes the state: pushes its userdata. */
+/* Pushes the userdata of the state: the one there is, or a new one. */
 void lmgrad_open_state(lua_State *L);
+/* Puts it where the next load of the module finds it. */
+void lmgrad_keep_state(lua_State *L, int state);
 
 /* ---- each file's part of the module: adds to the table at the top ---- */
 void lmgrad_open_callbacks(lua_State *L, int state);

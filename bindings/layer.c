@@ -30,7 +30,7 @@ static int call_function(lua_State *L) {
   lmgrad_push_layer(L, S, c->layer); /* 2 */
   lmgrad_getuser(L, 2);              /* 3 */
   lmgrad_rawgetp(L, 3, &FUNCTION);   /* 4 */
-  if (lua_isnil(L, 4)) return luaL_error(L, "%s: its function is gone", kind);
+  if (lua_isnil(L, 4)) return lmgrad_error(L, "%s: its function is gone", kind);
   lmgrad_rawgetp(L, 3, &CLASS);
   int is_class = !lua_isnil(L, -1);
   lua_pop(L, 1);
@@ -119,7 +119,10 @@ static int part_position(const mgrad_layer *l, const char *name) {
 static int layer_add(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_settop(L, 3);
-  const char *name = luaL_optstring(L, 3, NULL);
+  if (!lua_isnil(L, 3) && lua_type(L, 3) != LUA_TSTRING) {
+    return lmgrad_type_error(L, 3, "add", "name", "a string");
+  }
+  const char *name = lua_tostring(L, 3);
   mgrad_layer *l = check_self(L, "add"), *child = lmgrad_check_layer(L, 2, "add", "layer");
   lmgrad_getuser(L, 1);
   LMGRAD_TRY(L, S, mgrad_layer_add(l, name, child));
@@ -399,7 +402,7 @@ static int layer_newindex(lua_State *L) {
   lua_pushstring(L, mgrad_layer_kind(l)); /* 6: for error sentences */
   const char *kind = lua_tostring(L, 6);
   if (lua_isnil(L, 5) || lua_type(L, 2) != LUA_TSTRING) {
-    return luaL_error(L, "%s: cannot set \"%s\"; only classes made by module have fields",
+    return lmgrad_error(L, "%s: cannot set \"%s\"; only classes made by module have fields",
                       kind,
                       lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2));
   }
@@ -407,7 +410,7 @@ static int layer_newindex(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_rawget(L, lua_upvalueindex(2));
   if (!lua_isnil(L, -1)) {
-    return luaL_error(L, "%s: \"%s\" is a method of all layers", kind, name);
+    return lmgrad_error(L, "%s: \"%s\" is a method of all layers", kind, name);
   }
   l = check_self(L, "assignment");
   mgrad_layer *child = lmgrad_test(L, 3, LMGRAD_LAYER);

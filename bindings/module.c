@@ -3,6 +3,8 @@
 */
 #include "args.h"
 
+#include <string.h>
+
 #if defined _WIN32
 #define EXPORT __declspec(dllexport)
 #elif defined __GNUC__
@@ -40,7 +42,7 @@ static int module_limit(lua_State *L) {
   size_t bytes = (size_t)lmgrad_integer(L, 1, "limit", "memory", 1, LMGRAD_EXACT);
   size_t before = mgrad_memory_limit_get(S->ctx);
   if (before != 0 && bytes > before) {
-    return luaL_error(L, "limit: memory is %f bytes, more than the limit of %f there is",
+    return lmgrad_error(L, "limit: memory is %f bytes, more than the limit of %f there is",
                       (lua_Number)bytes, (lua_Number)before);
   }
   mgrad_memory_limit(S->ctx, bytes);
@@ -85,7 +87,22 @@ static int module_set_tostring(lua_State *L) {
   return 0;
 }
 
+/* own_files(): tells, called from init.lua, where moongrad's own Lua files are */
+static int module_own_files(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  lua_Debug ar;
+  S->own[0] = '\0';
+  if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "S", &ar)) return 0;
+  const char *end = strrchr(ar.source, '/');
+  size_t n = end != NULL ? (size_t)(end + 1 - ar.source) : 0;
+  if (n >= sizeof S->own) n = 0;
+  memcpy(S->own, ar.source, n);
+  S->own[n] = '\0';
+  return 0;
+}
+
 static const lmgrad_function functions[] = {
+  { "own_files", module_own_files },
   { "type", module_type }, { "open", module_open }, { "set_tostring", module_set_tostring },
   { "seed", module_seed }, { "isa", module_isa },
   { "recording", module_recording }, { "limit", module_limit },
@@ -116,5 +133,6 @@ int luaopen_moongrad_core(lua_State *L) {
   lmgrad_open_trainer(L, 1);
   set_string(L, "version", MGRAD_VERSION);
   set_string(L, "real", sizeof(mgrad_real) == 4 ? "float32" : "float64");
+  lmgrad_keep_state(L, 1);
   return 1;
 }

@@ -193,28 +193,36 @@ static void push_function(lua_State *L, int state, lua_CFunction f) {
   lua_pushcclosure(L, f, 2);
 }
 
-/* Stack on entry and exit: module, methods, signature. */
-static void add_op(lua_State *L, int state, const lmgrad_signature *s,
-                   const mgrad_op_info *info) {
-  push_function(L, state, s->list ? op_call_list : op_call);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -4, info->name); /* the method */
-  lua_getfield(L, -4, "ops");
-  lua_insert(L, -2);
-  lua_setfield(L, -2, info->name); /* the function */
+/* Gives the table at index 'methods' a method, the function at the top, which is
+** popped, unless it has one of that name (add_ and its like). */
+static void add_method(lua_State *L, int methods, const char *name) {
+  lua_getfield(L, methods, name);
+  int there = !lua_isnil(L, -1);
   lua_pop(L, 1);
-  if (s->list || info->loss) return;
+  if (there) lua_pop(L, 1);
+  else lua_setfield(L, methods, name);
+}
+
+/* The op as a function and, but for lists, as a method; in place where its
+** result has the shape of its operand. The signature is at the top. */
+static void add_op(lua_State *L, int state, int module, int methods,
+                   const lmgrad_signature *s, const mgrad_op_info *info) {
+  int signature_at = lua_gettop(L);
+  push_function(L, state, s->list ? op_call_list : op_call);
+  lua_getfield(L, module, "ops");
+  lua_insert(L, -2);
+  lua_setfield(L, -2, info->name);
+  lua_settop(L, signature_at);
+  if (s->list) return;
+  push_function(L, state, op_call);
+  add_method(L, methods, info->name);
+  if (!info->elementwise) return;
+  char in_place[MGRAD_NAME_SIZE];
+  size_t n = strlen(info->name);
+  memcpy(in_place, info->name, n);
+  memcpy(in_place + n, "_", 2);
   push_function(L, state, op_call_in_place);
-  lua_pushfstring(L, "%s_", info->name);
-  lua_pushvalue(L, -1);
-  lua_rawget(L, -5);
-  if (lua_isnil(L, -1)) { /* add_ and its like are there already */
-    lua_pop(L, 1);
-    lua_insert(L, -2);
-    lua_rawset(L, -4);
-  } else {
-    lua_pop(L, 3);
-  }
+  add_method(L, methods, in_place);
 }
 
 static const struct { const char *event, *op; } operators[] = {
@@ -230,21 +238,18 @@ static int op_negate(lua_State *L) {
 
 void lmgrad_open_ops(lua_State *L, int state) {
   static const lmgrad_function functions[] = { { "describe", describe }, { NULL, NULL } };
+  int module = lua_gettop(L), methods = module + 1, metatable = module + 2;
   lmgrad_register(L, state, functions);
   lua_newtable(L);
-  lua_setfield(L, -2, "ops");
-  lua_getfield(L, -1, "tensor_methods");
+  lua_setfield(L, module, "ops");
+  lua_getfield(L, module, "tensor_methods");
   luaL_getmetatable(L, "moongrad.tensor");
-  int metatable = lua_gettop(L) - 1;
-  lua_insert(L, -2); /* metatable, methods; add_op wants module, methods, signature */
   for (int k = 0; k < mgrad_op_count(); k++) {
     mgrad_op_info info;
     mgrad_op_describe(mgrad_op_at(k), &info);
-    lua_pushvalue(L, metatable - 1); /* module */
-    lua_pushvalue(L, metatable + 1); /* methods */
     lmgrad_signature *s = lua_newuserdata(L, sizeof *s);
     lmgrad_signature_make(s, info.name, mgrad_op_at(k), info.operands, info.order, info.attrs);
-    add_op(L, state, s, &info);
+    add_op(L, state, module, methods, s, &info);
     for (int j = 0; operators[j].event != NULL; j++) {
       if (strcmp(operators[j].op, info.name) != 0) continue;
       push_function(L, state, op_call);
@@ -254,7 +259,7 @@ void lmgrad_open_ops(lua_State *L, int state) {
       push_function(L, state, op_negate);
       lua_setfield(L, metatable, "__unm");
     }
-    lua_pop(L, 3);
+    lua_settop(L, metatable);
   }
-  lua_pop(L, 2);
+  lua_settop(L, module);
 }

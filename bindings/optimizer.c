@@ -165,7 +165,7 @@ static int optimizer_newindex(lua_State *L) {
   mgrad_optimizer *o = check_self(L, "assignment");
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
   if (strcmp(key, "lr") != 0) {
-    return luaL_error(L, "%s: cannot set \"%s\", expected lr", kind_of(o), key);
+    return lmgrad_error(L, "%s: cannot set \"%s\", expected lr", kind_of(o), key);
   }
   double lr = lmgrad_number(L, 3, kind_of(o), "lr");
   LMGRAD_TRY(L, S, mgrad_optimizer_set_lr(o, lr));

@@ -3,8 +3,9 @@
 ** objects to their boxes, and calling Lua from inside the core.
 **
 ** The table that belongs to the state's userdata holds the callbacks and, under
-** BOXES, a table with weak values; nothing is kept in the registry, so cycles
-** through Lua functions are collected like any others.
+** BOXES, a table with weak values. The registry holds the state and nothing
+** else, so cycles through Lua functions are collected like any others. A module
+** that is loaded again finds its state there: old objects go on working.
 */
 #include "box.h"
 
@@ -22,7 +23,20 @@ static int state_gc(lua_State *L) {
   return 0;
 }
 
+static int kept_state(lua_State *L) {
+  lmgrad_rawgetp(L, LUA_REGISTRYINDEX, &BOXES);
+  if (lua_type(L, -1) == LUA_TUSERDATA) return 1;
+  lua_pop(L, 1);
+  return 0;
+}
+
+void lmgrad_keep_state(lua_State *L, int state) {
+  lua_pushvalue(L, state);
+  lmgrad_rawsetp(L, LUA_REGISTRYINDEX, &BOXES);
+}
+
 void lmgrad_open_state(lua_State *L) {
+  if (kept_state(L)) return;
   lmgrad_state *S = lua_newuserdata(L, sizeof *S);
   *S = (lmgrad_state){ .magic = &BOXES };
   lua_newtable(L);
@@ -50,7 +64,7 @@ void lmgrad_open_state(lua_State *L) {
 
 lmgrad_state *lmgrad_state_here(lua_State *L) {
   lmgrad_state *S = lua_touserdata(L, lua_upvalueindex(1));
-  if (S->ctx == NULL) luaL_error(L, "moongrad: the Lua state is being closed");
+  if (S->ctx == NULL) lmgrad_error(L, "moongrad: the Lua state is being closed");
   return S;
 }
 

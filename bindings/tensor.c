@@ -77,7 +77,7 @@ static int tensor_arange(lua_State *L) {
   double step = lua_isnoneornil(L, 3) ? 1 : lmgrad_number(L, 3, "arange", "step");
   double steps = floor((last - first) / step * (1 + 1e-12)); /* 0.1 .. 0.3 has three */
   if (!(steps >= 0 && steps < (double)LMGRAD_EXACT)) {
-    return luaL_error(L, "arange: from %f to %f by %f, expected one number or more", first,
+    return lmgrad_error(L, "arange: from %f to %f by %f, expected one number or more", first,
                       last, step);
   }
   return range(L, (int64_t)steps + 1, first, step, NULL);
@@ -111,7 +111,7 @@ static int nested_error(lua_State *L, const nested *t, int depth, const char *ca
   luaL_pushresult(&b);
   const char *expected = "a number";
   if (depth < t->ndim) expected = lua_pushfstring(L, "%d elements", (int)t->size[depth]);
-  return luaL_error(L, "%s: row %s is %s, expected %s", t->who,
+  return lmgrad_error(L, "%s: row %s is %s, expected %s", t->who,
                     depth > 0 ? lua_tostring(L, depth < t->ndim ? -2 : -1) : "1", came,
                     expected);
 }
@@ -122,10 +122,10 @@ static void measure(lua_State *L, nested *t) {
   luaL_checkstack(L, MGRAD_MAX_DIMS + 8, "nested tables");
   while (lua_type(L, -1) == LUA_TTABLE) {
     if (t->ndim == MGRAD_MAX_DIMS) {
-      luaL_error(L, "%s: tables nest deeper than %d dimensions", t->who, MGRAD_MAX_DIMS);
+      lmgrad_error(L, "%s: tables nest deeper than %d dimensions", t->who, MGRAD_MAX_DIMS);
     }
     t->size[t->ndim] = (int64_t)lua_rawlen(L, -1);
-    if (t->size[t->ndim++] == 0) luaL_error(L, "%s: a table is empty", t->who);
+    if (t->size[t->ndim++] == 0) lmgrad_error(L, "%s: a table is empty", t->who);
     lua_rawgeti(L, -1, 1);
   }
   lua_settop(L, top);
@@ -214,7 +214,7 @@ static const struct raw_type *check_raw(lua_State *L, int i, const char *who) {
   for (size_t k = 0; k < sizeof raw_types / sizeof *raw_types; k++) {
     if (strcmp(raw_types[k].name, name) == 0) return &raw_types[k];
   }
-  luaL_error(L, "%s: type is \"%s\", expected f32, f64, u8, i8, u16, i16, u32, i32 or i64",
+  lmgrad_error(L, "%s: type is \"%s\", expected f32, f64, u8, i8, u16, i16, u32, i32 or i64",
              who, name);
   return NULL;
 }
@@ -279,7 +279,7 @@ static int tensor_from_string(lua_State *L) {
   LMGRAD_TRY_AS(L, S, "from_string", mgrad_tensor_new(S->ctx, n, size, out));
   int64_t numel = mgrad_tensor_numel(*out);
   if ((uint64_t)numel * type->size != length) {
-    return luaL_error(L, "from_string: %f bytes, expected %f for %f numbers of type %s",
+    return lmgrad_error(L, "from_string: %f bytes, expected %f for %f numbers of type %s",
                       (lua_Number)length, (lua_Number)((uint64_t)numel * type->size),
                       (lua_Number)numel, type->name);
   }
@@ -318,7 +318,7 @@ static int tensor_size(lua_State *L) {
   int64_t d = lmgrad_integer(L, 2, "size", "dimension", -MGRAD_MAX_DIMS, MGRAD_MAX_DIMS);
   int64_t k = d < 0 ? d + a->ndim : d - 1;
   if (k < 0 || k >= a->ndim) {
-    return luaL_error(L, "size: dimension is %d, the tensor has %d", (int)d, a->ndim);
+    return lmgrad_error(L, "size: dimension is %d, the tensor has %d", (int)d, a->ndim);
   }
   lua_pushnumber(L, (lua_Number)a->size[k]);
   return 1;
@@ -355,7 +355,7 @@ static void push_shape(lua_State *L, const mgrad_tensor *t) {
 static int tensor_item(lua_State *L) {
   mgrad_tensor *t = lmgrad_check_tensor(L, 1, "item", "self");
   if (mgrad_tensor_numel(t) != 1) {
-    return luaL_error(L, "item: the tensor has %f numbers, expected 1",
+    return lmgrad_error(L, "item: the tensor has %f numbers, expected 1",
                       (lua_Number)mgrad_tensor_numel(t));
   }
   mgrad_real v;
@@ -397,7 +397,7 @@ static mgrad_tensor *select(lua_State *L, lmgrad_state *S, int i, int first, int
     mgrad_tensor **out = lmgrad_box_tensor(L);
     mgrad_tensor *t = lmgrad_check_tensor(L, i, who, "tensor");
     const mgrad_array *a = mgrad_tensor_array(t);
-    if (a->ndim == 0) luaL_error(L, "%s: more indices than dimensions", who);
+    if (a->ndim == 0) lmgrad_error(L, "%s: more indices than dimensions", who);
     mgrad_attrs at = { .value = { 1 } };
     at.value[1] = (double)lmgrad_integer(L, first + k, who, "index", -a->size[0], a->size[0]);
     LMGRAD_TRY_AS(L, S, who, mgrad_apply(op, S->ctx, &t, 1, &at, out));
@@ -412,7 +412,7 @@ static int tensor_get(lua_State *L) {
   int n = lua_gettop(L) - 1;
   luaL_checkstack(L, n + 4, "get");
   int ndim = mgrad_tensor_array(t)->ndim;
-  if (n != ndim) return luaL_error(L, "get: %d indices, expected %d", n, ndim);
+  if (n != ndim) return lmgrad_error(L, "get: %d indices, expected %d", n, ndim);
   mgrad_real v;
   mgrad_tensor_read(select(L, S, 1, 2, n, "get"), &v);
   lua_pushnumber(L, (lua_Number)v);
@@ -449,7 +449,7 @@ static int tensor_set(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lmgrad_check_tensor(L, 1, "set", "self");
   int value = lua_gettop(L), n = value - 2;
-  if (n < 1) return luaL_error(L, "set: expected indices and a value");
+  if (n < 1) return lmgrad_error(L, "set: expected indices and a value");
   luaL_checkstack(L, n + 8, "set");
   assign(L, S, n, value, "set");
   lua_settop(L, 1);
@@ -551,7 +551,7 @@ static int tensor_newindex(lua_State *L) {
   } else if (strcmp(key, "requires_grad") == 0) {
     set_requires_grad(L, S, t, 3, "requires_grad");
   } else {
-    return luaL_error(L, "tensor: cannot set \"%s\", expected grad, requires_grad or an index",
+    return lmgrad_error(L, "tensor: cannot set \"%s\", expected grad, requires_grad or an index",
                       key);
   }
   return 0;

@@ -80,7 +80,7 @@ static void read_loss(lua_State *L, lmgrad_state *S, int own, mgrad_trainer_opti
     mgrad_op_info info = { .loss = 0 };
     o->loss = mgrad_op_find(lua_tostring(L, -1));
     if (o->loss != NULL) mgrad_op_describe(o->loss, &info);
-    if (!info.loss) luaL_error(L, "trainer: there is no loss \"%s\"", lua_tostring(L, -1));
+    if (!info.loss) lmgrad_error(L, "trainer: there is no loss \"%s\"", lua_tostring(L, -1));
   } else {
     lmgrad_type_error(L, -1, "trainer", "loss", "a name or a function");
   }
@@ -93,7 +93,7 @@ static void read_metrics(lua_State *L, lmgrad_state *S, int own, mgrad_trainer_o
   lua_getfield(L, own, "metrics");
   int n = lmgrad_own_list(L, lua_gettop(L), "trainer", "metrics");
   if (n > MGRAD_MAX_METRICS) {
-    luaL_error(L, "trainer: %d metrics, expected at most %d", n, MGRAD_MAX_METRICS);
+    lmgrad_error(L, "trainer: %d metrics, expected at most %d", n, MGRAD_MAX_METRICS);
   }
   for (int k = 0; k < n; k++) {
     lua_rawgeti(L, -1, k + 1);
@@ -225,7 +225,7 @@ static int trainer_advance(lua_State *L) {
   if (!lua_isnoneornil(L, 2)) r.steps = lmgrad_integer(L, 2, "run", "steps", 1, LMGRAD_EXACT);
   if (!lua_isnoneornil(L, 3)) {
     double ms = lmgrad_number(L, 3, "run", "ms");
-    if (!(ms >= 0)) return luaL_error(L, "run: ms is %f, expected 0 or more", ms);
+    if (!(ms >= 0)) return lmgrad_error(L, "run: ms is %f, expected 0 or more", ms);
     deadline = now() + ms / 1000;
     r.expired = expired;
     r.ud = &deadline;

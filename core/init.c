@@ -145,6 +145,7 @@ mgrad_status mgrad_init_fill(int index, mgrad_tensor *t) {
                       (int64_t)index, (int64_t)COUNT - 1);
   const initialiser *init = &initialisers[index];
   if (!init->draw) return mgrad_tensor_fill(t, init->value);
+  MGRAD_TRY(mgrad_tensor_writable(t, init->name));
   int64_t n = mgrad_shape_numel(&t->a);
   mgrad_real *values = scratch_new(ctx, n, sizeof *values);
   if (!values) return MGRAD_NOMEM;

@@ -526,7 +526,11 @@ mgrad_status mgrad_layer_hunt(mgrad_layer *l, mgrad_tensor *x) {
 
 mgrad_status mgrad_layer_build(mgrad_layer *l, int ndim, const int64_t *size) {
   mgrad_tensor *x;
-  MGRAD_TRY(mgrad_tensor_full(l->ctx, ndim, size, 0, &x));
+  mgrad_status made = mgrad_tensor_full(l->ctx, ndim, size, 0, &x);
+  if (made == MGRAD_INVALID) {
+    return mgrad_fail(l->ctx, made, "%s: its input's %s", l->kind, mgrad_error(l->ctx));
+  }
+  if (made != MGRAD_OK) return made;
   mgrad_status status = trial(l, x);
   mgrad_tensor_release(x);
   return status;

@@ -188,6 +188,7 @@ typedef struct mgrad_op_info {
   int activation;       /* usable by name as a layer */
   int loss;             /* prediction and target in, reduced number out */
   int differentiable;
+  int elementwise;      /* a number of the result from one of each operand */
 } mgrad_op_info;
 MGRAD_API void mgrad_op_describe(const mgrad_op *op, mgrad_op_info *out);
 

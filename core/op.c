@@ -26,6 +26,7 @@ void mgrad_op_describe(const mgrad_op *op, mgrad_op_info *out) {
     .name = op->name, .doc = op->doc, .operands = op->operands, .order = op->order,
     .attrs = op->attrs, .activation = (op->flags & MGRAD_OP_ACTIVATION) != 0,
     .loss = (op->flags & MGRAD_OP_LOSS) != 0, .differentiable = op->backward != NULL,
+    .elementwise = op->map.forward != NULL || (op->flags & MGRAD_OP_BROADCAST) != 0,
   };
 }
 
@@ -166,13 +167,16 @@ static mgrad_status make_lists(applying *a, mgrad_context *ctx, int n) {
   return MGRAD_OK;
 }
 
-/* Operands as the op wants them: packed, unless it takes any stride. */
+/* Operands as the op wants them: packed, unless it takes any stride. An expanded
+** operand of a product is packed as well, so that memory bounds the sums. */
 static mgrad_status take_operands(applying *a, mgrad_tensor *const *x, int n) {
   mgrad_context *ctx = a->call.ctx;
   for (int i = 0; i < n; i++) {
     a->x[i] = x[i];
     if (x[i] == NULL) continue; /* the lists start out as zeros */
-    if (!(a->call.op->flags & MGRAD_OP_STRIDED) && !mgrad_shape_packed(&x[i]->a)) {
+    bool any = (a->call.op->flags & MGRAD_OP_STRIDED) != 0;
+    if (a->call.op->id == MGRAD_ID_matmul) any = !mgrad_tensor_repeats(x[i]);
+    if (!any && !mgrad_shape_packed(&x[i]->a)) {
       MGRAD_TRY(mgrad_apply(&mgrad_op_contiguous, ctx, &x[i], 1, NULL, &a->x[i]));
       a->packed[i] = true;
     }

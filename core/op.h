@@ -71,7 +71,8 @@ enum {                      /* flags */
   MGRAD_OP_RANDOM = 4,      /* draws from call->stream */
   MGRAD_OP_ACTIVATION = 8,  /* usable by name as a layer */
   MGRAD_OP_LOSS = 16,       /* of a prediction and a target */
-  MGRAD_OP_LIST = 32        /* takes a list of operands */
+  MGRAD_OP_LIST = 32,       /* takes a list of operands */
+  MGRAD_OP_BROADCAST = 64   /* a number of the result from one of each operand */
 };
 #define MGRAD_READS_Y 0x80000000u /* in 'reads' */
 

@@ -90,6 +90,7 @@ struct mgrad_plan {
 ** from forward into backward. */
 typedef struct buffer {
   const mgrad_storage *storage; /* of a tensor of the recording, or NULL */
+  const mgrad_real *start;      /* what its first number is a copy of */
   int64_t numel, offset;
   int first, last;
 } buffer;
@@ -115,7 +116,7 @@ typedef struct layout {
 
 static int add_buffer(layout *l, const mgrad_storage *s, int64_t numel, int first, int last) {
   if (numel == 0) return -1;
-  l->buffers[l->nbuffers] = (buffer){ s, numel, -1, first, last };
+  l->buffers[l->nbuffers] = (buffer){ s, s != NULL ? s->data : NULL, numel, -1, first, last };
   return l->nbuffers++;
 }
 
@@ -286,7 +287,7 @@ static mgrad_real *buffer_data(const filling *f, int b) {
 static mgrad_array located(const filling *f, const mgrad_tensor *t) {
   mgrad_array a = t->a;
   int b = find_buffer(f->l, t->storage);
-  if (b >= 0) a.data = buffer_data(f, b) + (t->a.data - t->storage->data);
+  if (b >= 0) a.data = buffer_data(f, b) + (t->a.data - f->l->buffers[b].start);
   return a;
 }
 
@@ -421,8 +422,9 @@ static mgrad_status fill(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) 
 }
 
 /* Is there an operand from outside that lies in an input's storage? It would be
-** looked for in the input's place. */
+** looked for in the input's place. Nor can an input be a parameter. */
 static bool tangled(const layout *l, const mgrad_tensor *input) {
+  if (input != NULL && input->requires_grad) return true;
   for (int k = 0; input != NULL && k < l->r->count; k++) {
     const mgrad_note *note = &l->r->notes[k];
     for (int i = 0; i < note->n; i++) {
@@ -436,12 +438,17 @@ static bool tangled(const layout *l, const mgrad_tensor *input) {
   return false;
 }
 
+/* A place for an input, which may be a part of something larger. */
+static void place_input(layout *l, const mgrad_tensor *t, int end) {
+  l->buffers[add_buffer(l, t->storage, mgrad_tensor_numel(t), 0, end)].start = t->a.data;
+}
+
 static mgrad_status lay_out(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) {
   const mgrad_recorder *r = l->r;
   if (tangled(l, e->x) || tangled(l, e->y)) return MGRAD_INVALID;
   int end = r->count, loss = e->loss != NULL ? maker(r, e->loss, r->count) : -1;
-  add_buffer(l, e->x->storage, mgrad_tensor_numel(e->x), 0, end);
-  if (e->y != NULL) add_buffer(l, e->y->storage, mgrad_tensor_numel(e->y), 0, end);
+  place_input(l, e->x, end);
+  if (e->y != NULL) place_input(l, e->y, end);
   find_tracked(l);
   find_needed(l, loss);
   if (e->loss != NULL && (loss < 0 || l->details[loss].dy < 0)) return MGRAD_INVALID;

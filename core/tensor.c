@@ -185,8 +185,7 @@ bool mgrad_tensor_repeats(const mgrad_tensor *t) {
   return false;
 }
 
-/* May the numbers of t be overwritten? */
-static mgrad_status writable(mgrad_tensor *t, const char *who) {
+mgrad_status mgrad_tensor_writable(mgrad_tensor *t, const char *who) {
   t->ctx->observed = true;
   if (mgrad_tensor_repeats(t)) {
     return mgrad_fail(t->ctx, MGRAD_INVALID,
@@ -207,7 +206,7 @@ static mgrad_status writable(mgrad_tensor *t, const char *who) {
 }
 
 mgrad_status mgrad_tensor_write(mgrad_tensor *t, const mgrad_real *from) {
-  MGRAD_TRY(writable(t, "copy"));
+  MGRAD_TRY(mgrad_tensor_writable(t, "copy"));
   mgrad_array a = plain(t, (mgrad_real *)from); /* only read */
   mgrad_array_copy(&t->a, &a);
   t->storage->version++;
@@ -215,7 +214,7 @@ mgrad_status mgrad_tensor_write(mgrad_tensor *t, const mgrad_real *from) {
 }
 
 mgrad_status mgrad_tensor_fill(mgrad_tensor *t, double value) {
-  MGRAD_TRY(writable(t, "fill"));
+  MGRAD_TRY(mgrad_tensor_writable(t, "fill"));
   mgrad_array_fill(&t->a, (mgrad_real)value);
   t->storage->version++;
   return MGRAD_OK;
@@ -257,7 +256,7 @@ mgrad_status mgrad_tensor_update(mgrad_tensor *t, char operation, mgrad_tensor *
     return mgrad_fail(t->ctx, MGRAD_INVALID, "%s: operand is %a, it does not fit into %a",
                       who, &src->a, &t->a);
   }
-  MGRAD_TRY(writable(t, who));
+  MGRAD_TRY(mgrad_tensor_writable(t, who));
   if (mgrad_tensor_tracked(src) && !t->ctx->no_grad) {
     return mgrad_fail(t->ctx, MGRAD_INVALID,
                       "%s: the operand requires a gradient, which an in-place op would lose;"

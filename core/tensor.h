@@ -76,6 +76,8 @@ static inline bool mgrad_tensor_grad_zero(const mgrad_tensor *t) {
 }
 /* Gives a leaf a place for its gradient. */
 mgrad_status mgrad_tensor_place_grad(mgrad_tensor *t);
+/* May the numbers of t be overwritten? 'who' opens the error sentence. */
+mgrad_status mgrad_tensor_writable(mgrad_tensor *t, const char *who);
 /* Points a leaf at another place, same shape, contents copied by the caller. */
 void mgrad_tensor_move(mgrad_tensor *t, mgrad_storage *s, mgrad_real *data);
 

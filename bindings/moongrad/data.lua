@@ -3,6 +3,7 @@
 -- Functions that read files return nil and a message when a file is missing or
 -- damaged. Class labels count from 1.
 
+local check = require "moongrad.check"
 local csv = require "moongrad.csv"
 
 local FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
@@ -14,17 +15,17 @@ return function(mg, core)
 
   ---------------------------------------------------------------------- tensors
 
-  local function to_tensor(v, what)
+  local function to_tensor(v, who, what)
     if core.type(v) == "tensor" then return v end
     if type(v) == "table" then return mg.tensor(v) end
-    error(("dataset: %s is a %s, expected a tensor or a table"):format(what,
-      core.type(v) or type(v)), 0)
+    check.fail(who, "%s is %s, expected a tensor or a table", what, check.what(v))
   end
 
   --- Examples x {n, ..} and targets y {n, ..}, as tensors or nested tables. x of
   -- one dimension is taken as {n, 1}.
-  function data.tensors(x, y)
-    x, y = to_tensor(x, "x"), to_tensor(y, "y")
+  function data.tensors(x, y, who)
+    who = who or "tensors"
+    x, y = to_tensor(x, who, "x"), to_tensor(y, who, "y")
     if x:dim() == 1 then x = x:reshape(-1, 1) end
     return core.dataset(x, y)
   end
@@ -33,21 +34,24 @@ return function(mg, core)
 
   --- A dataset, or {x=, y=} as one; the same table gives the same dataset as
   -- long as it holds the same x and y.
-  function data.dataset(d)
-    if core.type(d) == "dataset" then return d end
+  function data.dataset(d, who)
+    who = who or "dataset"
+    if core.type(d) == "dataset" then return check.is("dataset", d, who, "data") end
     if type(d) ~= "table" then
-      error(("data is a %s, expected a dataset or {x=, y=}"):format(core.type(d) or type(d)), 0)
+      check.fail(who, "data is %s, expected a dataset or {x=, y=}", check.what(d))
     end
     if core.type(d.data) == "dataset" then return d.data end
     local known = made[d]
     if known and known.x == d.x and known.y == d.y then return known.dataset end
-    local set = data.tensors(d.x, d.y)
+    local set = data.tensors(d.x, d.y, who)
     made[d] = { x = d.x, y = d.y, dataset = set }
     return set
   end
 
   --- n examples of a function: f(i) returns x and y (numbers or tables).
   data["function"] = function(f, n)
+    check.is("function", f, "function", "f")
+    check.integer(n, "function", "n", 1)
     local xs, ys = {}, {}
     for i = 1, n do xs[i], ys[i] = f(i) end
     return data.tensors(xs, ys)
@@ -59,11 +63,12 @@ return function(mg, core)
   --- The first 'share' of the examples (0 to 1) and the rest. Shuffle first
   -- where the order means something: d:shuffle():split(0.9).
   function methods.split(d, share)
+    check.is("dataset", d, "split", "self")
     local n = #d
     local first = type(share) == "number" and math.floor(n * share + 0.5) or -1
     if first < 1 or first >= n then
       error(("split: share is %s, expected a part of %d examples that leaves some on both sides")
-        :format(tostring(share), n), 2)
+        :format(type(share) == "number" and tostring(share) or check.what(share), n), 2)
     end
     return d:range(1, first), d:range(first + 1, n - first)
   end
@@ -71,9 +76,8 @@ return function(mg, core)
   --- Iterates over x and y of n examples at a time, in order; the last batch
   -- may be smaller.
   function methods.batches(d, n)
-    if type(n) ~= "number" or n < 1 or n ~= math.floor(n) then
-      error(("batches: n is %s, expected an integer from 1"):format(tostring(n)), 2)
-    end
+    check.is("dataset", d, "batches", "self")
+    check.integer(n, "batches", "n", 1)
     local at = 1
     return function()
       if at > #d then return nil end
@@ -88,7 +92,17 @@ return function(mg, core)
   -- d and returns it with the statistics used, which fit later data the same
   -- way: test:normalize(select(2, train:normalize())).
   function methods.normalize(d, stats)
-    if not stats then
+    check.is("dataset", d, "normalize", "self")
+    if check.optional("table", stats, "normalize", "stats") then
+      for _, what in ipairs { "mean", "deviation" } do
+        check.is("table", stats[what], "normalize", what)
+        for i, v in ipairs(stats[what]) do check.is("number", v, "normalize", what .. " " .. i) end
+      end
+      if #stats.mean ~= #stats.deviation then
+        check.fail("normalize", "stats has %d means and %d deviations, expected as many",
+          #stats.mean, #stats.deviation)
+      end
+    else
       local each = d:batch(1, 1):dim() == 2
       local mean, deviation = d:stats(each)
       stats = { mean = mean, deviation = deviation }
@@ -115,9 +129,6 @@ return function(mg, core)
   -------------------------------------------------------------------- idx files
 
   local function read_file(path)
-    if type(path) ~= "string" then
-      error(("data: path is a %s, expected a string"):format(type(path)), 3)
-    end
     local file, message = io.open(path, "rb")
     if not file then return nil, message end
     local text, why = file:read("*a")
@@ -168,6 +179,8 @@ return function(mg, core)
   -- gzip. Bytes become numbers from 0 to 1, labels 0, 1, .. become 1, 2, ..
   -- @treturn dataset  or nil and a message
   function data.idx(images, labels)
+    check.is("string", images, "idx", "images")
+    check.is("string", labels, "idx", "labels")
     local x, message = read_idx(images)
     if not x then return nil, message end
     local y, why = read_idx(labels, 1)
@@ -197,9 +210,7 @@ return function(mg, core)
   -- @treturn dataset  for training, x {n, 1, 28, 28} from 0 to 1, y {n} from 1
   -- @treturn dataset  for testing; or nil and a message
   function data.mnist(folder)
-    if type(folder) ~= "string" then
-      error(("mnist: folder is a %s, expected a string"):format(type(folder)), 2)
-    end
+    check.is("string", folder, "mnist", "folder")
     local sets = {}
     for i, name in ipairs { "train", "t10k" } do
       local set, message = data.idx(first_file(folder, name .. "-images-idx3-ubyte"),
@@ -211,7 +222,10 @@ return function(mg, core)
   end
 
   --- Fashion-MNIST, by default where Debian's dataset-fashion-mnist puts it.
-  function data.fashion_mnist(folder) return data.mnist(folder or FASHION_MNIST) end
+  function data.fashion_mnist(folder)
+    check.optional("string", folder, "fashion_mnist", "folder")
+    return data.mnist(folder or FASHION_MNIST)
+  end
 
   ------------------------------------------------------------------------- CSV
 
@@ -266,7 +280,8 @@ return function(mg, core)
   -- @treturn dataset  x {n, columns - 1}, y {n}; or nil and a message. d:info()
   --   tells columns (names) and classes (words), where there are any
   function data.csv(path, options)
-    options = options or {}
+    check.is("string", path, "csv", "path")
+    options = check.options(options or {}, { target = true, header = true }, "csv")
     local text, message = read_file(path)
     if not text then return nil, message end
     local rows, wrong = csv.rows(text)

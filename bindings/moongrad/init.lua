@@ -7,6 +7,8 @@
 -- tables of ops, layers, optimizers and losses become functions here.
 
 local core = require "moongrad.core"
+core.own_files()
+local check = require "moongrad.check"
 
 local mg = { _VERSION = "moongrad " .. core.version, core = core }
 
@@ -23,6 +25,7 @@ end
 --- Runs f(...) without recording for gradients and returns its results. An
 -- error passes through unchanged.
 function mg.no_grad(f, ...)
+  check.is("function", f, "no_grad", "f")
   local before = core.recording(false)
   local function finish(ok, ...)
     core.recording(before)
@@ -36,14 +39,7 @@ end
 -- that moongrad allocates in this Lua state. A limit cannot be raised again
 -- from Lua.
 function mg.limit(options)
-  if type(options) ~= "table" then
-    error("limit: options is a " .. type(options) .. ", expected a table", 2)
-  end
-  for name in pairs(options) do
-    if name ~= "memory" then
-      error(('limit: there is no option "%s", expected memory'):format(tostring(name)), 2)
-    end
-  end
+  check.options(options, { memory = true }, "limit")
   if options.memory then core.limit(options.memory) end
 end
 

@@ -89,8 +89,8 @@ return function(mg, core)
   function mg.dense(...)
     local l = dense(...)
     local options = select(select("#", ...), ...)
-    local inputs = type(options) == "table" and options.inputs
-    return inputs and l:build(1, inputs) or l
+    local inputs = type(options) == "table" and options.inputs or 0
+    return inputs > 0 and l:build(1, inputs) or l
   end
 
   --- An activation by its name.

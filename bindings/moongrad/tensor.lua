@@ -1,5 +1,7 @@
 --- Methods of tensors that are made of others, and how a tensor is shown.
 
+local check = require "moongrad.check"
+
 local concat, floor = table.concat, math.floor
 
 local LONG, EDGE = 12, 4 -- longer dimensions show this many at both ends
@@ -81,11 +83,10 @@ return function(mg, core)
 
   --- A list of views of n elements each along dim (1); the last may be shorter.
   function methods.split(t, n, dim)
+    check.is("tensor", t, "split", "self")
+    check.integer(n, "split", "n", 1)
     dim = dim or 1
     local size, list = t:size(dim), {}
-    if type(n) ~= "number" or n ~= floor(n) or n < 1 then
-      error(("split: n is %s, expected an integer from 1"):format(tostring(n)), 2)
-    end
     for first = 1, size, n do
       list[#list + 1] = narrow(t, dim, first, math.min(n, size - first + 1))
     end
@@ -94,9 +95,8 @@ return function(mg, core)
 
   --- A list of at most n views of equal size along dim; the last may be shorter.
   function methods.chunk(t, n, dim)
-    if type(n) ~= "number" or n ~= floor(n) or n < 1 then
-      error(("chunk: n is %s, expected an integer from 1"):format(tostring(n)), 2)
-    end
+    check.is("tensor", t, "chunk", "self")
+    check.integer(n, "chunk", "n", 1)
     return methods.split(t, math.ceil(t:size(dim or 1) / n), dim)
   end
 
@@ -108,7 +108,12 @@ return function(mg, core)
   -- @tparam function f
   -- @tparam table inputs  list of tensors, handed to f as arguments
   function mg.gradcheck(f, inputs)
-    if type(inputs) ~= "table" then inputs = { inputs } end
+    check.is("function", f, "gradcheck", "f")
+    if core.type(inputs) == "tensor" then inputs = { inputs } end
+    check.is("table", inputs, "gradcheck", "inputs")
+    for i = 1, math.max(#inputs, 1) do
+      check.is("tensor", inputs[i], "gradcheck", "input " .. i)
+    end
     local unpack = table.unpack or unpack
     local step = core.real == "float32" and 2e-2 or 1e-3
     local worst = 0

@@ -1,6 +1,8 @@
 --- Training loops around the trainer of the core. Whatever calls the user's code
 -- between batches runs here, so that it may break, fail or yield.
 
+local check = require "moongrad.check"
+
 local SLICE = 20 -- milliseconds of work in one call of the core
 
 return function(mg, core)
@@ -59,14 +61,7 @@ return function(mg, core)
   --   metrics: names or functions, optional; plan: false for steps that are never
   --   replayed from a plan (the same numbers, slower)
   function mg.trainer(o)
-    if type(o) ~= "table" then
-      error(("trainer: options is a %s, expected a table"):format(type(o)), 2)
-    end
-    for name in pairs(o) do
-      if not known[name] then
-        error(('trainer: there is no option "%s"'):format(tostring(name)), 2)
-      end
-    end
+    check.options(o, known, "trainer")
     local net = o.net
     if type(net) == "function" then net = core.custom("function", net) end
     return core.trainer {
@@ -90,8 +85,8 @@ return function(mg, core)
     return default
   end
 
-  local function begin(t, data, options, epochs)
-    t:begin(mg.data.dataset(data), option("batch", options, data, 32), epochs,
+  local function begin(t, data, options, epochs, who)
+    t:begin(mg.data.dataset(data, who), option("batch", options, data, 32), epochs,
       option("shuffle", options, data, false))
   end
 
@@ -105,7 +100,9 @@ return function(mg, core)
 
   --- Loss and metrics over data, in eval mode, as a table by name.
   function methods.evaluate(t, data, options)
-    local set = mg.data.dataset(data)
+    check.is("trainer", t, "evaluate", "self")
+    check.optional("table", options, "evaluate", "options")
+    local set = mg.data.dataset(data, "evaluate")
     return report(t, {}, "", t:assess(set, option("batch", options, data, 256)))
   end
 
@@ -120,15 +117,11 @@ return function(mg, core)
   -- @treturn string  "more", or "done" when all epochs are over
   -- @treturn number  mean loss of the epoch so far
   function methods.run(t, data, options)
-    options = options or {}
-    for name in pairs(options) do
-      if not run_options[name] then
-        error(('run: there is no option "%s"'):format(tostring(name)), 2)
-      end
-    end
+    check.is("trainer", t, "run", "self")
+    options = check.options(options or {}, run_options, "run")
     local epochs, now = option("epochs", options, data, 1), runs[t]
     if not now or now.data ~= data or now.epochs ~= epochs then
-      begin(t, data, options, epochs)
+      begin(t, data, options, epochs, "run")
       now = { data = data, epochs = epochs }
       runs[t] = now
     end
@@ -154,10 +147,10 @@ return function(mg, core)
   -- @treturn function  yields {epoch=, loss=, seconds=, examples=, metrics by
   --   name, and val_ of each with validation data}
   function methods.epochs(t, n, data, options)
-    if type(n) ~= "number" or n < 1 or n % 1 ~= 0 then
-      error(("epochs: n is %s, expected an integer from 1"):format(tostring(n)), 2)
-    end
-    local set, validation = mg.data.dataset(data), option("validation", options, data)
+    check.is("trainer", t, "epochs", "self")
+    check.integer(n, "epochs", "n", 1)
+    check.optional("table", options, "epochs", "options")
+    local set, validation = mg.data.dataset(data, "epochs"), option("validation", options, data)
     local watch = options and options.watch
     local run, total, done = {}, #set, false
     begin(t, data, options, n)
@@ -170,7 +163,7 @@ return function(mg, core)
       repeat -- in slices, so that hooks and signals of the host get their turn
         done, examples, loss, metrics = t:advance(nil, SLICE, true)
         if watch then watch(examples, total, loss) end
-      until examples >= total
+      until done or examples >= total
       local row = report(t, { epoch = t:position() }, "", examples, loss, metrics)
       row.seconds = seconds() - start
       if validation then
@@ -210,12 +203,13 @@ return function(mg, core)
   --   file to add one line of JSON an epoch to
   -- @treturn table  the rows of all epochs
   function methods.fit(t, n, data, options)
-    options = options or {}
-    for name in pairs(options) do
-      if not fit_options[name] then
-        error(('fit: there is no option "%s"'):format(tostring(name)), 2)
-      end
-    end
+    check.is("trainer", t, "fit", "self")
+    check.integer(n, "fit", "n", 1)
+    options = check.options(options or {}, fit_options, "fit")
+    check.optional("function", options.on_epoch, "fit", "on_epoch")
+    check.optional("string", options.log, "fit", "log")
+    check.optional("number", options.patience, "fit", "patience")
+    mg.data.dataset(data, "fit")
     local rows, names, best, waited = {}, shown_names(t), math.huge, 0
     local log, json
     if options.log then

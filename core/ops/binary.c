@@ -170,10 +170,12 @@ static mgrad_status where_infer(mgrad_call *c) {
 
 /* The part of a descriptor that every function of two numbers shares. */
 #define PAIR(word, shapes)                                                        \
-  MGRAD_NAMED(word), .operands = "a b", .flags = MGRAD_OP_STRIDED,                    \
+  MGRAD_NAMED(word), .operands = "a b",                                           \
+  .flags = MGRAD_OP_STRIDED | MGRAD_OP_BROADCAST,                                 \
   .infer = shapes, .forward = word##_forward, .backward = word##_backward
 #define COMPARE(word)                                                             \
-  MGRAD_NAMED(word), .operands = "a b", .flags = MGRAD_OP_STRIDED, .constant = 3,     \
+  MGRAD_NAMED(word), .operands = "a b", .constant = 3,                            \
+  .flags = MGRAD_OP_STRIDED | MGRAD_OP_BROADCAST,                                 \
   .infer = pair_infer, .forward = word##_forward
 
 #define READS_A 1u

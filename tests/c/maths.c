@@ -46,7 +46,8 @@ LOOP(cos, COS)
 LOOP(sigmoid, mgrad_sigmoid)
 LOOP(softplus, mgrad_softplus)
 
-static void pow_loop(int64_t n, const mgrad_real *x, const mgrad_real *y, mgrad_real *z) {
+static void pow_loop(int64_t n, const mgrad_real *x, const mgrad_real *y,
+                     mgrad_real *z) {
   for (int64_t i = 0; i < n; i++) z[i] = POW(x[i], y[i]);
 }
 
@@ -111,7 +112,8 @@ static double finite(double x) {
 
 /* The error of 'got' in ulp; infinite where one is NaN, or 0 has the wrong sign. */
 static double error_of(float got, double exact) {
-  if (got != got || exact != exact) return (got != got) == (exact != exact) ? 0 : HUGE_VAL;
+  if (got != got && exact != exact) return 0;
+  if (got != got || exact != exact) return HUGE_VAL;
   if (exact == 0 && (got != 0 || !signbit(got) != !signbit(exact))) return HUGE_VAL;
   exact = finite(exact);
   return fabs(finite(got) - exact) / ulp(fabs(exact) < 0x1p128 ? exact : 0x1p127);
@@ -133,7 +135,8 @@ static measure measure_function(const function *f, uint64_t stride) {
   static mgrad_real x[BLOCK], y[BLOCK];
   measure m = { .error = 0 };
   for (uint64_t at = 0; at < FLOATS; at += stride * BLOCK) {
-    for (uint64_t i = 0; i < BLOCK; i++) x[i] = REAL(from_bits((uint32_t)(at + i * stride)));
+    for (uint64_t i = 0; i < BLOCK; i++)
+      x[i] = REAL(from_bits((uint32_t)(at + i * stride)));
     f->loop(BLOCK, x, y);
     for (uint64_t i = 0; i < BLOCK && at + i * stride < FLOATS; i++)
       take(&m, (float)x[i], 0, (float)y[i], f->exact((double)x[i]));
@@ -199,7 +202,7 @@ static void check_measure(const char *name, measure m, uint32_t bits) {
 /* A vector loop and a single number go through other instructions. */
 static bool alone_as_in_loop(const function *f) {
   mgrad_real x[64], y[64], one;
-  for (int i = 0; i < 64; i++) x[i] = REAL(from_bits((uint32_t)i * 0x04000001u + 0x0123456u));
+  for (uint32_t i = 0; i < 64; i++) x[i] = REAL(from_bits(i * 0x04000001u + 0x123456u));
   f->loop(64, x, y);
   for (int i = 0; i < 64; i++) {
     f->loop(1, &x[i], &one);
@@ -208,12 +211,17 @@ static bool alone_as_in_loop(const function *f) {
   return true;
 }
 
+/* No names mean all. */
+static bool named(const char *name, int n, char **names) {
+  for (int i = 0; i < n; i++)
+    if (strcmp(names[i], name) == 0) return true;
+  return n == 0;
+}
+
 static void test_functions(int n, char **names) {
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     const function *f = &functions[i];
-    bool wanted = n == 0;
-    for (int j = 0; j < n; j++) wanted = wanted || strcmp(names[j], f->name) == 0;
-    if (!wanted) continue;
+    if (!named(f->name, n, names)) continue;
     test("a function is within 2 ulp of the exact value, with known bits");
     check_measure(f->name, measure_function(f, all ? 1 : STRIDE), f->bits);
     test("a function of one number is the same bits alone and in a loop");
@@ -222,9 +230,7 @@ static void test_functions(int n, char **names) {
 }
 
 static void test_pow(int n, char **names) {
-  bool wanted = n == 0;
-  for (int j = 0; j < n; j++) wanted = wanted || strcmp(names[j], "pow") == 0;
-  if (!wanted) return;
+  if (!named("pow", n, names)) return;
   test("pow is within 2 ulp of the exact value, with known bits");
   check_measure("pow", measure_pow(all ? POW_SAMPLES_ALL : POW_SAMPLES), POW_BITS);
 }
@@ -269,10 +275,10 @@ static void test_borders(void) {
 
 int main(int count, char **arguments) {
   all = count > 1 && strcmp(arguments[1], "--all") == 0;
-  int named = all ? count - 2 : 0;
+  int names = all ? count - 2 : 0;
   test_borders();
   test_pow_borders();
-  test_functions(named, arguments + 2);
-  test_pow(named, arguments + 2);
+  test_functions(names, arguments + 2);
+  test_pow(names, arguments + 2);
   return check_report("maths");
 }

@@ -278,7 +278,9 @@ operator("tensor.-sub", function(a, b) return a - b end, function() return x(), 
 operator("tensor.*mul", function(a, b) return a * b end, function() return x(), x() end)
 operator("tensor./div", function(a, b) return a / b end, function() return x(), x() end)
 operator("tensor.^pow", function(a, b) return a ^ b end, function() return x(), x() end)
-operator("tensor.neg", function(a) return -a end, x)
+operator("tensor.neg", function(a)
+  return mg.type(a) == "tensor" and -a or x():neg() -- else it is Lua that refuses
+end, x)
 operator("tensor.==", function(a, b) return a == b end, function() return x(), x() end)
 operator("tensor.index", function(a) return x()[a] end, function() return 1 end)
 operator("tensor.assignment", function(a, b) x()[a] = b end, function() return 1, 2 end)

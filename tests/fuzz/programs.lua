@@ -170,6 +170,10 @@ local function net()
   return mg[pick { "sequential", "sequential", "residual", "parallel" }](entries)
 end
 
+local function on_collection(f)
+  if newproxy then getmetatable(newproxy(true)).__gc = f else setmetatable({}, { __gc = f }) end
+end
+
 -------------------------------------------------------------------- the calls
 
 local function batch() return mg.rand(random(4), 4), mg.rand(4, 4) end
@@ -251,12 +255,16 @@ local actions = {
   function() tensor():close() end,
   function() collectgarbage(pick { "collect", "step" }) end,
   function() for _, kind in ipairs(KINDS) do pool[kind][random(8)] = nil pool[kind] = { unpack(pool[kind]) } end end,
-  function() -- a finalizer that does anything
-    if newproxy then
-      getmetatable(newproxy(true)).__gc = function() mischief() end
-    else
-      setmetatable({}, { __gc = function() mischief() end })
+  function() -- a finalizer that does anything, and comes back a few times
+    local left = random(20)
+    local function arm()
+      left = left - 1
+      on_collection(function()
+        if left > 0 then arm() end
+        pcall(mischief) -- before 5.4 its error would come up anywhere
+      end)
     end
+    arm()
   end,
   function() -- a coroutine that is left or gone on with
     local co = coroutine.create(function() act() coroutine.yield() act() end)
@@ -361,9 +369,7 @@ local function program(seed)
   state = (seed * 7919) % 2147483646 + 1
   for _ = 1, 8 do random(2) end
   mg.seed(seed)
-  pool, depth = {}, 0
-  for _, kind in ipairs(KINDS) do pool[kind] = {} end
-  budget = 0 -- nothing odd while these are made
+  empty() -- no budget: nothing odd while these are made
   keep("tensor", mg.rand(4, 4))
   keep("tensor", mg.tensor({ { 1, 2, 3, 4 } }, { requires_grad = true }))
   keep("layer", mg.sequential { 4, mg.dense(4, "tanh"), mg.dense(4) })
@@ -375,6 +381,8 @@ local function program(seed)
                                  loss = i == 1 and "mse" or judge() })
   end
   budget = options.calls
+  collectgarbage("setpause", pick { 1, 50, 200 }) -- finalizers sooner or later
+  collectgarbage("setstepmul", pick { 100, 200, 1000 })
   while budget > 0 do
     local before = budget
     local co = coroutine.create(act) -- so that yields go somewhere
@@ -383,9 +391,13 @@ local function program(seed)
   end
 end
 
+local function empty()
+  pool, depth, budget = {}, 0, 0
+  for _, kind in ipairs(KINDS) do pool[kind] = {} end
+end
+
 local function used()
-  pool = nil
-  budget = 0
+  empty()
   for _ = 1, 6 do collectgarbage() end
   return (mg.memory())
 end

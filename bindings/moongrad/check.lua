@@ -1,0 +1,50 @@
+--- Argument checks of the functions written in Lua: one sentence, in the form of
+-- those from C: "split: share is a string, expected a number".
+
+local core = require "moongrad.core"
+
+local check = {}
+
+--- "a tensor", "an optimizer", "a string", "nil": what a value is, in words.
+function check.what(v)
+  if v == nil then return "nil" end
+  local kind = core.type(v) or type(v)
+  return (kind:find("^[aeiou]") and "an " or "a ") .. kind
+end
+
+--- Raises an error at the caller of the function that checks.
+function check.fail(who, text, ...)
+  error(who .. ": " .. text:format(...), 4)
+end
+
+--- v must be of that kind: a type of Lua, or "tensor", "layer" ..
+function check.is(kind, v, who, what)
+  if (core.type(v) or type(v)) == kind and (not core.type(v) or core.open(v)) then return v end
+  check.fail(who, "%s is %s, expected %s", what,
+    core.type(v) and not core.open(v) and "closed" or check.what(v),
+    (kind:find("^[aeiou]") and "an " or "a ") .. kind)
+end
+
+--- The same, or nil.
+function check.optional(kind, v, who, what)
+  if v ~= nil then check.is(kind, v, who, what) end
+  return v
+end
+
+--- v must be an integer from 'low'.
+function check.integer(v, who, what, low)
+  if type(v) == "number" and v >= low and v <= 2 ^ 53 and v % 1 == 0 then return v end
+  check.fail(who, "%s is %s, expected an integer from %d", what,
+    type(v) == "number" and tostring(v) or check.what(v), low)
+end
+
+--- Every key of the table must be in 'known'.
+function check.options(options, known, who)
+  check.is("table", options, who, "options")
+  for name in pairs(options) do
+    if not known[name] then check.fail(who, 'there is no option "%s"', tostring(name)) end
+  end
+  return options
+end
+
+return check
