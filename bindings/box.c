@@ -174,7 +174,8 @@ int lmgrad_raise_as(lua_State *L, lmgrad_state *S, mgrad_status status, const ch
     lua_pushliteral(L, "not enough memory");
     return lua_error(L);
   }
-  const char *what = mgrad_error(S->ctx);
+  lua_pushstring(L, mgrad_error(S->ctx)); /* a finalizer may change it from here on */
+  const char *what = lua_tostring(L, -1);
   return who != NULL ? lmgrad_error(L, "%s: %s", who, what) : lmgrad_error(L, "%s", what);
 }
 

@@ -46,7 +46,7 @@ static int gunzip(lua_State *L) {
 }
 
 static int bytes_len(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)mgrad_bytes_size(check_bytes(L, 1, "#")));
+  lua_pushinteger(L, (lua_Integer)mgrad_bytes_size(check_bytes(L, 1, "bytes")));
   return 1;
 }
 
@@ -121,7 +121,7 @@ static int dataset_new(lua_State *L) {
 }
 
 static int dataset_len(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)mgrad_dataset_count(check_self(L, "#")));
+  lua_pushinteger(L, (lua_Integer)mgrad_dataset_count(check_self(L, "dataset")));
   return 1;
 }
 

@@ -89,7 +89,8 @@ static int layer_new(lua_State *L) {
 static int layer_custom(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_settop(L, 3);
-  const char *kind = luaL_checkstring(L, 1);
+  if (lua_type(L, 1) != LUA_TSTRING) lmgrad_type_error(L, 1, "custom", "kind", "a string");
+  const char *kind = lua_tostring(L, 1);
   if (lua_type(L, 2) != LUA_TFUNCTION) {
     return lmgrad_type_error(L, 2, kind, "its forward", "a function");
   }

@@ -31,7 +31,10 @@ static int module_recording(lua_State *L) {
 /* isa([name]) -> the instruction set in use, after setting it */
 static int module_isa(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  if (!lua_isnoneornil(L, 1)) LMGRAD_TRY(L, S, mgrad_isa_set(S->ctx, luaL_checkstring(L, 1)));
+  if (!lua_isnoneornil(L, 1)) {
+    if (lua_type(L, 1) != LUA_TSTRING) lmgrad_type_error(L, 1, "isa", "name", "a string");
+    LMGRAD_TRY_AS(L, S, "isa", mgrad_isa_set(S->ctx, lua_tostring(L, 1)));
+  }
   lua_pushstring(L, mgrad_isa(S->ctx));
   return 1;
 }
@@ -79,9 +82,12 @@ static int module_open(lua_State *L) {
 
 /* set_tostring(kind, f): how objects of a kind are shown */
 static int module_set_tostring(lua_State *L) {
-  luaL_checktype(L, 2, LUA_TFUNCTION);
-  luaL_getmetatable(L, lua_pushfstring(L, "moongrad.%s", luaL_checkstring(L, 1)));
-  luaL_checktype(L, -1, LUA_TTABLE);
+  const char *kind = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : "?";
+  luaL_getmetatable(L, lua_pushfstring(L, "moongrad.%s", kind));
+  if (lua_type(L, -1) != LUA_TTABLE) lmgrad_error(L, "set_tostring: there is no kind \"%s\"", kind);
+  if (lua_type(L, 2) != LUA_TFUNCTION) {
+    lmgrad_type_error(L, 2, "set_tostring", "f", "a function");
+  }
   lua_pushvalue(L, 2);
   lua_setfield(L, -2, "__tostring");
   return 0;

@@ -87,7 +87,7 @@ local allowed = {}
 for name in ([[ realloc free memcpy memmove memset memcmp strlen strcmp strcspn strchr strncmp
     exp expm1 log log1p tanh sin cos sqrt pow erf fabs fma ldexp floor
     expf expm1f logf log1pf tanhf sinf cosf sqrtf powf erff fabsf fmaf
-    __stack_chk_fail _GLOBAL_OFFSET_TABLE_ ]]):gmatch("%S+") do
+    __stack_chk_fail _GLOBAL_OFFSET_TABLE_ __cpu_model ]]):gmatch("%S+") do
   allowed[name] = true
 end
 

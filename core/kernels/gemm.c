@@ -1,10 +1,5 @@
 /*
-** gemm.c - matrix product: a register tile over packed panels of B.
-**
-** A tile of C stays in registers while k runs; a panel of B, as wide as the
-** tile and KC long, is packed on the stack and serves a block of rows of A.
-** The rows of A are read where they lie, one number at a time: packing them
-** as well was measured and gained nothing.
+** gemm.c - matrix product: tiles of C in registers, over B as it lies or packed.
 **
 ** Every element of C is one chain c = c + a * b over k from first to last. The
 ** chain leaves the registers between blocks of k, but is never cut into parts
@@ -12,24 +7,42 @@
 ** cannot change the bits. On machines with fused multiply-add each link is one
 ** fma, written out, so compiler flags do not decide; elsewhere it is two
 ** roundings, in a file that must not be compiled with -ffast-math.
+**
+** A tile is some rows by some vectors of columns. B is read where it lies if its
+** rows are contiguous and it is read few times; else it is packed: panels of one
+** vector's width, each running through k. What packs a block of B into L2 is the
+** caller's scratch; without it, a few panels at a time go through the stack. Where
+** columns are few or B would have to be transposed, C' = B' A' is computed instead.
 */
 #include "kernels.h"
 
 #if defined(__AVX512F__)
-enum { VEC_BYTES = 64, TILE_ROWS = 12 };
+#define VEC_BYTES 64
+#define SUMS 24 /* vectors of C in registers: 24 of 32, 12 of 16 */
 #elif defined(__AVX__)
-enum { VEC_BYTES = 32, TILE_ROWS = 6 };
+#define VEC_BYTES 32
+#define SUMS 12
+#elif defined(__aarch64__)
+#define VEC_BYTES 16
+#define SUMS 24
 #else
-enum { VEC_BYTES = 16, TILE_ROWS = 6 };
+#define VEC_BYTES 16
+#define SUMS 12
 #endif
 
-enum {
-  LANES = VEC_BYTES / (int)sizeof(mgrad_real),
-  TILE_COLS = 2 * LANES,
-  KC = 256,      /* k of one panel; the panel stays in L1 */
-  ROWS = 256,    /* of A to one packing of a panel; KC x ROWS stays in L2 */
-  SMALL = 64     /* m * n * k that packing does not pay for */
-};
+#ifdef MGRAD_REAL_DOUBLE
+#define LANES (VEC_BYTES / 8)
+#define FMA __builtin_fma
+#else
+#define LANES (VEC_BYTES / 4)
+#define FMA __builtin_fmaf
+#endif
+
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMAF)
+#define MUL_ADD FMA
+#else
+#define MUL_ADD(a, b, c) ((a) * (b) + (c))
+#endif
 
 #if defined(__has_builtin)
 #define HAS_SHUFFLE __has_builtin(__builtin_shufflevector)
@@ -37,24 +50,56 @@ enum {
 #define HAS_SHUFFLE 0
 #endif
 
-typedef mgrad_real vec __attribute__((vector_size(VEC_BYTES)));
-
 #define INLINE static inline __attribute__((always_inline))
 
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMAF)
-#ifdef MGRAD_REAL_DOUBLE
-#define MUL_ADD __builtin_fma
-#else
-#define MUL_ADD __builtin_fmaf
-#endif
-#else
-#define MUL_ADD(a, b, c) ((a) * (b) + (c))
-#endif
+enum {
+  TILE_ROWS = SUMS / 2,
+  MOST_VECS = 8,       /* of one tile: a row by 8 vectors */
+  KC = 256,            /* k of one block */
+  NC = 512,            /* columns of one block; KC x NC stays in L2 */
+  STACK = 48 * 1024 / (int)sizeof(mgrad_real), /* numbers packed without scratch */
+  FEW_ROWS = 96,       /* of A that do not pay for packing B */
+  IN_L1 = 16384,       /* numbers of B that are near enough as they lie */
+  SMALL = 1024         /* m * n * k that packing does not pay for */
+};
 
-/* Lane by lane, which compilers turn into one instruction. */
-INLINE vec vec_mul_add(mgrad_real a, vec b, vec c) {
-  for (int l = 0; l < LANES; l++) c[l] = MUL_ADD(a, b[l], c[l]);
-  return c;
+typedef mgrad_real vec __attribute__((vector_size(VEC_BYTES)));
+typedef mgrad_real half __attribute__((vector_size(VEC_BYTES / 2)));
+typedef mgrad_real quad __attribute__((vector_size(4 * sizeof(mgrad_real))));
+
+/* ---- tiles ---- */
+
+/* C{rows, columns} = from + A{rows, k} B{k, columns}. Vector v of B or C begins at
+** v * b_vec, or v * LANES, but the last one at its own place: it may overlap the one
+** before when the columns do not come out even. from NULL: zeros. Rows of A are
+** found from every fourth, a[..], so that addresses fit into the registers. 'next'
+** is the C of the tile to come, if it is worth fetching. */
+typedef struct task {
+  int64_t k;
+  const mgrad_real *a[(TILE_ROWS + 3) / 4], *b, *from, *next;
+  mgrad_real *c;
+  int64_t a_row, a_col, b_row, b_vec, b_last, c_row, c_last, from_row;
+} task;
+
+/* y = a * x + y lane by lane, which compilers turn into one instruction. */
+#define MUL_ADD_LANES(type, a, x, y)                                                \
+  do {                                                                              \
+    for (int l_ = 0; l_ < (int)(sizeof(type) / sizeof(mgrad_real)); l_++)           \
+      (y)[l_] = MUL_ADD(a, (x)[l_], (y)[l_]);                                       \
+  } while (0)
+
+INLINE vec vec_mul_add(mgrad_real a, vec x, vec y) {
+  MUL_ADD_LANES(vec, a, x, y);
+  return y;
+}
+
+INLINE half half_mul_add(mgrad_real a, half x, half y) {
+  MUL_ADD_LANES(half, a, x, y);
+  return y;
+}
+
+INLINE void quad_mul_add(mgrad_real a, const quad *x, quad *y) {
+  MUL_ADD_LANES(quad, a, *x, *y);
 }
 
 INLINE vec vec_load(const mgrad_real *p) {
@@ -63,81 +108,134 @@ INLINE vec vec_load(const mgrad_real *p) {
   return v;
 }
 
+INLINE half half_load(const mgrad_real *p) {
+  half v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+
 INLINE void vec_store(mgrad_real *p, vec v) { memcpy(p, &v, sizeof v); }
 
-/* C{rows, vecs * LANES} (+)= A{rows, k} panel{k, TILE_COLS}, with constant rows
-** and vecs, so that the sums live in registers. */
-INLINE void tile(int rows, int vecs, int64_t k, mgrad_matrix a, const mgrad_real *panel,
-                 mgrad_real *c, int64_t row, bool add) {
-  vec sum[TILE_ROWS][2];
-#pragma GCC unroll 12
-  for (int i = 0; i < rows; i++)
-    for (int v = 0; v < vecs; v++)
-      sum[i][v] = add ? vec_load(c + i * row + v * LANES) : (vec){ 0 };
-  for (int64_t p = 0; p < k; p++) {
-    vec b[2];
-    for (int v = 0; v < vecs; v++) b[v] = vec_load(panel + p * TILE_COLS + v * LANES);
-#pragma GCC unroll 12
-    for (int i = 0; i < rows; i++) {
-      mgrad_real x = a.data[i * a.row + p * a.col];
-      for (int v = 0; v < vecs; v++) sum[i][v] = vec_mul_add(x, b[v], sum[i][v]);
-    }
+#define UNROLL_ROWS _Pragma("GCC unroll 12")
+#define UNROLL_VECS _Pragma("GCC unroll 8")
+
+/* With constant rows, vecs and halved, so that the sums live in registers. 'halved':
+** the last of the vectors is half as wide. */
+INLINE void tile(const int rows, const int vecs, const bool halved, const task *t) {
+  vec sum[TILE_ROWS][MOST_VECS];
+  half tail[TILE_ROWS];
+  const int full = halved ? vecs - 1 : vecs;
+  const mgrad_real *from = t->from;
+  int64_t from_row = t->from_row, c_last = t->c_last;
+  UNROLL_ROWS for (int i = 0; i < rows; i++) {
+    UNROLL_VECS for (int v = 0; v < full; v++)
+      sum[i][v] = from == NULL ? (vec){ 0 }
+                : vec_load(from + i * from_row + (v < vecs - 1 ? v * LANES : c_last));
+    if (halved)
+      tail[i] = from == NULL ? (half){ 0 } : half_load(from + i * from_row + c_last);
   }
-#pragma GCC unroll 12
-  for (int i = 0; i < rows; i++)
-    for (int v = 0; v < vecs; v++) vec_store(c + i * row + v * LANES, sum[i][v]);
-}
-
-/* One strip of at most TILE_ROWS rows; returns how many it did. */
-static int strip(int64_t rows, int vecs, int64_t k, mgrad_matrix a,
-                 const mgrad_real *panel, mgrad_real *c, int64_t row, bool add) {
-#define STRIP(r)                                            \
-  do {                                                      \
-    if (vecs == 1) tile(r, 1, k, a, panel, c, row, add);    \
-    else tile(r, 2, k, a, panel, c, row, add);              \
-    return r;                                               \
-  } while (0)
-  if (rows >= TILE_ROWS) STRIP(TILE_ROWS);
-  if (rows >= 4) STRIP(4);
-  if (rows >= 2) STRIP(2);
-  STRIP(1);
-#undef STRIP
-}
-
-/* All rows of a block against one panel. The last columns of C, narrower than
-** a vector, are worked on in a copy. */
-static void block(int64_t m, int64_t n, int64_t k, mgrad_matrix a,
-                  const mgrad_real *panel, mgrad_real *c, int64_t row, bool add) {
-  int vecs = n > LANES ? 2 : 1;
-  bool whole = n == vecs * LANES;
-  mgrad_real edge[TILE_ROWS * TILE_COLS] = { 0 };
-  for (int64_t i = 0; i < m;) {
-    mgrad_matrix rest = { a.data + i * a.row, a.row, a.col };
-    if (whole) {
-      i += strip(m - i, vecs, k, rest, panel, c + i * row, row, add);
-      continue;
+  if (t->next != NULL) {
+    UNROLL_ROWS for (int i = 0; i < rows; i++)
+      UNROLL_VECS for (int v = 0; v < vecs; v++)
+        __builtin_prefetch(t->next + i * t->c_row + v * LANES, 1);
+  }
+  const mgrad_real *a[] = { t->a[0], t->a[rows > 4 ? 1 : 0], t->a[rows > 8 ? 2 : 0] };
+  const mgrad_real *b = t->b, *last = t->b + t->b_last;
+  int64_t a_row = t->a_row, a_col = t->a_col, b_row = t->b_row, b_vec = t->b_vec;
+  for (int64_t p = t->k; p > 0; p--) {
+    vec bv[MOST_VECS];
+    half bt = halved ? half_load(last) : (half){ 0 };
+    UNROLL_VECS for (int v = 0; v < full; v++)
+      bv[v] = vec_load(v < vecs - 1 ? b + v * b_vec : last);
+    UNROLL_ROWS for (int i = 0; i < rows; i++) {
+      mgrad_real x = a[i / 4][i % 4 * a_row];
+      UNROLL_VECS for (int v = 0; v < full; v++)
+        sum[i][v] = vec_mul_add(x, bv[v], sum[i][v]);
+      if (halved) tail[i] = half_mul_add(x, bt, tail[i]);
     }
-    int64_t high = mgrad_min_size(m - i, TILE_ROWS);
-    for (int64_t r = 0; add && r < high; r++)
-      for (int64_t j = 0; j < n; j++) edge[r * TILE_COLS + j] = c[(i + r) * row + j];
-    high = strip(high, vecs, k, rest, panel, edge, TILE_COLS, add);
-    for (int64_t r = 0; r < high; r++)
-      for (int64_t j = 0; j < n; j++) c[(i + r) * row + j] = edge[r * TILE_COLS + j];
-    i += high;
+    for (int g = 0; g < (rows + 3) / 4; g++) a[g] += a_col;
+    b += b_row;
+    last += b_row;
+  }
+  mgrad_real *c = t->c;
+  int64_t c_row = t->c_row;
+  UNROLL_ROWS for (int i = 0; i < rows; i++) {
+    UNROLL_VECS for (int v = 0; v < full; v++)
+      vec_store(c + i * c_row + (v < vecs - 1 ? v * LANES : c_last), sum[i][v]);
+    if (halved) memcpy(c + i * c_row + c_last, &tail[i], sizeof tail[i]);
   }
 }
 
-/* Four columns of the panel from four runs of k lying apart, by 4 x 4 transposes;
-** returns how many k were done. */
-static int64_t pack_transposed(int64_t k, const mgrad_real *b, int64_t col,
-                               mgrad_real *panel) {
-  int64_t p = 0;
-#if HAS_SHUFFLE
+/* A half costs half where a vector passes the multipliers in two parts. */
+#define HALVES (VEC_BYTES == 64)
+#define TILE(r, v) static void tile_##r##x##v(const task *t) { tile(r, v, false, t); }
+#define TILE_HALVED(r, v) \
+  static void tile_halved_##r##x##v(const task *t) { tile(r, v, true, t); }
+#define TWO(f, r) f(r, 1) f(r, 2)
+#define FOUR(f, r) TWO(f, r) f(r, 3) f(r, 4)
+#define EIGHT(f, r) FOUR(f, r) f(r, 5) f(r, 6) f(r, 7) f(r, 8)
+#if SUMS == 24
+#define EACH_TILE(g, f) g(EIGHT, f, 1) g(FOUR, f, 2) g(FOUR, f, 3) g(FOUR, f, 4) \
+  g(FOUR, f, 5) g(FOUR, f, 6) g(TWO, f, 7) g(TWO, f, 8) g(TWO, f, 9) g(TWO, f, 10) \
+  g(TWO, f, 11) g(TWO, f, 12)
+#else
+#define EACH_TILE(g, f) g(EIGHT, f, 1) g(FOUR, f, 2) g(FOUR, f, 3) g(TWO, f, 4) \
+  g(TWO, f, 5) g(TWO, f, 6)
+#endif
+#define BODIES(h, f, r) h(f, r)
+#define ENTRY(r, v) tile_##r##x##v,
+#define ENTRY_HALVED(r, v) tile_halved_##r##x##v,
+#define ENTRIES(h, f, r) { h(f, r) },
+EACH_TILE(BODIES, TILE)
+#if HALVES
+EACH_TILE(BODIES, TILE_HALVED)
+#endif
+typedef void (*tile_fn)(const task *t);
+static const tile_fn tiles[1 + HALVES][TILE_ROWS][MOST_VECS] = {
+  { EACH_TILE(ENTRIES, ENTRY) },
+#if HALVES
+  { EACH_TILE(ENTRIES, ENTRY_HALVED) }
+#endif
+};
+
+/* Vectors that n columns fall into, and how wide the last one is. */
+INLINE int64_t vecs_of(int64_t n) { return (n + LANES - 1) / LANES; }
+
+INLINE int64_t last_width(int64_t n) {
+  return HALVES && (n - 1) % LANES < LANES / 2 ? LANES / 2 : LANES;
+}
+
+/* Vectors of columns that a tile of so many rows can hold. */
+INLINE int64_t most_vecs(int64_t rows) {
+  return rows == 1 ? MOST_VECS : rows <= SUMS / 4 ? 4 : 2;
+}
+
+/* How many of n columns left to take at once, at most 'vecs' vectors. Never leaves
+** less than a vector: what overlaps must be in one tile. */
+INLINE int64_t take(int64_t n, int64_t vecs) {
+  if (n <= vecs * LANES) return n;
+  return (n <= (vecs + 1) * LANES ? vecs - 1 : vecs) * LANES;
+}
+
+/* ---- packing ---- */
+
+#if HAS_SHUFFLE && LANES >= 4
 #define SHUFFLE __builtin_shufflevector
-  typedef mgrad_real quad __attribute__((vector_size(4 * sizeof(mgrad_real))));
+
+INLINE quad quad_load(const mgrad_real *p) {
+  quad v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+
+/* to[p * step + j] = from[p + j * col] for 4 j, by 4 x 4 transposes; returns how
+** many p were done. */
+static int64_t transpose_quads(int64_t k, const mgrad_real *from, int64_t col,
+                               mgrad_real *to, int64_t step) {
+  int64_t p = 0;
   for (; p + 4 <= k; p += 4) {
     quad in[4], out[4];
-    for (int j = 0; j < 4; j++) memcpy(&in[j], b + p + j * col, sizeof in[j]);
+    for (int j = 0; j < 4; j++) in[j] = quad_load(from + p + j * col);
     quad low01 = SHUFFLE(in[0], in[1], 0, 4, 1, 5);
     quad low23 = SHUFFLE(in[2], in[3], 0, 4, 1, 5);
     quad high01 = SHUFFLE(in[0], in[1], 2, 6, 3, 7);
@@ -146,112 +244,390 @@ static int64_t pack_transposed(int64_t k, const mgrad_real *b, int64_t col,
     out[1] = SHUFFLE(low01, low23, 2, 3, 6, 7);
     out[2] = SHUFFLE(high01, high23, 0, 1, 4, 5);
     out[3] = SHUFFLE(high01, high23, 2, 3, 6, 7);
-    for (int q = 0; q < 4; q++)
-      memcpy(panel + (p + q) * TILE_COLS, &out[q], sizeof out[q]);
+    for (int q = 0; q < 4; q++) memcpy(to + (p + q) * step, &out[q], sizeof out[q]);
   }
-#undef SHUFFLE
-#else
-  (void)k, (void)b, (void)col, (void)panel;
-#endif
   return p;
 }
 
-/* memcpy whose fixed sizes compile to moves; runs here are short. */
-INLINE void copy_run(int64_t n, const mgrad_real *from, mgrad_real *to) {
-  if (n == TILE_COLS) {
-    memcpy(to, from, TILE_COLS * sizeof *to);
-    return;
-  }
-  int64_t j = 0;
-  for (; j + 4 <= n; j += 4) memcpy(to + j, from + j, 4 * sizeof *to);
-  for (; j < n; j++) to[j] = from[j];
+#if LANES == 16
+#define QUADS(f) f(0), f(4), f(8), f(12)
+#elif LANES == 8
+#define QUADS(f) f(0), f(4)
+#else
+#define QUADS(f) f(0)
+#endif
+#define LOW(q) (q), LANES + (q), 1 + (q), LANES + 1 + (q)
+#define HIGH(q) 2 + (q), LANES + 2 + (q), 3 + (q), LANES + 3 + (q)
+#define FRONT(q) (q), 1 + (q), LANES + (q), LANES + 1 + (q)
+#define BACK(q) 2 + (q), 3 + (q), LANES + 2 + (q), LANES + 3 + (q)
+
+/* LANES / 4 quads side by side. */
+INLINE vec join_quads(const mgrad_real *p, int64_t step) {
+#if LANES == 4
+  (void)step;
+  return quad_load(p);
+#elif LANES == 8
+  return SHUFFLE(quad_load(p), quad_load(p + step), 0, 1, 2, 3, 4, 5, 6, 7);
+#else
+  half a = SHUFFLE(quad_load(p), quad_load(p + step), 0, 1, 2, 3, 4, 5, 6, 7);
+  p += 2 * step;
+  half b = SHUFFLE(quad_load(p), quad_load(p + step), 0, 1, 2, 3, 4, 5, 6, 7);
+  return SHUFFLE(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+#endif
 }
 
-/* panel{k, TILE_COLS} = B{k, n}, n at most TILE_COLS, the rest zeros. */
-static void pack_panel(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *panel) {
-  if (n < TILE_COLS) memset(panel, 0, (size_t)k * TILE_COLS * sizeof *panel);
-  if (b.col == 1) {
-    for (int64_t p = 0; p < k; p++)
-      copy_run(n, b.data + p * b.row, panel + p * TILE_COLS);
-    return;
+/* The same for LANES j: 4 x 4 transposes of all quads of a vector at once. */
+static int64_t transpose_vecs(int64_t k, const mgrad_real *from, int64_t col,
+                              mgrad_real *to, int64_t step) {
+  int64_t p = 0;
+  for (; p + 4 <= k; p += 4) {
+    vec in[4];
+    for (int j = 0; j < 4; j++) in[j] = join_quads(from + p + j * col, 4 * col);
+    vec low01 = SHUFFLE(in[0], in[1], QUADS(LOW));
+    vec low23 = SHUFFLE(in[2], in[3], QUADS(LOW));
+    vec high01 = SHUFFLE(in[0], in[1], QUADS(HIGH));
+    vec high23 = SHUFFLE(in[2], in[3], QUADS(HIGH));
+    vec_store(to + p * step, SHUFFLE(low01, low23, QUADS(FRONT)));
+    vec_store(to + (p + 1) * step, SHUFFLE(low01, low23, QUADS(BACK)));
+    vec_store(to + (p + 2) * step, SHUFFLE(high01, high23, QUADS(FRONT)));
+    vec_store(to + (p + 3) * step, SHUFFLE(high01, high23, QUADS(BACK)));
   }
+  return p;
+}
+#undef SHUFFLE
+#define TRANSPOSE(width, ...) \
+  (width == LANES ? transpose_vecs(__VA_ARGS__) : transpose_quads(__VA_ARGS__))
+#else
+#define TRANSPOSE(...) 0
+#endif
+
+/* to[p * step + j] = B(p, j), k by n, where columns of B are contiguous. */
+static void pack_columns(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to,
+                         int64_t step) {
   for (int64_t j = 0, width; j < n; j += width) {
-    width = b.row == 1 && n - j >= 4 ? 4 : 1;
+    width = n - j >= LANES ? LANES : n - j >= 4 ? 4 : 1;
     const mgrad_real *from = b.data + j * b.col;
-    int64_t p = width == 4 ? pack_transposed(k, from, b.col, panel + j) : 0;
+    int64_t p = width < 4 ? 0 : TRANSPOSE(width, k, from, b.col, to + j, step);
     for (; p < k; p++)
-      for (int64_t l = 0; l < width; l++)
-        panel[p * TILE_COLS + j + l] = from[p * b.row + l * b.col];
+      for (int64_t l = 0; l < width; l++) to[p * step + j + l] = from[p + l * b.col];
   }
 }
 
-static void gemm_blocked(int64_t m, int64_t n, int64_t k, mgrad_matrix a, mgrad_matrix b,
-                         mgrad_real *c, int64_t row, bool add) {
-  mgrad_real panel[KC * TILE_COLS] __attribute__((aligned(64)));
-  for (int64_t p = 0; p < k; p += KC) {
-    int64_t kc = mgrad_min_size(k - p, KC);
-    for (int64_t i = 0; i < m; i += ROWS) {
-      int64_t mc = mgrad_min_size(m - i, ROWS);
-      mgrad_matrix left = { a.data + i * a.row + p * a.col, a.row, a.col };
-      for (int64_t j = 0; j < n; j += TILE_COLS) {
-        int64_t nc = mgrad_min_size(n - j, TILE_COLS);
-        mgrad_matrix right = { b.data + p * b.row + j * b.col, b.row, b.col };
-        pack_panel(kc, nc, right, panel);
-        block(mc, nc, kc, left, panel, c + i * row + j, row, add || p > 0);
+/* The same for any B. */
+static void pack(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to, int64_t step) {
+  if (b.row == 1 && b.col != 1) {
+    pack_columns(k, n, b, to, step);
+    return;
+  }
+  for (int64_t p = 0; p < k; p++, to += step) {
+    const mgrad_real *row = b.data + p * b.row;
+    int64_t j = 0;
+    if (b.col == 1)
+      for (; j + 4 <= n; j += 4) memcpy(to + j, row + j, 4 * sizeof *to);
+    for (; j < n; j++) to[j] = row[j * b.col];
+  }
+}
+
+/* Panels of LANES columns, 'size' numbers each; the last one ends with column n, or
+** is filled up with zeros where n is too little for it. */
+static void pack_panels(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to,
+                        int64_t size) {
+  int64_t vecs = vecs_of(n), last = last_width(n), whole = (vecs - 1) * LANES;
+  if (b.col != 1 || n < last) {
+    for (int64_t j = 0; j < whole; j += LANES, to += size)
+      pack(k, LANES, (mgrad_matrix){ b.data + j * b.col, b.row, b.col }, to, LANES);
+    int64_t at = n > last ? n - last : 0;
+    if (n < last) memset(to, 0, (size_t)(k * LANES) * sizeof *to);
+    pack(k, n - at, (mgrad_matrix){ b.data + at * b.col, b.row, b.col }, to, LANES);
+    return;
+  }
+  for (int64_t j = 0; j < whole; j += 4 * LANES) {
+    int64_t most = mgrad_min_size(whole - j, 4 * LANES);
+    for (int64_t p = 0; p < k; p++) {
+      const mgrad_real *row = b.data + p * b.row + j;
+      mgrad_real *out = to + j / LANES * size + p * LANES;
+      for (int64_t l = 0; l < most; l += LANES, out += size) {
+        if (p + 8 < k) __builtin_prefetch(row + 8 * b.row + l);
+        vec_store(out, vec_load(row + l));
+      }
+    }
+  }
+  pack(k, last, (mgrad_matrix){ b.data + n - last, b.row, 1 }, to + (vecs - 1) * size,
+       LANES);
+}
+
+/* ---- blocks ---- */
+
+/* A product of matrices on its way: C and what it starts from with both strides,
+** so that C' = B' A' is one as well. start.data NULL: zeros. */
+typedef struct product {
+  int64_t m, n, k;
+  mgrad_matrix a, b, start;
+  mgrad_real *c;
+  int64_t c_row, c_col;
+} product;
+
+/* A block of B where the tiles read it. */
+typedef struct source {
+  const mgrad_real *data;
+  int64_t row, vec;
+  bool packed;
+} source;
+
+INLINE void run_tile(int64_t rows, int64_t n, const task *t) {
+  tiles[HALVES && last_width(n) != LANES][rows - 1][vecs_of(n) - 1](t);
+}
+
+/* The tile of C from (i, j) on by way of a copy: C cannot be read and written by
+** vectors. */
+static void tile_copied(const product *x, int64_t i, int64_t j, int64_t rows, int64_t n,
+                        task *t) {
+  mgrad_real copy[SUMS * LANES] __attribute__((aligned(64)));
+  int64_t width = vecs_of(n) * LANES;
+  t->c = copy;
+  t->from = NULL;
+  if (x->start.data != NULL) {
+    mgrad_matrix start = x->start;
+    start.data += i * start.row + j * start.col;
+    pack(rows, n, start, copy, width);
+    t->from = copy;
+  }
+  t->c_row = t->from_row = width;
+  run_tile(rows, n, t);
+  mgrad_real *c = x->c + i * x->c_row + j * x->c_col;
+  if (x->c_col == 1) pack(rows, n, (mgrad_matrix){ copy, width, 1 }, c, x->c_row);
+  else pack(n, rows, (mgrad_matrix){ copy, 1, width }, c, x->c_col);
+}
+
+/* The next strip of so many rows: the last two are alike. */
+INLINE int64_t strip_rows(int64_t rows) {
+  if (rows > 2 * TILE_ROWS) return TILE_ROWS;
+  return rows > TILE_ROWS ? (rows + 1) / 2 : rows;
+}
+
+/* All rows of A against a block of B, strip by strip. A strip read often is packed
+** into 'room' (NULL: never). */
+static void block(const product *x, const source *b, mgrad_real *room) {
+  const mgrad_real *start = x->start.data;
+  bool vectors = x->c_col == 1 && x->n >= last_width(x->n) &&
+                 (start == NULL || x->start.col == 1);
+  bool far = start == x->c && x->k >= 64;
+  task t = { .k = x->k, .a_row = x->a.row, .a_col = x->a.col, .b_row = b->row,
+             .b_vec = b->vec, .c_row = x->c_row, .from_row = x->start.row };
+  if (room != NULL) t.a_row = 1, t.a_col = TILE_ROWS;
+  for (int64_t i = 0, rows; i < x->m; i += rows) {
+    rows = strip_rows(x->m - i);
+    const mgrad_real *a = x->a.data + i * x->a.row;
+    if (room != NULL) {
+      pack(x->k, rows, (mgrad_matrix){ a, x->a.col, x->a.row }, room, TILE_ROWS);
+      a = room;
+    }
+    for (int g = 0; 4 * g < rows; g++) t.a[g] = a + 4 * g * t.a_row;
+    int64_t most = most_vecs(rows);
+    for (int64_t j = 0, n; j < x->n; j += n) {
+      n = take(x->n - j, most);
+      int64_t last = n - last_width(n);
+      t.b = b->data + j / LANES * b->vec;
+      t.c_last = last > 0 ? last : 0;
+      t.b_last = b->packed ? (vecs_of(n) - 1) * b->vec : t.c_last;
+      if (vectors) {
+        t.c = x->c + i * x->c_row + j;
+        t.from = start == NULL ? NULL : start + i * x->start.row + j;
+        t.next = far && j + n < x->n ? t.c + n : NULL;
+        run_tile(rows, n, &t);
+      } else {
+        tile_copied(x, i, j, rows, n, &t);
       }
     }
   }
 }
 
-/* c{n} (+)= x{k} B{k, n}, elements of x and c their step apart, 'width' columns
-** at a time: as many chains as hide the latency of an addition. */
-INLINE int64_t gemv_columns(int width, int64_t j, int64_t n, int64_t k,
-                            const mgrad_real *x, int64_t xstep, mgrad_matrix b,
-                            mgrad_real *c, int64_t cstep, bool add) {
-  for (; j + width <= n; j += width) {
-    mgrad_real sum[8 * LANES];
-    for (int l = 0; l < width; l++) sum[l] = add ? c[(j + l) * cstep] : 0;
-    for (int64_t p = 0; p < k; p++) {
-      const mgrad_real *bp = b.data + p * b.row + j * b.col;
-      for (int l = 0; l < width; l++)
-        sum[l] = MUL_ADD(x[p * xstep], bp[l * b.col], sum[l]);
-    }
-    for (int l = 0; l < width; l++) c[(j + l) * cstep] = sum[l];
-  }
-  return j;
+/* The block of k from p on: what it starts from is C, but for the first one. */
+static product block_of_k(const product *x, int64_t p, int64_t k) {
+  product part = *x;
+  part.k = k;
+  part.a.data += p * x->a.col;
+  part.b.data += p * x->b.row;
+  if (p > 0) part.start = (mgrad_matrix){ x->c, x->c_row, x->c_col };
+  return part;
 }
 
-static void gemv(int64_t n, int64_t k, const mgrad_real *x, int64_t xstep,
-                 mgrad_matrix b, mgrad_real *c, int64_t cstep, bool add) {
-  int64_t j = 0;
-  if (b.col == 1 && cstep == 1) {
-    mgrad_matrix lying = { b.data, b.row, 1 };
-    j = gemv_columns(8 * LANES, j, n, k, x, xstep, lying, c, 1, add);
-    j = gemv_columns(LANES, j, n, k, x, xstep, lying, c, 1, add);
-  }
-  j = gemv_columns(8, j, n, k, x, xstep, b, c, cstep, add);
-  gemv_columns(1, j, n, k, x, xstep, b, c, cstep, add);
+/* Blocks of k of nearly equal length. */
+static int64_t length_of_k(int64_t k) {
+  int64_t blocks = (k + KC - 1) / KC;
+  return blocks <= 1 ? (k > 0 ? k : 1) : (k + blocks - 1) / blocks;
 }
 
-static void gemm_small(int64_t m, int64_t n, int64_t k, mgrad_matrix a, mgrad_matrix b,
-                       mgrad_real *c, int64_t row, bool add) {
-  for (int64_t i = 0; i < m; i++)
-    for (int64_t j = 0; j < n; j++) {
-      mgrad_real sum = add ? c[i * row + j] : 0;
-      for (int64_t p = 0; p < k; p++)
-        sum = MUL_ADD(a.data[i * a.row + p * a.col], b.data[p * b.row + j * b.col], sum);
-      c[i * row + j] = sum;
+/* Is a strip of A to be packed when read for n columns? Where k runs across lines of
+** the cache, or where rows lie so that their lines displace each other. */
+static bool packs_strips(const product *x, int64_t n) {
+  if (n < 16 * LANES) return false;
+  return x->a.col != 1 || x->a.row * (int64_t)sizeof(mgrad_real) % 4096 == 0;
+}
+
+static void multiply_packing(const product *x, mgrad_real *work, int64_t nwork) {
+  mgrad_real room[STACK] __attribute__((aligned(64)));
+  int64_t kc = length_of_k(x->k), p = 0;
+  bool scratch = nwork >= 4 * kc * LANES && work != NULL;
+  mgrad_real *to = scratch ? work : room;
+  int64_t vecs = mgrad_min_size((scratch ? nwork : STACK) / (kc * LANES), NC / LANES);
+  if (!scratch) vecs = vecs / 2 * 2;
+  do {
+    product row = block_of_k(x, p, mgrad_min_size(kc, x->k - p));
+    for (int64_t j = 0, n; j < x->n; j += n) {
+      n = take(x->n - j, vecs);
+      product part = row;
+      part.n = n;
+      part.b.data += j * x->b.col;
+      part.c += j * x->c_col;
+      if (part.start.data != NULL) part.start.data += j * row.start.col;
+      pack_panels(part.k, n, part.b, to, part.k * LANES);
+      block(&part, &(source){ to, LANES, part.k * LANES, true },
+            scratch && packs_strips(x, n) ? room : NULL);
     }
+    p += kc;
+  } while (p < x->k);
+}
+
+static void multiply_direct(const product *x) {
+  int64_t kc = length_of_k(x->k);
+  if (x->k <= kc) {
+    block(x, &(source){ x->b.data, x->b.row, LANES, false }, NULL);
+    return;
+  }
+  for (int64_t p = 0; p < x->k; p += kc) {
+    product part = block_of_k(x, p, mgrad_min_size(kc, x->k - p));
+    block(&part, &(source){ part.b.data, x->b.row, LANES, false }, NULL);
+  }
+}
+
+/* ---- small ---- */
+
+/* Some rows by a quad of columns, or by what is left of one: 'whole' is constant and
+** says that B and C can be read by quads. */
+INLINE void small_tile(const int rows, const bool whole, const product *x, int64_t i,
+                       int64_t j) {
+  quad sum[4] = { { 0 } };
+  int64_t n = whole ? 4 : mgrad_min_size(x->n - j, 4);
+  if (x->start.data != NULL) {
+    const mgrad_real *start = x->start.data + i * x->start.row + j * x->start.col;
+    for (int r = 0; r < rows; r++)
+      for (int64_t l = 0; l < n; l++)
+        sum[r][l] = start[r * x->start.row + l * x->start.col];
+  }
+  const mgrad_real *a = x->a.data + i * x->a.row, *b = x->b.data + j * x->b.col;
+  int64_t at[4];
+  for (int l = 0; l < 4; l++) at[l] = mgrad_min_size(l, n - 1) * x->b.col;
+  for (int64_t p = x->k; p > 0; p--, a += x->a.col, b += x->b.row) {
+    quad bv;
+    if (whole) memcpy(&bv, b, sizeof bv);
+    else bv = (quad){ b[at[0]], b[at[1]], b[at[2]], b[at[3]] };
+    for (int r = 0; r < rows; r++) quad_mul_add(a[r * x->a.row], &bv, &sum[r]);
+  }
+  mgrad_real *c = x->c + i * x->c_row + j * x->c_col;
+  for (int r = 0; r < rows; r++, c += x->c_row) {
+    if (whole) memcpy(c, &sum[r], sizeof sum[r]);
+    else for (int64_t l = 0; l < n; l++) c[l * x->c_col] = sum[r][l];
+  }
+}
+
+static void multiply_small(const product *x) {
+  for (int64_t j = 0; j < x->n; j += 4) {
+    bool whole = x->b.col == 1 && x->c_col == 1 && j + 4 <= x->n;
+    int64_t i = 0;
+    for (; i + 4 <= x->m; i += 4) {
+      if (whole) small_tile(4, true, x, i, j);
+      else small_tile(4, false, x, i, j);
+    }
+    for (; i < x->m; i++) small_tile(1, false, x, i, j);
+  }
+}
+
+/* ---- choosing ---- */
+
+static product swapped(const product *x) {
+  product s = *x;
+  s.m = x->n, s.n = x->m;
+  s.a = (mgrad_matrix){ x->b.data, x->b.col, x->b.row };
+  s.b = (mgrad_matrix){ x->a.data, x->a.col, x->a.row };
+  s.start = (mgrad_matrix){ x->start.data, x->start.col, x->start.row };
+  s.c_row = x->c_col, s.c_col = x->c_row;
+  return s;
+}
+
+/* Is C' = B' A' cheaper? Where columns are few, and where B would have to be
+** transposed for few rows of A: then C is the less to transpose. */
+static bool better_swapped(const product *x) {
+  if (x->n < LANES) return x->m > x->n && (x->m >= LANES || x->n == 1);
+  return x->b.col != 1 && x->m >= LANES && x->m <= FEW_ROWS && x->n >= 2 * x->m &&
+         x->k >= 2 * x->m;
+}
+
+static bool reads_directly(const product *x) {
+  if (x->b.col != 1 || x->n < last_width(x->n)) return false;
+  return x->m <= FEW_ROWS || x->k * x->n <= IN_L1;
+}
+
+static bool is_small(const product *x) {
+  return (double)x->m * (double)x->n * (double)x->k <= SMALL;
+}
+
+static void multiply(const product *x, mgrad_real *work, int64_t nwork) {
+  if (x->m <= 0 || x->n <= 0) return;
+  if (better_swapped(x)) {
+    product s = swapped(x);
+    if (reads_directly(&s)) multiply_direct(&s);
+    else if (is_small(&s)) multiply_small(&s);
+    else multiply_packing(&s, work, nwork);
+  } else if (reads_directly(x)) {
+    multiply_direct(x);
+  } else if (is_small(x)) {
+    multiply_small(x);
+  } else {
+    multiply_packing(x, work, nwork);
+  }
+}
+
+INLINE product product_into(int64_t m, int64_t n, int64_t k, mgrad_matrix a,
+                            mgrad_matrix b, mgrad_result c) {
+  product x = { m, n, k, a, b, { c.bias, 0, 1 }, c.data, c.row, 1 };
+  if (c.add) x.start = (mgrad_matrix){ c.data, c.row, 1 };
+  return x;
+}
+
+void mgrad_gemm_into(int64_t m, int64_t n, int64_t k, mgrad_matrix a, mgrad_matrix b,
+                     mgrad_result c, mgrad_real *work, int64_t nwork) {
+  product x = product_into(m, n, k, a, b, c);
+  multiply(&x, work, nwork);
 }
 
 void mgrad_gemm(int64_t m, int64_t n, int64_t k, mgrad_matrix a, mgrad_matrix b,
                 mgrad_real *c, int64_t row, bool add) {
-  if ((double)m * (double)n * (double)k <= SMALL)
-    gemm_small(m, n, k, a, b, c, row, add);
-  else if (m == 1)
-    gemv(n, k, a.data, a.col, b, c, 1, add);
-  else if (n == 1)
-    gemv(m, k, b.data, b.row, (mgrad_matrix){ a.data, a.col, a.row }, c, row, add);
-  else
-    gemm_blocked(m, n, k, a, b, c, row, add);
+  product x = product_into(m, n, k, a, b, (mgrad_result){ c, row, NULL, add });
+  multiply(&x, NULL, 0);
+}
+
+/* Sizes are the same for all instruction sets. */
+static int64_t whole_vecs(int64_t n) { return (n + 15) / 16 * 16; }
+
+int64_t mgrad_gemm_nwork(int64_t m, int64_t n, int64_t k) {
+  if (m <= FEW_ROWS || n <= FEW_ROWS) return 0; /* the stack does */
+  return length_of_k(k) * whole_vecs(mgrad_min_size(n, NC));
+}
+
+int64_t mgrad_pack_b_size(int64_t n, int64_t k) { return whole_vecs(n) * k; }
+
+void mgrad_pack_b(int64_t n, int64_t k, mgrad_matrix b, mgrad_real *packed) {
+  pack_panels(k, n, b, packed, k * LANES);
+}
+
+void mgrad_gemm_packed(int64_t m, int64_t n, int64_t k, mgrad_matrix a,
+                       const mgrad_real *packed, mgrad_result c) {
+  product x = product_into(m, n, k, a, (mgrad_matrix){ packed, LANES, 1 }, c);
+  int64_t kc = length_of_k(k), p = 0;
+  do {
+    product part = block_of_k(&x, p, mgrad_min_size(kc, k - p));
+    block(&part, &(source){ part.b.data, LANES, k * LANES, true }, NULL);
+    p += kc;
+  } while (p < k);
 }

@@ -188,6 +188,12 @@ static int64_t rows(const mgrad_array *x) {
   return mgrad_shape_numel(x) / x->size[x->ndim - 1];
 }
 
+/* In front of the scratch of backward: the gradient before the activation, made up
+** to whole cache lines. */
+static int64_t gradient_numbers(const mgrad_op *act, int64_t count) {
+  return act == NULL ? 0 : (count + 15) / 16 * 16;
+}
+
 static mgrad_status linear_infer(mgrad_call *c) {
   const mgrad_array *x = c->x[0], *w = c->x[1], *b = c->x[2];
   if (w->ndim != 2) return mgrad_op_fail(c, "weight is %a, expected {out, in}", w);
@@ -203,8 +209,10 @@ static mgrad_status linear_infer(mgrad_call *c) {
   }
   mgrad_infer_same(c);
   c->y->size[x->ndim - 1] = w->size[0];
-  /* the gradient before the activation */
-  c->nwork_backward = act != NULL ? rows(x) * w->size[0] : 0;
+  int64_t m = rows(x), n = w->size[0], k = w->size[1];
+  int64_t for_x = mgrad_gemm_nwork(m, k, n), for_w = mgrad_gemm_nwork(n, k, m);
+  c->nwork = mgrad_gemm_nwork(m, n, k);
+  c->nwork_backward = gradient_numbers(act, m * n) + (for_x > for_w ? for_x : for_w);
   return MGRAD_OK;
 }
 
@@ -212,11 +220,10 @@ static void linear_forward(mgrad_call *c) {
   const mgrad_array *w = c->x[1], *b = c->x[2];
   int64_t m = rows(c->x[0]), n = w->size[0], k = w->size[1];
   mgrad_real *y = c->y->data;
-  for (int64_t i = 0; b != NULL && i < m; i++) {
-    memcpy(y + i * n, b->data, (size_t)n * sizeof *y);
-  }
-  mgrad_gemm(m, n, k, (mgrad_matrix){ c->x[0]->data, k, 1 }, (mgrad_matrix){ w->data, 1, k },
-             y, n, b != NULL);
+  mgrad_gemm_into(m, n, k, (mgrad_matrix){ c->x[0]->data, k, 1 },
+                  (mgrad_matrix){ w->data, 1, k },
+                  (mgrad_result){ y, n, b != NULL ? b->data : NULL, false },
+                  c->work, mgrad_gemm_nwork(m, n, k));
   const mgrad_op *act = activation(c);
   if (act != NULL) {
     mgrad_attrs p;
@@ -247,13 +254,17 @@ static void linear_backward(mgrad_call *c) {
   const mgrad_array *x = c->x[0], *w = c->x[1];
   int64_t m = rows(x), n = w->size[0], k = w->size[1];
   const mgrad_real *dz = before_activation(c, m * n);
+  int64_t used = gradient_numbers(activation(c), m * n);
+  mgrad_real *scratch = c->work == NULL ? NULL : c->work + used;
   if (c->dx[0] != NULL) {
-    mgrad_gemm(m, k, n, (mgrad_matrix){ dz, n, 1 }, (mgrad_matrix){ w->data, k, 1 },
-               c->dx[0], k, c->add[0]);
+    mgrad_gemm_into(m, k, n, (mgrad_matrix){ dz, n, 1 }, (mgrad_matrix){ w->data, k, 1 },
+                    (mgrad_result){ c->dx[0], k, NULL, c->add[0] }, scratch,
+                    mgrad_gemm_nwork(m, k, n));
   }
   if (c->dx[1] != NULL) {
-    mgrad_gemm(n, k, m, (mgrad_matrix){ dz, 1, n }, (mgrad_matrix){ x->data, k, 1 },
-               c->dx[1], k, c->add[1]);
+    mgrad_gemm_into(n, k, m, (mgrad_matrix){ dz, 1, n }, (mgrad_matrix){ x->data, k, 1 },
+                    (mgrad_result){ c->dx[1], k, NULL, c->add[1] }, scratch,
+                    mgrad_gemm_nwork(n, k, m));
   }
   if (c->n > 2 && c->dx[2] != NULL) sum_rows(m, n, dz, c->dx[2], c->add[2]);
 }

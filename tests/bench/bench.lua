@@ -13,7 +13,8 @@ end
 --- Calls f until 'seconds' have gone by, after a warm-up; calls per second.
 function bench.rate(f, seconds)
   local function spin(limit)
-    local start, n, now = bench.clock(), 0, nil
+    local start, n = bench.clock(), 0
+    local now
     repeat
       f()
       n, now = n + 1, bench.clock()

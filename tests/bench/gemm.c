@@ -2,8 +2,9 @@
 ** gemm.c - speed of the matrix product, shape by shape: ours and, where one is
 ** linked, a peer's beside it, in GFLOP/s of one thread. Never decides a test.
 **
-**   cc -O3 tests/bench/gemm.c build/core-float/libmoongrad.a -lm
-**   with -DPEER_CBLAS .. -lopenblas, with -DPEER_DNNL .. -ldnnl, or both
+**   cc -O3 -DMGRAD_ISA=avx512 tests/bench/gemm.c build/core-float/libmoongrad.a -lm
+**   or avx2, or none for the baseline; with -DPEER_CBLAS .. -lopenblas, with
+**   -DPEER_DNNL .. -ldnnl (of oneDNN 2), or both
 **   (run with OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1)
 **   ./a.out [m n k]   one shape, or the whole table
 */

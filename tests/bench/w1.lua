@@ -5,7 +5,8 @@ mg.seed(1)
 
 local net = mg.sequential { 2, mg.dense(8, "tanh"), mg.dense(1, "sigmoid") }
 local trainer = mg.trainer { net = net, loss = "mse", optimizer = mg.sgd { lr = 0.5 } }
-local x, y = mg.tensor { { 0, 0 }, { 0, 1 }, { 1, 0 }, { 1, 1 } }, mg.tensor { { 0 }, { 1 }, { 1 }, { 0 } }
+local x = mg.tensor { { 0, 0 }, { 0, 1 }, { 1, 0 }, { 1, 1 } }
+local y = mg.tensor { { 0 }, { 1 }, { 1 }, { 0 } }
 
 local steps = 1000
 local data = { x = x, y = y, batch = 4 }

@@ -211,7 +211,8 @@ describe("a trainer that is called by what it calls", function()
 
   it("ends a loop of epochs whose trainer was begun elsewhere", function()
     local t = trainer("mse")
-    local rounds = t:epochs(2, data(6), { watch = function() t:begin(mg.data.dataset(data(2)), 1, 1) end })
+    local function watch() t:begin(mg.data.dataset(data(2)), 1, 1) end
+    local rounds = t:epochs(2, data(6), { watch = watch })
     local count = 0
     while rounds() do count = count + 1 end
     assert.truthy(count <= 2)
@@ -222,7 +223,6 @@ describe("a trainer that is called by what it calls", function()
                            loss = function(p, y) return mg.mse(p, y) end, metrics = { "accuracy" } }
     local parts = t:parts()
     for name in pairs(parts) do parts[name] = nil end
-    parts = nil
     collect()
     assert.is_number(t:step(mg.ones(2, 2), mg.ones(2, 1)))
   end)
@@ -237,7 +237,8 @@ describe("a trainer that is called by what it calls", function()
 
   it("refuses a time that is no number", function()
     local t = trainer("mse")
-    fails("run: ms is %-?nan, expected 0 or more", t.run, t, data(2), { ms = 0 / 0, epochs = 2 ^ 50 })
+    fails("run: ms is %-?nan, expected 0 or more", t.run, t, data(2),
+      { ms = 0 / 0, epochs = 2 ^ 50 })
   end)
 end)
 
@@ -246,7 +247,10 @@ describe("recursion", function()
     local net
     net = mg.sequential { function(x) return net(x) end }
     assert.is_false(pcall(net, mg.ones(1)))
-    local function loss(p, y) trainer(loss):step(mg.ones(2, 2), mg.ones(2, 1)) return mg.mse(p, y) end
+    local function loss(p, y)
+      trainer(loss):step(mg.ones(2, 2), mg.ones(2, 1))
+      return mg.mse(p, y)
+    end
     local t = trainer(loss)
     assert.is_false(pcall(t.step, t, mg.ones(2, 2), mg.ones(2, 1)))
     local w, o = mg.tensor({ 1 }, { requires_grad = true })
@@ -283,7 +287,8 @@ describe("expanded tensors", function()
   end)
 
   it("are measured by metrics number by number", function()
-    local net = mg.sequential { 2, mg.dense(3), function(x) return x:narrow(1, 1, 1):expand(50, 3) end }
+    local function repeated(x) return x:narrow(1, 1, 1):expand(50, 3) end
+    local net = mg.sequential { 2, mg.dense(3), repeated }
     local t = mg.trainer { net = net, optimizer = "sgd", metrics = { "accuracy" },
                            loss = function(p) return p:sum() end }
     local right = t:evaluate({ x = mg.ones(50, 2), y = mg.ones(50), batch = 50 }).accuracy
@@ -334,7 +339,7 @@ describe("finalizers that run inside a call", function()
     local t = mg.ones(3)
     under_collector(function() t:close() t = mg.ones(3) end, function()
       local u = t
-      local _ = u + 1, -u, u[1], u.shape, u.grad, u:detach(), u:totable(), u:to_string()
+      local _ = { u + 1, -u, u[1], u.shape, u.grad, u:detach(), u:totable(), u:to_string() }
       u[1] = 2
       u:set(1, 3)
       u:add_({ 1, 2, 3 })
