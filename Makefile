@@ -61,7 +61,7 @@ SYS_OBJ  := $(BIND_DIR)/bindings/system.o
 MODULES  := $(LUA_OUT)/moongrad/core.so $(LUA_OUT)/moongrad/system.so
 
 .PHONY: all core demo test test-c test-lua test-luas test-scripts grad asan torture torture-quick fuzz fuzz-quick \
-        bench determinism lint reference env install rock dist clean help deps deps-demo deps-test
+        maths maths-quick bench determinism lint reference env install rock dist clean help deps deps-demo deps-test
 
 all: $(MODULES) ## build the Lua module (LUA=5.1 .. 5.4, jit)
 
@@ -130,11 +130,27 @@ $(TEST_DIR)/%: tests/c/%.c $(CORE_LIB)
 test: deps-test ## install what is missing, build, run all tests
 	@tests/run test-c test-lua test-luas test-scripts torture-quick fuzz-quick determinism-quick asan lint
 
+# The functions of maths.h as each instruction set compiles them.
+HERE  = $(foreach isa,$(ISAS),$(if $(shell \
+  grep -owm1 $(isa:avx512=avx512f) /proc/cpuinfo),$(isa))) # those this machine has
+MATHS = $(TEST_DIR)/maths $(HERE:%=$(TEST_DIR)/maths-%)
+$(TEST_DIR)/maths-%: tests/c/maths.c $(CORE_LIB)
+	$(COMPILE) $(ISA_$*) $< -o $@ -lm
+
+maths: ## the error of exp, tanh .. over every float32 (takes minutes)
+	@$(MAKE) --no-print-directory -s $(MATHS)
+	@for m in $(MATHS); do $$m --all || exit 1; done
+
+maths-quick:
+	@$(MAKE) --no-print-directory -s $(MATHS)
+	@for m in $(MATHS); do $$m || exit 1; done
+
 test-c: ## C tests of the core, in float and double
 	@$(MAKE) --no-print-directory -s $(BUILD)/tests-float/core
 	@$(MAKE) --no-print-directory -s REAL=double $(BUILD)/tests-double/core
 	$(BUILD)/tests-float/core
 	$(BUILD)/tests-double/core
+	@$(MAKE) --no-print-directory maths-quick
 	@$(MAKE) --no-print-directory grad
 
 grad: ## the gradient table: every op and layer against differences, in double

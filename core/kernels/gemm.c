@@ -458,11 +458,11 @@ static int64_t length_of_k(int64_t k) {
   return blocks <= 1 ? (k > 0 ? k : 1) : (k + blocks - 1) / blocks;
 }
 
-/* Is a strip of A to be packed when read for n columns? Where k runs across lines of
-** the cache, or where rows lie so that their lines displace each other. */
+/* Is a strip of A to be packed when read for n columns? Where it lies so that its
+** lines displace each other in L1. */
 static bool packs_strips(const product *x, int64_t n) {
-  if (n < 16 * LANES) return false;
-  return x->a.col != 1 || x->a.row * (int64_t)sizeof(mgrad_real) % 4096 == 0;
+  int64_t step = x->a.col == 1 ? x->a.row : 2 * x->a.col;
+  return n >= 16 * LANES && step * (int64_t)sizeof(mgrad_real) % 4096 == 0;
 }
 
 static void multiply_packing(const product *x, mgrad_real *work, int64_t nwork) {

@@ -365,6 +365,11 @@ end
 
 ---------------------------------------------------------------------- the runs
 
+local function empty()
+  pool, depth, budget = {}, 0, 0
+  for _, kind in ipairs(KINDS) do pool[kind] = {} end
+end
+
 local function program(seed)
   state = (seed * 7919) % 2147483646 + 1
   for _ = 1, 8 do random(2) end
@@ -389,11 +394,6 @@ local function program(seed)
     if chance(4) then coroutine.resume(co) else act() end
     if budget == before then budget = budget - 1 end
   end
-end
-
-local function empty()
-  pool, depth, budget = {}, 0, 0
-  for _, kind in ipairs(KINDS) do pool[kind] = {} end
 end
 
 local function used()
