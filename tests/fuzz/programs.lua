@@ -106,9 +106,8 @@ local function mischief(self)
 end
 
 local function layer_function()
-  local own
   return function(x)
-    mischief(own or x)
+    mischief(x)
     local what = random(8)
     if what == 1 then return x:detach()
     elseif what == 2 then return tensor()
@@ -254,7 +253,12 @@ local actions = {
   function() object(pick(KINDS)):close() end,
   function() tensor():close() end,
   function() collectgarbage(pick { "collect", "step" }) end,
-  function() for _, kind in ipairs(KINDS) do pool[kind][random(8)] = nil pool[kind] = { unpack(pool[kind]) } end end,
+  function()
+    for _, kind in ipairs(KINDS) do
+      pool[kind][random(8)] = nil
+      pool[kind] = { unpack(pool[kind]) }
+    end
+  end,
   function() -- a finalizer that does anything, and comes back a few times
     local left = random(20)
     local function arm()
@@ -283,7 +287,9 @@ local actions = {
   function() object "layer":add(object "layer") end,
   function() object "layer":build(size(), 4) end,
   function() keep("layer", object "layer":clone()) end,
-  function() for _, p in ipairs(object "layer":parameters(chance(2))) do keep("tensor", p.tensor) end end,
+  function()
+    for _, p in ipairs(object "layer":parameters(chance(2))) do keep("tensor", p.tensor) end
+  end,
   function() for _, t in pairs(object "layer":named()) do keep("tensor", t) end end,
   function() object "layer":zero_grad() end,
   function() object "layer":hash() end,
@@ -336,14 +342,18 @@ local actions = {
   end,
   function() object "trainer":evaluate(data()) end,
   function()
-    for _ in object "trainer":epochs(random(3), data(), { validation = chance(3) and data() or nil }) do
+    local fit = { validation = chance(3) and data() or nil }
+    for _ in object "trainer":epochs(random(3), data(), fit) do
       act()
       if chance(3) then break end
     end
   end,
   function()
     object "trainer":fit(random(2), data(), { patience = chance(2) and 1 or nil,
-                                             on_epoch = function() mischief() return chance(2) end })
+                                             on_epoch = function()
+                                               mischief()
+                                               return chance(2)
+                                             end })
   end,
   function() local p = object "trainer":parts() for k in pairs(p) do p[k] = nil end end,
   function() object "trainer":begin(mg.data.dataset(data()), random(4), random(3), chance(2)) end,
