@@ -134,7 +134,7 @@ test: deps-test ## install what is missing, build, run all tests
 HERE  = $(foreach isa,$(ISAS),$(if $(shell \
   grep -owm1 $(isa:avx512=avx512f) /proc/cpuinfo),$(isa))) # those this machine has
 MATHS = $(TEST_DIR)/maths $(HERE:%=$(TEST_DIR)/maths-%)
-$(TEST_DIR)/maths-%: tests/c/maths.c $(CORE_LIB)
+$(ISAS:%=$(TEST_DIR)/maths-%): $(TEST_DIR)/maths-%: tests/c/maths.c $(CORE_LIB)
 	$(COMPILE) $(ISA_$*) $< -o $@ -lm
 
 maths: ## the error of exp, tanh .. over every float32 (takes minutes)
