@@ -10,9 +10,18 @@ return function(mg, core)
 
   ------------------------------------------------------------------------ making
 
-  local losses = {}
-  for _, op in ipairs(core.describe().ops) do
-    if op.loss then losses[core.ops[op.name]] = op.name end
+  local names -- of losses by their functions; made when first asked for
+
+  --- A loss of mg's given as a function runs in the core, by its name.
+  local function to_loss(loss)
+    if type(loss) ~= "function" then return loss end
+    if not names then
+      names = {}
+      for _, op in ipairs(core.describe().ops) do
+        if op.loss then names[core.ops[op.name]] = op.name end
+      end
+    end
+    return names[loss] or loss
   end
 
   --- {"accuracy", mine = function} as a list of {name, function or nil}.
@@ -65,7 +74,7 @@ return function(mg, core)
     local net = o.net
     if type(net) == "function" then net = core.custom("function", net) end
     return core.trainer {
-      net = net, loss = losses[o.loss] or o.loss, optimizer = to_optimizer(o.optimizer),
+      net = net, loss = to_loss(o.loss), optimizer = to_optimizer(o.optimizer),
       metrics = metric_list(o.metrics), plan = o.plan,
     }
   end
