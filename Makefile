@@ -137,7 +137,7 @@ MATHS = $(TEST_DIR)/maths $(HERE:%=$(TEST_DIR)/maths-%)
 $(ISAS:%=$(TEST_DIR)/maths-%): $(TEST_DIR)/maths-%: tests/c/maths.c $(CORE_LIB)
 	$(COMPILE) $(ISA_$*) $< -o $@ -lm
 
-maths: ## the error of exp, tanh .. over every float32 (takes minutes)
+maths: ## the error of exp, tanh .. over every float32 (takes a quarter of an hour)
 	@$(MAKE) --no-print-directory -s $(MATHS)
 	@for m in $(MATHS); do $$m --all || exit 1; done
 

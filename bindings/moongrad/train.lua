@@ -10,18 +10,18 @@ return function(mg, core)
 
   ------------------------------------------------------------------------ making
 
-  local names -- of losses by their functions; made when first asked for
+  local loss_names -- by their functions; made when first asked for
 
   --- A loss of mg's given as a function runs in the core, by its name.
   local function to_loss(loss)
     if type(loss) ~= "function" then return loss end
-    if not names then
-      names = {}
+    if not loss_names then
+      loss_names = {}
       for _, op in ipairs(core.describe().ops) do
-        if op.loss then names[core.ops[op.name]] = op.name end
+        if op.loss then loss_names[core.ops[op.name]] = op.name end
       end
     end
-    return names[loss] or loss
+    return loss_names[loss] or loss
   end
 
   --- {"accuracy", mine = function} as a list of {name, function or nil}.

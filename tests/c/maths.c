@@ -3,7 +3,7 @@
 ** of the last place (ulp) of a float, and what they are at the borders.
 **
 **   maths                  every 4099th float, under two seconds
-**   maths --all [name..]   every float: three quarters of an hour, or some minutes
+**   maths --all [name..]   every float: a quarter of an hour, or one or two minutes
 **                          for each function named
 **
 ** The exact values are the C library's in double: their own error is 2^-29 ulp.
