@@ -289,11 +289,19 @@ static int tensor_from_string(lua_State *L) {
   return made(L, S, *out);
 }
 
-/* All numbers of the tensor at 1, in order, in memory that Lua owns; pushes one
-** value. */
+/* Memory that Lua owns; pushes one value. */
+static void *scratch(lua_State *L, int64_t n, size_t size) {
+  if (n > INT32_MAX / 8) { /* an expanded tensor, say; LuaJIT would speak of userdata */
+    lua_pushliteral(L, "not enough memory");
+    lua_error(L);
+  }
+  return lua_newuserdata(L, (size_t)n * size);
+}
+
+/* All numbers of the tensor at 1, in order; pushes one value. */
 static const mgrad_real *read_all(lua_State *L, const char *who, mgrad_array *shape) {
   int64_t n = mgrad_tensor_numel(lmgrad_check_tensor(L, 1, who, "self"));
-  mgrad_real *to = lua_newuserdata(L, (size_t)n * sizeof *to);
+  mgrad_real *to = scratch(L, n, sizeof *to);
   mgrad_tensor *t = lmgrad_check_tensor(L, 1, who, "self");
   *shape = *mgrad_tensor_array(t);
   mgrad_tensor_read(t, to);
@@ -305,7 +313,7 @@ static int tensor_to_string(lua_State *L) {
   const struct raw_type *type = check_raw(L, 2, "to_string");
   const mgrad_real *from = read_all(L, "to_string", &shape);
   int64_t n = (int64_t)(lua_rawlen(L, -1) / sizeof *from);
-  unsigned char *bytes = lua_newuserdata(L, (size_t)n * type->size);
+  unsigned char *bytes = scratch(L, n, type->size);
   for (int64_t i = 0; i < n; i++) encode(type, (double)from[i], bytes + (size_t)i * type->size);
   lua_pushlstring(L, (const char *)bytes, (size_t)n * type->size);
   return 1;
