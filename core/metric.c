@@ -25,8 +25,9 @@ static double classes_right(const mgrad_array *p, const mgrad_array *t, int64_t 
   bool labels = t->ndim == 1;
   for (int64_t i = 0; i < n; i++) {
     int64_t guess = largest(p->data + i * classes, classes);
-    int64_t truth = labels ? (int64_t)t->data[i] - 1 : largest(t->data + i * classes, classes);
-    right += guess == truth;
+    /* as numbers: a label may be NaN, or beyond any integer */
+    right += labels ? (mgrad_real)(guess + 1) == t->data[i]
+                    : guess == largest(t->data + i * classes, classes);
   }
   return (double)right / (double)n;
 }

@@ -32,3 +32,13 @@ describe("accuracy", function()
     end
   end)
 end)
+
+describe("accuracy", function()
+  it("counts a label that is no class, NaN or huge, as missed", function()
+    local net = mg.sequential { 2, mg.dense(3) }
+    local trainer = mg.trainer { net = net, optimizer = "sgd", metrics = { "accuracy" },
+                                 loss = function(p) return p:mean() end }
+    local y = mg.tensor { 0 / 0, 1e30, -1 / 0, 0.5 }
+    assert.equal(0, trainer:evaluate({ x = mg.ones(4, 2), y = y }).accuracy)
+  end)
+end)
