@@ -14,34 +14,13 @@
 ** caller's scratch; without it, a few panels at a time go through the stack. Where
 ** columns are few or B would have to be transposed, C' = B' A' is computed instead.
 */
-#include "kernels.h"
+#include "gemm.h"
 
-#if defined(__AVX512F__)
-#define VEC_BYTES 64
-#define SUMS 24 /* vectors of C in registers: 24 of 32, 12 of 16 */
-#elif defined(__AVX__)
-#define VEC_BYTES 32
-#define SUMS 12
-#elif defined(__aarch64__)
-#define VEC_BYTES 16
+/* Vectors of C in registers: 24 of 32, 12 of 16. */
+#if VEC_BYTES == 64 || defined(__aarch64__)
 #define SUMS 24
 #else
-#define VEC_BYTES 16
 #define SUMS 12
-#endif
-
-#ifdef MGRAD_REAL_DOUBLE
-#define LANES (VEC_BYTES / 8)
-#define FMA __builtin_fma
-#else
-#define LANES (VEC_BYTES / 4)
-#define FMA __builtin_fmaf
-#endif
-
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMAF)
-#define MUL_ADD FMA
-#else
-#define MUL_ADD(a, b, c) ((a) * (b) + (c))
 #endif
 
 #if defined(__has_builtin)
@@ -50,8 +29,6 @@
 #define HAS_SHUFFLE 0
 #endif
 
-#define INLINE static inline __attribute__((always_inline))
-
 enum {
   TILE_ROWS = SUMS / 2,
   MOST_VECS = 8,       /* of one tile: a row by 8 vectors */
@@ -59,13 +36,8 @@ enum {
   NC = 512,            /* columns of one block; KC x NC stays in L2 */
   STACK = 48 * 1024 / (int)sizeof(mgrad_real), /* numbers packed without scratch */
   FEW_ROWS = 96,       /* of A that do not pay for packing B */
-  IN_L1 = 16384,       /* numbers of B that are near enough as they lie */
-  SMALL = 1024         /* m * n * k that packing does not pay for */
+  IN_L1 = 16384        /* numbers of B that are near enough as they lie */
 };
-
-typedef mgrad_real vec __attribute__((vector_size(VEC_BYTES)));
-typedef mgrad_real half __attribute__((vector_size(VEC_BYTES / 2)));
-typedef mgrad_real quad __attribute__((vector_size(4 * sizeof(mgrad_real))));
 
 /* ---- tiles ---- */
 
@@ -80,41 +52,6 @@ typedef struct task {
   mgrad_real *c;
   int64_t a_row, a_col, b_row, b_vec, b_last, c_row, c_last, from_row;
 } task;
-
-/* y = a * x + y lane by lane, which compilers turn into one instruction. */
-#define MUL_ADD_LANES(type, a, x, y)                                                \
-  do {                                                                              \
-    for (int l_ = 0; l_ < (int)(sizeof(type) / sizeof(mgrad_real)); l_++)           \
-      (y)[l_] = MUL_ADD(a, (x)[l_], (y)[l_]);                                       \
-  } while (0)
-
-INLINE vec vec_mul_add(mgrad_real a, vec x, vec y) {
-  MUL_ADD_LANES(vec, a, x, y);
-  return y;
-}
-
-INLINE half half_mul_add(mgrad_real a, half x, half y) {
-  MUL_ADD_LANES(half, a, x, y);
-  return y;
-}
-
-INLINE void quad_mul_add(mgrad_real a, const quad *x, quad *y) {
-  MUL_ADD_LANES(quad, a, *x, *y);
-}
-
-INLINE vec vec_load(const mgrad_real *p) {
-  vec v;
-  memcpy(&v, p, sizeof v);
-  return v;
-}
-
-INLINE half half_load(const mgrad_real *p) {
-  half v;
-  memcpy(&v, p, sizeof v);
-  return v;
-}
-
-INLINE void vec_store(mgrad_real *p, vec v) { memcpy(p, &v, sizeof v); }
 
 #define UNROLL_ROWS _Pragma("GCC unroll 12")
 #define UNROLL_VECS _Pragma("GCC unroll 8")
@@ -221,12 +158,6 @@ INLINE int64_t take(int64_t n, int64_t vecs) {
 
 #if HAS_SHUFFLE && LANES >= 4
 #define SHUFFLE __builtin_shufflevector
-
-INLINE quad quad_load(const mgrad_real *p) {
-  quad v;
-  memcpy(&v, p, sizeof v);
-  return v;
-}
 
 /* to[p * step + j] = from[p + j * col] for 4 j, by 4 x 4 transposes; returns how
 ** many p were done. */
@@ -357,15 +288,6 @@ static void pack_panels(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to,
 }
 
 /* ---- blocks ---- */
-
-/* A product of matrices on its way: C and what it starts from with both strides,
-** so that C' = B' A' is one as well. start.data NULL: zeros. */
-typedef struct product {
-  int64_t m, n, k;
-  mgrad_matrix a, b, start;
-  mgrad_real *c;
-  int64_t c_row, c_col;
-} product;
 
 /* A block of B where the tiles read it. */
 typedef struct source {
@@ -501,59 +423,7 @@ static void multiply_direct(const product *x) {
   }
 }
 
-/* ---- small ---- */
-
-/* Some rows by a quad of columns, or by what is left of one: 'whole' is constant and
-** says that B and C can be read by quads. */
-INLINE void small_tile(const int rows, const bool whole, const product *x, int64_t i,
-                       int64_t j) {
-  quad sum[4] = { { 0 } };
-  int64_t n = whole ? 4 : mgrad_min_size(x->n - j, 4);
-  if (x->start.data != NULL) {
-    const mgrad_real *start = x->start.data + i * x->start.row + j * x->start.col;
-    for (int r = 0; r < rows; r++)
-      for (int64_t l = 0; l < n; l++)
-        sum[r][l] = start[r * x->start.row + l * x->start.col];
-  }
-  const mgrad_real *a = x->a.data + i * x->a.row, *b = x->b.data + j * x->b.col;
-  int64_t at[4];
-  for (int l = 0; l < 4; l++) at[l] = mgrad_min_size(l, n - 1) * x->b.col;
-  for (int64_t p = x->k; p > 0; p--, a += x->a.col, b += x->b.row) {
-    quad bv;
-    if (whole) memcpy(&bv, b, sizeof bv);
-    else bv = (quad){ b[at[0]], b[at[1]], b[at[2]], b[at[3]] };
-    for (int r = 0; r < rows; r++) quad_mul_add(a[r * x->a.row], &bv, &sum[r]);
-  }
-  mgrad_real *c = x->c + i * x->c_row + j * x->c_col;
-  for (int r = 0; r < rows; r++, c += x->c_row) {
-    if (whole) memcpy(c, &sum[r], sizeof sum[r]);
-    else for (int64_t l = 0; l < n; l++) c[l * x->c_col] = sum[r][l];
-  }
-}
-
-static void multiply_small(const product *x) {
-  for (int64_t j = 0; j < x->n; j += 4) {
-    bool whole = x->b.col == 1 && x->c_col == 1 && j + 4 <= x->n;
-    int64_t i = 0;
-    for (; i + 4 <= x->m; i += 4) {
-      if (whole) small_tile(4, true, x, i, j);
-      else small_tile(4, false, x, i, j);
-    }
-    for (; i < x->m; i++) small_tile(1, false, x, i, j);
-  }
-}
-
 /* ---- choosing ---- */
-
-static product swapped(const product *x) {
-  product s = *x;
-  s.m = x->n, s.n = x->m;
-  s.a = (mgrad_matrix){ x->b.data, x->b.col, x->b.row };
-  s.b = (mgrad_matrix){ x->a.data, x->a.col, x->a.row };
-  s.start = (mgrad_matrix){ x->start.data, x->start.col, x->start.row };
-  s.c_row = x->c_col, s.c_col = x->c_row;
-  return s;
-}
 
 /* Is C' = B' A' cheaper? Where columns are few, and where B would have to be
 ** transposed for few rows of A: then C is the less to transpose. */
@@ -569,20 +439,19 @@ static bool reads_directly(const product *x) {
 }
 
 static bool is_small(const product *x) {
-  return (double)x->m * (double)x->n * (double)x->k <= SMALL;
+  return (double)x->m * (double)x->n * (double)x->k <= MGRAD_SMALL;
 }
 
 static void multiply(const product *x, mgrad_real *work, int64_t nwork) {
   if (x->m <= 0 || x->n <= 0) return;
-  if (better_swapped(x)) {
+  if (is_small(x)) {
+    mgrad_gemm_small(x);
+  } else if (better_swapped(x)) {
     product s = swapped(x);
     if (reads_directly(&s)) multiply_direct(&s);
-    else if (is_small(&s)) multiply_small(&s);
     else multiply_packing(&s, work, nwork);
   } else if (reads_directly(x)) {
     multiply_direct(x);
-  } else if (is_small(x)) {
-    multiply_small(x);
   } else {
     multiply_packing(x, work, nwork);
   }

@@ -1,0 +1,60 @@
+/*
+** vec.h - vectors of numbers as wide as the instruction set's registers, and half
+** and four of them; a multiply-add whose rounding no compiler flag decides.
+*/
+#ifndef MGRAD_VEC_H
+#define MGRAD_VEC_H
+
+#include "../base.h"
+
+#if defined(__AVX512F__)
+#define VEC_BYTES 64
+#elif defined(__AVX__)
+#define VEC_BYTES 32
+#else
+#define VEC_BYTES 16
+#endif
+
+#ifdef MGRAD_REAL_DOUBLE
+#define LANES (VEC_BYTES / 8)
+#define FMA __builtin_fma
+#else
+#define LANES (VEC_BYTES / 4)
+#define FMA __builtin_fmaf
+#endif
+
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMAF)
+#define MUL_ADD FMA
+#else
+#define MUL_ADD(a, b, c) ((a) * (b) + (c))
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+typedef mgrad_real vec __attribute__((vector_size(VEC_BYTES)));
+typedef mgrad_real half __attribute__((vector_size(VEC_BYTES / 2)));
+typedef mgrad_real quad __attribute__((vector_size(4 * sizeof(mgrad_real))));
+
+/* Loads, stores and y + a * x of a type of vector; y + a * x lane by lane is what
+** compilers turn into one instruction. */
+#define VECTOR(type)                                                                \
+  INLINE type type##_load(const mgrad_real *p) {                                    \
+    type v;                                                                         \
+    memcpy(&v, p, sizeof v);                                                        \
+    return v;                                                                       \
+  }                                                                                 \
+  INLINE void type##_store(mgrad_real *p, type v) { memcpy(p, &v, sizeof v); }      \
+  INLINE type type##_mul_add(mgrad_real a, type x, type y) {                        \
+    for (int i = 0; i < (int)(sizeof y / sizeof a); i++) y[i] = MUL_ADD(a, x[i], y[i]); \
+    return y;                                                                       \
+  }
+
+typedef mgrad_real one;
+INLINE one one_load(const mgrad_real *p) { return *p; }
+INLINE void one_store(mgrad_real *p, one v) { *p = v; }
+INLINE one one_mul_add(mgrad_real a, one x, one y) { return MUL_ADD(a, x, y); }
+VECTOR(vec)
+VECTOR(half)
+VECTOR(quad)
+
+#endif
