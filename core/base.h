@@ -20,6 +20,15 @@
     if (status_ != MGRAD_OK) return status_;     \
   } while (0)
 
+/* A loop whose turns do not depend on each other: results may lie where operands
+** do, but number by number. */
+#if defined(__clang__)
+#define MGRAD_EACH(i, n) \
+  _Pragma("clang loop vectorize(assume_safety)") for (int64_t i = 0; i < (n); i++)
+#else
+#define MGRAD_EACH(i, n) _Pragma("GCC ivdep") for (int64_t i = 0; i < (n); i++)
+#endif
+
 static inline bool mgrad_mul_overflows(int64_t a, int64_t b, int64_t *product) {
   if (a != 0 && b > INT64_MAX / a) return true; /* both are sizes, never negative */
   *product = a * b;

@@ -15,6 +15,11 @@ static const mgrad_attr_spec common_attrs[] = {
   { .type = MGRAD_ATTR_NONE }
 };
 
+typedef struct param {
+  mgrad_tensor *t;
+  int64_t n, offset;     /* numbers; and how many come before it */
+} param;
+
 struct mgrad_optimizer {
   mgrad_context *ctx;
   int64_t refs;
@@ -23,7 +28,7 @@ struct mgrad_optimizer {
   mgrad_lr_fn schedule;
   void *schedule_ud;
   mgrad_layer *layer;    /* what was attached, or NULL for a list of tensors */
-  mgrad_tensor **params;
+  param *params;
   int nparams, room;
   int64_t numel;         /* of all parameters */
   mgrad_real *states;    /* def->states vectors of numel */
@@ -87,7 +92,7 @@ static size_t states_bytes(const mgrad_optimizer *o) {
 }
 
 static void detach(mgrad_optimizer *o) {
-  for (int i = 0; i < o->nparams; i++) mgrad_tensor_release(o->params[i]);
+  for (int i = 0; i < o->nparams; i++) mgrad_tensor_release(o->params[i].t);
   mgrad_free(o->ctx, o->params, (size_t)o->room * sizeof *o->params);
   mgrad_free(o->ctx, o->states, states_bytes(o));
   mgrad_layer_release(o->layer);
@@ -110,18 +115,15 @@ void mgrad_optimizer_release(mgrad_optimizer *o) {
 
 /* Copies what 'from' remembers of the parameters that 'to' has as well. */
 static void keep_states(const mgrad_optimizer *from, mgrad_optimizer *to) {
-  int64_t at = 0;
   for (int i = 0; i < to->nparams; i++) {
-    int64_t n = mgrad_tensor_numel(to->params[i]), before = 0;
+    const param *own = &to->params[i];
     int j = 0;
-    for (; j < from->nparams && from->params[j] != to->params[i]; j++) {
-      before += mgrad_tensor_numel(from->params[j]);
-    }
+    while (j < from->nparams && from->params[j].t != own->t) j++;
     for (int k = 0; j < from->nparams && k < to->def->states; k++) {
-      memcpy(to->states + k * to->numel + at, from->states + k * from->numel + before,
-             (size_t)n * sizeof(mgrad_real));
+      memcpy(to->states + k * to->numel + own->offset,
+             from->states + k * from->numel + from->params[j].offset,
+             (size_t)own->n * sizeof(mgrad_real));
     }
-    at += n;
   }
 }
 
@@ -139,7 +141,11 @@ static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool
     detach(&fresh);
     return MGRAD_NOMEM;
   }
-  for (int i = 0; i < n; i++) fresh.params[fresh.nparams++] = mgrad_tensor_retain(t[i]);
+  for (int64_t offset = 0; fresh.nparams < n; fresh.nparams++) {
+    mgrad_tensor *own = mgrad_tensor_retain(t[fresh.nparams]);
+    fresh.params[fresh.nparams] = (param){ own, mgrad_tensor_numel(own), offset };
+    offset += mgrad_tensor_numel(own);
+  }
   mgrad_layer *layer = o->layer;
   int64_t steps = keep ? o->steps : 0;
   if (keep) keep_states(o, &fresh);
@@ -184,7 +190,7 @@ static mgrad_status list_param(void *ud, const char *name, mgrad_tensor *t, int 
                       " yet; call the layer first", name);
   }
   if (list->t != NULL) list->t[list->n] = t;
-  list->same = list->same && list->n < list->o->nparams && list->o->params[list->n] == t;
+  list->same = list->same && list->n < list->o->nparams && list->o->params[list->n].t == t;
   list->n++;
   return MGRAD_OK;
 }
@@ -233,11 +239,11 @@ int mgrad_optimizer_attached(const mgrad_optimizer *o) {
 /* ---- gradients ---- */
 
 void mgrad_optimizer_zero_grad(mgrad_optimizer *o) {
-  for (int i = 0; i < o->nparams; i++) mgrad_tensor_zero_grad(o->params[i]);
+  for (int i = 0; i < o->nparams; i++) mgrad_tensor_zero_grad(o->params[i].t);
 }
 
 void mgrad_optimizer_clear(mgrad_optimizer *o) {
-  for (int i = 0; i < o->nparams; i++) o->params[i]->has_grad = false;
+  for (int i = 0; i < o->nparams; i++) o->params[i].t->has_grad = false;
 }
 
 typedef struct finding {
@@ -256,20 +262,11 @@ static mgrad_status find_name(void *ud, const char *name, mgrad_tensor *t, int b
 static mgrad_status fail_nonfinite(const mgrad_optimizer *o, int i) {
   char name[128];
   mgrad_format(name, sizeof name, "parameter %d", (int64_t)(i + 1));
-  finding f = { o->params[i], name, sizeof name };
+  finding f = { o->params[i].t, name, sizeof name };
   if (o->layer != NULL) mgrad_layer_visit(o->layer, find_name, &f);
   return mgrad_fail(o->ctx, MGRAD_NONFINITE,
                     "%s: the gradient of %s has NaN or infinite numbers; no weight was"
                     " changed", o->def->name, name);
-}
-
-static double norm(const mgrad_optimizer *o) {
-  double sum = 0;
-  for (int i = 0; i < o->nparams; i++) {
-    const mgrad_tensor *t = o->params[i];
-    if (t->has_grad) sum += mgrad_sum_squares(mgrad_tensor_numel(t), t->grad->a.data, 1);
-  }
-  return sqrt(sum);
 }
 
 /* ---- one step ---- */
@@ -277,8 +274,8 @@ static double norm(const mgrad_optimizer *o) {
 /* Parameters that lie side by side in memory and have gradients that do: one
 ** stretch for loops. Joined layers are one run. */
 typedef struct run {
-  int first, end;       /* parameters */
-  int64_t n, offset;    /* numbers; and how many came before it */
+  int first, end; /* parameters */
+  int64_t n;      /* numbers */
   mgrad_real *w;
   const mgrad_real *g;
 } run;
@@ -286,38 +283,45 @@ typedef struct run {
 /* The run behind the one in *r; all zeros is the one before the first. */
 static bool next_run(const mgrad_optimizer *o, run *r) {
   int i = r->end;
-  int64_t offset = r->offset + r->n;
-  for (; i < o->nparams && !o->params[i]->has_grad; i++) {
-    offset += mgrad_tensor_numel(o->params[i]);
-  }
+  while (i < o->nparams && !o->params[i].t->has_grad) i++;
   if (i == o->nparams) return false;
-  *r = (run){ .first = i, .offset = offset, .w = o->params[i]->a.data,
-              .g = o->params[i]->grad->a.data };
-  do r->n += mgrad_tensor_numel(o->params[i++]);
-  while (i < o->nparams && o->params[i]->has_grad && o->params[i]->a.data == r->w + r->n &&
-         o->params[i]->grad->a.data == r->g + r->n);
+  const mgrad_tensor *t = o->params[i].t;
+  *r = (run){ .first = i, .w = t->a.data, .g = t->grad->a.data };
+  do {
+    r->n += o->params[i++].n;
+    t = i < o->nparams ? o->params[i].t : NULL;
+  } while (t != NULL && t->has_grad && t->a.data == r->w + r->n &&
+           t->grad->a.data == r->g + r->n);
   r->end = i;
   return true;
 }
 
-static mgrad_status check_finite(const mgrad_optimizer *o) {
-  const mgrad_code *code = o->ctx->code;
-  for (run r = { 0 }; next_run(o, &r);) {
-    if (code->all_finite(r.n, r.g)) continue;
-    int i = r.first;
-    while (code->all_finite(mgrad_tensor_numel(o->params[i]), o->params[i]->grad->a.data)) i++;
-    return fail_nonfinite(o, i);
+static double norm(const mgrad_optimizer *o) {
+  double sum = 0;
+  for (int i = 0; i < o->nparams; i++) {
+    const param *p = &o->params[i];
+    if (p->t->has_grad) sum += mgrad_sum_squares(p->n, p->t->grad->a.data, 1);
   }
-  return MGRAD_OK;
+  return sqrt(sum);
+}
+
+static mgrad_status check_finite(const mgrad_optimizer *o, const run *r) {
+  const mgrad_code *code = o->ctx->code;
+  if (code->all_finite(r->n, r->g)) return MGRAD_OK;
+  int i = r->first;
+  while (code->all_finite(o->params[i].n, o->params[i].t->grad->a.data)) i++;
+  return fail_nonfinite(o, i);
 }
 
 static void update(mgrad_optimizer *o, const run *r, mgrad_update *u) {
   u->n = r->n;
   u->w = r->w;
   u->g = r->g;
-  for (int k = 0; k < o->def->states; k++) u->state[k] = o->states + k * o->numel + r->offset;
+  for (int k = 0; k < o->def->states; k++) {
+    u->state[k] = o->states + k * o->numel + o->params[r->first].offset;
+  }
   o->ctx->code->optimizers[o->def->id]->update(u);
-  for (int i = r->first; i < r->end; i++) o->params[i]->storage->version++;
+  for (int i = r->first; i < r->end; i++) o->params[i].t->storage->version++;
 }
 
 static mgrad_status follow_schedule(mgrad_optimizer *o) {
@@ -335,7 +339,7 @@ mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
     MGRAD_TRY(collect(o, true));
   }
   if (o->schedule != NULL) MGRAD_TRY(follow_schedule(o));
-  MGRAD_TRY(check_finite(o));
+  for (run r = { 0 }; next_run(o, &r);) MGRAD_TRY(check_finite(o, &r));
   const double *common = o->common.value;
   double scale = 1, length = common[CLIP_NORM] > 0 ? norm(o) : 0;
   if (length > common[CLIP_NORM]) scale = common[CLIP_NORM] / length;
@@ -343,6 +347,7 @@ mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
     .h = o->attrs.value, .step = o->steps + 1, .scale = (mgrad_real)scale,
     .bound = (mgrad_real)(common[CLIP_VALUE] > 0 ? common[CLIP_VALUE] : INFINITY),
     .l1 = (mgrad_real)common[L1], .l2 = (mgrad_real)common[L2],
+    .plain = scale == 1 && common[CLIP_VALUE] == 0 && common[L1] == 0 && common[L2] == 0,
   };
   for (run r = { 0 }; next_run(o, &r);) update(o, &r, &u);
   o->steps++;

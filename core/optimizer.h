@@ -19,6 +19,7 @@ typedef struct mgrad_update {
   int64_t step;
   /* options of every optimizer; see mgrad_update_gradient */
   mgrad_real scale, bound, l1, l2;
+  bool plain;               /* none of those changes anything */
 } mgrad_update;
 
 struct mgrad_optimizer_def {
@@ -31,8 +32,10 @@ struct mgrad_optimizer_def {
 };
 
 /* The gradient that a rule sees: scaled by clip_norm, bounded by clip_value,
-** then l2 * w and l1 * sign(w) added. */
-static inline mgrad_real mgrad_update_gradient(const mgrad_update *u, int64_t i) {
+** then l2 * w and l1 * sign(w) added. 'plain' is a constant: u->plain. */
+static inline mgrad_real mgrad_update_gradient(const mgrad_update *u, int64_t i,
+                                               const bool plain) {
+  if (plain) return u->g[i];
   mgrad_real g = u->g[i] * u->scale, w = u->w[i];
   g = g > u->bound ? u->bound : g < -u->bound ? -u->bound : g;
   return g + u->l2 * w + u->l1 * (mgrad_real)((w > 0) - (w < 0));
