@@ -24,7 +24,9 @@
 typedef struct mgrad_code {
   const mgrad_op *const *ops;                   /* by MGRAD_ID_name */
   const mgrad_optimizer_def *const *optimizers; /* in the order of optimizers.def */
-  bool (*all_finite)(int64_t n, const mgrad_real *x);
+  bool (*all_finite)(int64_t n, const mgrad_real *x); /* these two: kernels.h */
+  void (*bytes_to_numbers)(int64_t n, const unsigned char *x, double scale, double offset,
+                           mgrad_real *y);
 } mgrad_code;
 
 /* The code that suits this machine best. */

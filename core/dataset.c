@@ -233,37 +233,34 @@ mgrad_status mgrad_dataset_affine(mgrad_dataset *d, int64_t n, const double *sca
 
 /* ---- batches ---- */
 
-/* The example at position 'at' of a source, as it is. */
-static void read_example(const source *s, int64_t at, mgrad_real *to) {
+/* n examples of a source from position 'at' on, as they are. */
+static void read_examples(const mgrad_dataset *d, const source *s, int64_t at, int64_t n,
+                          mgrad_real *to) {
   if (s->packed) {
-    const mgrad_real *from = s->tensor->a.data + at * s->width;
-    for (int64_t i = 0; i < s->width; i++) to[i] = from[i];
-    return;
-  }
-  if (s->tensor != NULL) {
-    mgrad_array one = s->tensor->a, out;
-    one.data += at * one.stride[0];
-    one.ndim--;
-    memmove(one.size, one.size + 1, (size_t)one.ndim * sizeof *one.size);
-    memmove(one.stride, one.stride + 1, (size_t)one.ndim * sizeof *one.stride);
-    out = one;
+    memcpy(to, s->tensor->a.data + at * s->width, (size_t)(n * s->width) * sizeof *to);
+  } else if (s->tensor == NULL) {
+    d->ctx->code->bytes_to_numbers(n * s->width,
+                                   mgrad_bytes_data(s->bytes) + s->first + at * s->width,
+                                   s->scale, s->offset, to);
+  } else {
+    mgrad_array some = s->tensor->a, out;
+    some.data += at * some.stride[0];
+    some.size[0] = n;
+    out = some;
     mgrad_shape_pack(&out);
     out.data = to;
-    mgrad_array_copy(&out, &one);
-    return;
-  }
-  const unsigned char *from = mgrad_bytes_data(s->bytes) + s->first + at * s->width;
-  for (int64_t i = 0; i < s->width; i++) {
-    to[i] = (mgrad_real)((double)from[i] * s->scale + s->offset);
+    mgrad_array_copy(&out, &some);
   }
 }
 
-static void scale_example(const mgrad_dataset *d, mgrad_real *x) {
+static void scale_examples(const mgrad_dataset *d, int64_t count, mgrad_real *x) {
   int64_t n = affine_count(d);
   const double *scale = affine_values(d), *offset = scale + n;
-  for (int64_t i = 0; n > 0 && i < d->x.width; i++) {
-    int64_t j = n == 1 ? 0 : i;
-    x[i] = (mgrad_real)((double)x[i] * scale[j] + offset[j]);
+  for (int64_t end = n > 0 ? count : 0; end > 0; end--, x += d->x.width) {
+    for (int64_t i = 0; i < d->x.width; i++) {
+      int64_t j = n == 1 ? 0 : i;
+      x[i] = (mgrad_real)((double)x[i] * scale[j] + offset[j]);
+    }
   }
 }
 
@@ -280,13 +277,21 @@ void mgrad_dataset_shapes(const mgrad_dataset *d, int64_t n, mgrad_array *x, mgr
   *y = batch_shape(&d->y, n);
 }
 
+/* Of n positions, how many lie one behind the other from the first on. */
+static int64_t neighbours(const mgrad_dataset *d, const int64_t *at, int64_t n) {
+  int64_t k = 1;
+  while (k < n && position(d, at[k]) == position(d, at[k - 1]) + 1) k++;
+  return k;
+}
+
 void mgrad_dataset_read(const mgrad_dataset *d, const int64_t *at, int64_t n, mgrad_real *x,
                         mgrad_real *y) {
-  for (int64_t i = 0; i < n; i++) {
+  for (int64_t i = 0, some; i < n; i += some) {
     int64_t p = position(d, at[i]);
-    read_example(&d->x, p, x + i * d->x.width);
-    scale_example(d, x + i * d->x.width);
-    read_example(&d->y, p, y + i * d->y.width);
+    some = neighbours(d, at + i, n - i);
+    read_examples(d, &d->x, p, some, x + i * d->x.width);
+    scale_examples(d, some, x + i * d->x.width);
+    read_examples(d, &d->y, p, some, y + i * d->y.width);
   }
 }
 
@@ -339,8 +344,8 @@ static void add_example(const moments *m, const mgrad_real *x, int64_t width) {
 static void sum_examples(mgrad_dataset *d, const moments *m, mgrad_real *x) {
   for (int64_t j = 0; j < (m->each ? d->x.width : 1); j++) m->sum[j] = 0;
   for (int64_t i = 0; i < d->count; i++) {
-    read_example(&d->x, position(d, i), x);
-    scale_example(d, x);
+    read_examples(d, &d->x, position(d, i), 1, x);
+    scale_examples(d, 1, x);
     add_example(m, x, d->x.width);
   }
 }

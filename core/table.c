@@ -18,4 +18,6 @@ static const mgrad_optimizer_def *const optimizers[] = {
 #undef X
 
 extern const mgrad_code MGRAD_CODE(mgrad_code_table);
-const mgrad_code MGRAD_CODE(mgrad_code_table) = { ops, optimizers, mgrad_all_finite };
+const mgrad_code MGRAD_CODE(mgrad_code_table) = {
+  ops, optimizers, mgrad_all_finite, mgrad_bytes_to_numbers
+};

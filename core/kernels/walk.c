@@ -123,6 +123,11 @@ void mgrad_array_fill(const mgrad_array *to, mgrad_real value) {
   mgrad_walk(to, NULL, NULL, fill_run, &value);
 }
 
+void mgrad_bytes_to_numbers(int64_t n, const unsigned char *x, double scale, double offset,
+                            mgrad_real *y) {
+  MGRAD_EACH(i, n) y[i] = (mgrad_real)((double)x[i] * scale + offset);
+}
+
 static void take(int64_t n, mgrad_real *to, const mgrad_real *from, bool add) {
   if (add)
     for (int64_t i = 0; i < n; i++) to[i] += from[i];
