@@ -6,7 +6,7 @@
 
 void mgrad_attrs_default(const mgrad_attr_spec *specs, mgrad_attrs *out) {
   memset(out, 0, sizeof *out);
-  for (int i = 0; specs[i].type != MGRAD_ATTR_NONE; i++) out->value[i] = specs[i].initial;
+  mgrad_attrs_initial(specs, out->value);
 }
 
 static int choice_count(const char *choices) {

@@ -131,6 +131,10 @@ static inline int64_t mgrad_call_numel(const mgrad_call *c, int i) {
 static inline int64_t mgrad_call_int(const mgrad_call *c, int i) {
   return (int64_t)c->attrs->value[i];
 }
+/* The values of attributes that are left out. */
+static inline void mgrad_attrs_initial(const mgrad_attr_spec *specs, double *value) {
+  for (; specs->type != MGRAD_ATTR_NONE; specs++) *value++ = specs->initial;
+}
 /* Checks that every number of x[i] is an integer from 1 to 'high'; 'what' names
 ** the numbers: "a class", "an id". Numbers equal to 'ignore' pass. */
 mgrad_status mgrad_check_ids(const mgrad_call *c, int i, const char *what, int64_t high,

@@ -309,7 +309,8 @@ static void fill_forward(filling *f, int k) {
   *attrs = note->attrs;
   s->call = (mgrad_call){ .ctx = f->p->ctx, .op = note->op, .attrs = attrs, .n = note->n,
                           .x = x, .y = &arrays[n], .saved = buffer_data(f, d->saved),
-                          .work = buffer_data(f, d->work) };
+                          .work = buffer_data(f, d->work), .nsaved = note->nsaved,
+                          .nwork = note->nwork, .nwork_backward = note->nwork_backward };
   s->run = note->op->forward;
   s->check = note->op->check;
 }

@@ -41,14 +41,6 @@ void mgrad_shape_pack(mgrad_array *a) {
   }
 }
 
-/* Unsigned, so that a result too large (infer may ask before the caller has
-** refused it) wraps and is no undefined behaviour. */
-int64_t mgrad_shape_numel(const mgrad_array *a) {
-  uint64_t n = 1;
-  for (int d = 0; d < a->ndim; d++) n *= (uint64_t)a->size[d];
-  return (int64_t)n;
-}
-
 bool mgrad_shape_equal(const mgrad_array *a, const mgrad_array *b) {
   if (a->ndim != b->ndim) return false;
   for (int d = 0; d < a->ndim; d++)

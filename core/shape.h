@@ -13,8 +13,13 @@ mgrad_status mgrad_shape_make(mgrad_context *ctx, int ndim, const int64_t *size,
                               mgrad_array *out);
 /* Gives 'a' row-major strides for its sizes. */
 void mgrad_shape_pack(mgrad_array *a);
-/* Elements; the sizes have been checked. */
-int64_t mgrad_shape_numel(const mgrad_array *a);
+/* Elements; the sizes have been checked. Unsigned, so that a result too large (infer
+** may ask before the caller has refused it) wraps and is no undefined behaviour. */
+static inline int64_t mgrad_shape_numel(const mgrad_array *a) {
+  uint64_t n = 1;
+  for (int d = 0; d < a->ndim; d++) n *= (uint64_t)a->size[d];
+  return (int64_t)n;
+}
 bool mgrad_shape_equal(const mgrad_array *a, const mgrad_array *b);
 bool mgrad_shape_packed(const mgrad_array *a);
 /* NumPy's rule for two shapes, into out's ndim and size. False if they clash. */

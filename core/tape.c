@@ -221,7 +221,8 @@ static void step(mgrad_tape *tape, mgrad_tensor *t) {
   mgrad_call call = { .ctx = tape->ctx, .op = node->op,
                       .attrs = node->attrs != NULL ? node->attrs : &none, .n = node->n,
                       .x = x, .y = &t->a, .dx = dx, .add = add, .dy = node->dy,
-                      .saved = node->saved, .work = tape->memory, .seed = node->seed,
+                      .saved = node->saved, .work = tape->memory,
+                      .nwork_backward = node->nwork, .seed = node->seed,
                       .stream = node->stream };
   node->op->backward(&call);
 }

@@ -4,16 +4,17 @@
 ** Each op is two expressions and a descriptor. FUNCTION(name, value, slope)
 ** makes its loops: 'value' is written in x, 'slope' in x and y = f(x). A slope
 ** that needs y only (or nothing) lets the op be fused into linear; 'reads' in
-** the descriptor says which of them backward uses. p[0], p[1] are attributes.
+** the descriptor says which of them backward uses. p0 and p1 are attributes.
 */
 #include "../op.h"
 #include "../kernels/maths.h"
 
-#define FUNCTION(name, value, slope)                                             \
+#define FUNCTION(name, value, slope)                                              \
   static void name##_forward(int64_t n, const mgrad_real *xs, mgrad_real *ys,     \
                              const double *p) {                                   \
-    (void)p;                                                                      \
-    for (int64_t i = 0; i < n; i++) {                                             \
+    const mgrad_real p0 = REAL(p[0]), p1 = REAL(p[1]);                            \
+    (void)p0, (void)p1;                                                           \
+    MGRAD_EACH(i, n) {                                                            \
       mgrad_real x = xs[i];                                                       \
       ys[i] = (value);                                                            \
     }                                                                             \
@@ -21,11 +22,20 @@
   static void name##_backward(int64_t n, const mgrad_real *xs, const mgrad_real *ys, \
                               const mgrad_real *dys, mgrad_real *dxs, bool add,   \
                               const double *p) {                                  \
-    (void)p;                                                                      \
-    for (int64_t i = 0; i < n; i++) {                                             \
-      mgrad_real x = xs[i], y = ys[i], d = dys[i] * (slope);                      \
-      (void)x, (void)y;                                                           \
-      dxs[i] = add ? dxs[i] + d : d;                                              \
+    const mgrad_real p0 = REAL(p[0]), p1 = REAL(p[1]);                            \
+    (void)p0, (void)p1;                                                           \
+    if (add) {                                                                    \
+      MGRAD_EACH(i, n) {                                                          \
+        mgrad_real x = xs[i], y = ys[i];                                          \
+        (void)x, (void)y;                                                         \
+        dxs[i] += dys[i] * (slope);                                               \
+      }                                                                           \
+    } else {                                                                      \
+      MGRAD_EACH(i, n) {                                                          \
+        mgrad_real x = xs[i], y = ys[i];                                          \
+        (void)x, (void)y;                                                         \
+        dxs[i] = dys[i] * (slope);                                                \
+      }                                                                           \
     }                                                                             \
   }
 
@@ -38,7 +48,6 @@
 #define READS_X 1u
 #define ONE_EXAMPLE { { .shapes = { { 3, 4 } }, .low = -3, .high = 3 } }
 #define POSITIVE_EXAMPLE { { .shapes = { { 3, 4 } }, .low = 0.2, .high = 3 } }
-#define P(i) REAL(p[i])
 
 /* Klambauer et al., "Self-normalizing neural networks", 2017 */
 #define SELU_SCALE REAL(1.0507009873554804934193349852946)
@@ -93,7 +102,7 @@ FUNCTION(neg, -x, -1)
 MGRAD_OP(neg) = { MAP(neg),
   .doc = "-x", .examples = ONE_EXAMPLE };
 
-FUNCTION(clamp, x < P(0) ? P(0) : x > P(1) ? P(1) : x, x >= P(0) && x <= P(1))
+FUNCTION(clamp, x < p0 ? p0 : x > p1 ? p1 : x, x >= p0 && x <= p1)
 MGRAD_OP(clamp) = { MAP(clamp), .reads = READS_X,
   .attrs = { { "lo", MGRAD_ATTR_REAL, MGRAD_REQUIRED }, { "hi", MGRAD_ATTR_REAL, MGRAD_REQUIRED } },
   .doc = "x, but at least lo and at most hi",
@@ -117,7 +126,7 @@ MGRAD_OP(relu) = { MAP(relu), .flags = MGRAD_OP_ACTIVATION,
   .reads = MGRAD_READS_Y,
   .doc = "x where positive, else 0", .examples = ONE_EXAMPLE };
 
-FUNCTION(leaky_relu, x > 0 ? x : P(0) * x, y > 0 ? 1 : P(0))
+FUNCTION(leaky_relu, x > 0 ? x : p0 * x, y > 0 ? 1 : p0)
 MGRAD_OP(leaky_relu) = { MAP(leaky_relu), .flags = MGRAD_OP_ACTIVATION,
   .reads = MGRAD_READS_Y,
   .attrs = { { "a", MGRAD_ATTR_REAL, 0.01, 0, 1e30 } },
@@ -125,7 +134,7 @@ MGRAD_OP(leaky_relu) = { MAP(leaky_relu), .flags = MGRAD_OP_ACTIVATION,
   .examples = { { .shapes = { { 3, 4 } }, .low = -3, .high = 3 },
                 { .shapes = { { 5 } }, .attrs = { { "a", 0.3 } } } } };
 
-FUNCTION(elu, x > 0 ? x : P(0) * EXPM1(x), y > 0 ? 1 : y + P(0))
+FUNCTION(elu, x > 0 ? x : p0 * EXPM1(x), y > 0 ? 1 : y + p0)
 MGRAD_OP(elu) = { MAP(elu), .flags = MGRAD_OP_ACTIVATION,
   .reads = MGRAD_READS_Y,
   .attrs = { { "a", MGRAD_ATTR_REAL, 1, 0, 1e30 } },

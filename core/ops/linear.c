@@ -179,13 +179,18 @@ MGRAD_OP(matmul) = {
 enum { ACT = 0 };
 
 static const mgrad_op *activation(const mgrad_call *c) {
-  const mgrad_op *act = mgrad_op_at((int)c->attrs->value[ACT]);
-  return act != NULL ? mgrad_op_code(c->ctx, act) : NULL;
+  int act = (int)c->attrs->value[ACT];
+  return act >= 0 ? c->ctx->code->ops[act] : NULL;
 }
 
-/* x as {rows, in}: all dimensions but the last are rows. */
-static int64_t rows(const mgrad_array *x) {
-  return mgrad_shape_numel(x) / x->size[x->ndim - 1];
+/* {m, k} by {k, n}: all dimensions of x but the last are rows. */
+typedef struct sizes { int64_t m, n, k; } sizes;
+
+static sizes linear_sizes(const mgrad_call *c) {
+  const mgrad_array *w = c->x[1];
+  sizes s = { 1, w->size[0], w->size[1] };
+  for (int d = 0; d < c->x[0]->ndim - 1; d++) s.m *= c->x[0]->size[d];
+  return s;
 }
 
 /* In front of the scratch of backward: the gradient before the activation, made up
@@ -209,64 +214,61 @@ static mgrad_status linear_infer(mgrad_call *c) {
   }
   mgrad_infer_same(c);
   c->y->size[x->ndim - 1] = w->size[0];
-  int64_t m = rows(x), n = w->size[0], k = w->size[1];
-  int64_t for_x = mgrad_gemm_nwork(m, k, n), for_w = mgrad_gemm_nwork(n, k, m);
-  c->nwork = mgrad_gemm_nwork(m, n, k);
-  c->nwork_backward = gradient_numbers(act, m * n) + (for_x > for_w ? for_x : for_w);
+  sizes s = linear_sizes(c);
+  int64_t for_x = mgrad_gemm_nwork(s.m, s.k, s.n), for_w = mgrad_gemm_nwork(s.n, s.k, s.m);
+  c->nwork = mgrad_gemm_nwork(s.m, s.n, s.k);
+  c->nwork_backward = gradient_numbers(act, s.m * s.n) + (for_x > for_w ? for_x : for_w);
   return MGRAD_OK;
 }
 
 static void linear_forward(mgrad_call *c) {
   const mgrad_array *w = c->x[1], *b = c->x[2];
-  int64_t m = rows(c->x[0]), n = w->size[0], k = w->size[1];
+  sizes s = linear_sizes(c);
   mgrad_real *y = c->y->data;
-  mgrad_gemm_into(m, n, k, (mgrad_matrix){ c->x[0]->data, k, 1 },
-                  (mgrad_matrix){ w->data, 1, k },
-                  (mgrad_result){ y, n, b != NULL ? b->data : NULL, false },
-                  c->work, mgrad_gemm_nwork(m, n, k));
+  mgrad_gemm_into(s.m, s.n, s.k, (mgrad_matrix){ c->x[0]->data, s.k, 1 },
+                  (mgrad_matrix){ w->data, 1, s.k },
+                  (mgrad_result){ y, s.n, b != NULL ? b->data : NULL, false }, c->work,
+                  c->nwork);
   const mgrad_op *act = activation(c);
-  if (act != NULL) {
-    mgrad_attrs p;
-    mgrad_attrs_default(act->attrs, &p);
-    act->map.forward(m * n, y, y, p.value);
-  }
+  if (act == NULL) return;
+  double p[MGRAD_MAX_ATTRS] = { 0 };
+  mgrad_attrs_initial(act->attrs, p);
+  act->map.forward(s.m * s.n, y, y, p);
 }
 
 /* The gradient of x W' + b, from that of the result. */
 static const mgrad_real *before_activation(mgrad_call *c, int64_t count) {
   const mgrad_op *act = activation(c);
   if (act == NULL) return c->dy;
-  mgrad_attrs p;
-  mgrad_attrs_default(act->attrs, &p);
+  double p[MGRAD_MAX_ATTRS] = { 0 };
+  mgrad_attrs_initial(act->attrs, p);
   /* x is not read by the maps that may be fused: y stands in for it */
-  act->map.backward(count, c->y->data, c->y->data, c->dy, c->work, false, p.value);
+  act->map.backward(count, c->y->data, c->y->data, c->dy, c->work, false, p);
   return c->work;
 }
 
-static void sum_rows(int64_t m, int64_t n, const mgrad_real *dz, mgrad_real *db, bool add) {
-  if (!add) memset(db, 0, (size_t)n * sizeof *db);
-  for (int64_t i = 0; i < m; i++) {
-    for (int64_t j = 0; j < n; j++) db[j] += dz[i * n + j];
-  }
-}
-
 static void linear_backward(mgrad_call *c) {
+  static const mgrad_real one = 1;
   const mgrad_array *x = c->x[0], *w = c->x[1];
-  int64_t m = rows(x), n = w->size[0], k = w->size[1];
-  const mgrad_real *dz = before_activation(c, m * n);
-  int64_t used = gradient_numbers(activation(c), m * n);
-  mgrad_real *scratch = c->work == NULL ? NULL : c->work + used;
+  sizes s = linear_sizes(c);
+  const mgrad_real *dz = before_activation(c, s.m * s.n);
+  int64_t used = dz == c->dy ? 0 : gradient_numbers(activation(c), s.m * s.n);
+  mgrad_real *work = c->work != NULL ? c->work + used : NULL;
+  int64_t nwork = c->nwork_backward - used;
   if (c->dx[0] != NULL) {
-    mgrad_gemm_into(m, k, n, (mgrad_matrix){ dz, n, 1 }, (mgrad_matrix){ w->data, k, 1 },
-                    (mgrad_result){ c->dx[0], k, NULL, c->add[0] }, scratch,
-                    mgrad_gemm_nwork(m, k, n));
+    mgrad_gemm_into(s.m, s.k, s.n, (mgrad_matrix){ dz, s.n, 1 },
+                    (mgrad_matrix){ w->data, s.k, 1 },
+                    (mgrad_result){ c->dx[0], s.k, NULL, c->add[0] }, work, nwork);
   }
   if (c->dx[1] != NULL) {
-    mgrad_gemm_into(n, k, m, (mgrad_matrix){ dz, 1, n }, (mgrad_matrix){ x->data, k, 1 },
-                    (mgrad_result){ c->dx[1], k, NULL, c->add[1] }, scratch,
-                    mgrad_gemm_nwork(n, k, m));
+    mgrad_gemm_into(s.n, s.k, s.m, (mgrad_matrix){ dz, 1, s.n },
+                    (mgrad_matrix){ x->data, s.k, 1 },
+                    (mgrad_result){ c->dx[1], s.k, NULL, c->add[1] }, work, nwork);
   }
-  if (c->n > 2 && c->dx[2] != NULL) sum_rows(m, n, dz, c->dx[2], c->add[2]);
+  if (c->n > 2 && c->dx[2] != NULL) { /* the sum of dz's rows: a row of ones by dz */
+    mgrad_gemm(1, s.n, s.m, (mgrad_matrix){ &one, 0, 0 }, (mgrad_matrix){ dz, s.n, 1 },
+               c->dx[2], s.n, c->add[2]);
+  }
 }
 
 MGRAD_OP(linear) = {
