@@ -277,21 +277,16 @@ void mgrad_dataset_shapes(const mgrad_dataset *d, int64_t n, mgrad_array *x, mgr
   *y = batch_shape(&d->y, n);
 }
 
-/* Of n positions, how many lie one behind the other from the first on. */
-static int64_t neighbours(const mgrad_dataset *d, const int64_t *at, int64_t n) {
-  int64_t k = 1;
-  while (k < n && position(d, at[k]) == position(d, at[k - 1]) + 1) k++;
-  return k;
-}
-
 void mgrad_dataset_read(const mgrad_dataset *d, const int64_t *at, int64_t n, mgrad_real *x,
                         mgrad_real *y) {
-  for (int64_t i = 0, some; i < n; i += some) {
-    int64_t p = position(d, at[i]);
-    some = neighbours(d, at + i, n - i);
-    read_examples(d, &d->x, p, some, x + i * d->x.width);
-    scale_examples(d, some, x + i * d->x.width);
-    read_examples(d, &d->y, p, some, y + i * d->y.width);
+  while (n > 0) {
+    int64_t first = position(d, *at), some = 1; /* neighbours are read in one go */
+    while (some < n && position(d, at[some]) == first + some) some++;
+    read_examples(d, &d->x, first, some, x);
+    scale_examples(d, some, x);
+    read_examples(d, &d->y, first, some, y);
+    at += some, n -= some;
+    x += some * d->x.width, y += some * d->y.width;
   }
 }
 

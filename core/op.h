@@ -28,6 +28,9 @@ typedef struct mgrad_call {
   mgrad_real *saved;             /* nsaved numbers, kept from forward to backward */
   mgrad_real *work;              /* nwork in forward, nwork_backward in backward */
   int64_t nsaved, nwork, nwork_backward;
+  void *prepared;                /* what the op has prepared in a plan, or NULL */
+  mgrad_real *packed;            /* npacked numbers in a plan that never runs back */
+  int64_t npacked;
   uint64_t seed, stream;         /* of random numbers, for MGRAD_OP_RANDOM */
 } mgrad_call;
 
@@ -90,6 +93,12 @@ struct mgrad_op {
   mgrad_status (*check)(const mgrad_call *c); /* of values, before forward; or NULL */
   void (*forward)(mgrad_call *c);             /* NULL for a view */
   void (*backward)(mgrad_call *c);            /* NULL: not differentiable */
+  /* In a plan, where nothing moves any more: works out ahead what does not depend
+  ** on values, into 'bytes' at c->prepared, once for forward and once for backward
+  ** (c->dy set); and what depends on x[1] alone, into c->packed, whenever that has
+  ** changed. NULL where there is nothing to prepare. */
+  void (*prepare)(mgrad_call *c);
+  size_t bytes;
   mgrad_map map;            /* set for functions of one operand */
   mgrad_example examples[MGRAD_OP_EXAMPLES];
 };

@@ -44,7 +44,8 @@ static void note(mgrad_recorder *r, const mgrad_call *c, mgrad_tensor *const *x,
   mgrad_note *new = &r->notes[r->count++];
   *new = (mgrad_note){ .op = c->op, .attrs = *c->attrs, .n = c->n, .x = held,
                        .y = mgrad_tensor_retain(y), .nsaved = c->nsaved,
-                       .nwork = c->nwork, .nwork_backward = c->nwork_backward };
+                       .nwork = c->nwork, .nwork_backward = c->nwork_backward,
+                       .npacked = c->npacked };
   for (int i = 0; i < c->n; i++) held[i] = x[i] != NULL ? mgrad_tensor_retain(x[i]) : NULL;
 }
 
@@ -68,6 +69,8 @@ typedef struct step {
   void (*run)(mgrad_call *c);
   mgrad_status (*check)(const mgrad_call *c);
   struct step *back; /* of a forward step that draws random numbers */
+  const mgrad_storage *source; /* of what call.packed is made from, or NULL */
+  uint64_t version;            /* of the source when it was */
 } step;
 
 struct mgrad_plan {
@@ -99,7 +102,7 @@ typedef struct buffer {
 typedef struct detail {
   int y;          /* buffer of its result (of the viewed one, for a view) */
   int dy;         /* buffer of its gradient, -1 = no gradient flows */
-  int saved, work, work_back; /* -1 = none */
+  int saved, work, work_back, packed; /* -1 = none */
   int back;       /* time of its backward */
   bool begun;     /* something has been written to dy */
 } detail;
@@ -200,6 +203,9 @@ static void place_results(layout *l) {
     }
     if (d->dy >= 0 && (note->op->reads & MGRAD_READS_Y)) live_until(l, d->y, d->back);
     int end = d->dy >= 0 ? d->back : k;
+    bool packs = l->nbackward == 0 && note->npacked > 0 &&
+                 find_buffer(l, note->x[1]->storage) < 0; /* comes from outside */
+    d->packed = packs ? add_buffer(l, NULL, note->npacked, 0, l->r->count) : -1;
     d->saved = add_buffer(l, NULL, note->nsaved, k, end);
     d->work = add_buffer(l, NULL, note->nwork, k, k);
     d->work_back = d->dy >= 0 ? add_buffer(l, NULL, note->nwork_backward, end, end) : -1;
@@ -291,6 +297,12 @@ static mgrad_array located(const filling *f, const mgrad_tensor *t) {
   return a;
 }
 
+static void prepare(filling *f, step *s) {
+  if (s->call.op->prepare == NULL) return;
+  s->call.prepared = take(&f->at, s->call.op->bytes);
+  s->call.op->prepare(&s->call);
+}
+
 static void fill_forward(filling *f, int k) {
   const mgrad_note *note = &f->l->r->notes[k];
   const detail *d = &f->l->details[k];
@@ -313,6 +325,12 @@ static void fill_forward(filling *f, int k) {
                           .nwork = note->nwork, .nwork_backward = note->nwork_backward };
   s->run = note->op->forward;
   s->check = note->op->check;
+  if (d->packed >= 0) {
+    s->call.packed = buffer_data(f, d->packed);
+    s->source = note->x[1]->storage;
+    s->version = s->source->version;
+  }
+  prepare(f, s);
 }
 
 static void fill_backward(filling *f, int k) {
@@ -340,6 +358,7 @@ static void fill_backward(filling *f, int k) {
   s->call.dy = buffer_data(f, d->dy);
   s->call.work = buffer_data(f, d->work_back);
   s->run = note->op->backward;
+  prepare(f, s);
   if (note->op->flags & MGRAD_OP_RANDOM) f->p->forward[k].back = s;
 }
 
@@ -357,7 +376,8 @@ static size_t lists_size(const layout *l) {
   for (int k = 0; k < l->r->count; k++) {
     size_t n = (size_t)l->r->notes[k].n;
     bytes += padded((n + 1) * sizeof(mgrad_array)) + 2 * padded(n * sizeof(void *)) +
-             padded(sizeof(mgrad_attrs)) + padded(n * sizeof(bool));
+             padded(sizeof(mgrad_attrs)) + padded(n * sizeof(bool)) +
+             2 * padded(l->r->notes[k].op->bytes);
   }
   return bytes + 2 * padded(l->noperands * sizeof(mgrad_tensor *));
 }
@@ -466,7 +486,7 @@ static mgrad_status lay_out(layout *l, const mgrad_plan_ends *e, mgrad_plan **ou
 mgrad_status mgrad_plan_new(const mgrad_recorder *r, const mgrad_plan_ends *e,
                             mgrad_plan **out) {
   if (r->spoiled || r->count == 0 || r->count > MOST_NOTES) return MGRAD_INVALID;
-  size_t n = (size_t)r->count, most = 5 * n + 2; /* buffers: result, saved, 2 work, dy */
+  size_t n = (size_t)r->count, most = 6 * n + 2; /* buffers: result, packed, saved, 2 work, dy */
   size_t bytes = n * sizeof(detail) + most * sizeof(buffer);
   layout l = { .r = r };
   l.buffers = mgrad_new_zeroed(r->ctx, bytes);
@@ -498,6 +518,10 @@ mgrad_status mgrad_plan_forward(mgrad_plan *p) {
   mgrad_context *ctx = p->ctx;
   for (step *s = p->forward, *end = s + p->nforward; s < end; s++) {
     if (s->check != NULL) MGRAD_TRY(s->check(&s->call));
+    if (s->source != NULL && s->version != s->source->version) {
+      s->call.op->prepare(&s->call);
+      s->version = s->source->version;
+    }
     if (s->call.op->flags & MGRAD_OP_RANDOM) {
       s->call.seed = ctx->seed;
       s->call.stream = ctx->stream++;

@@ -19,7 +19,7 @@ typedef struct mgrad_note {
   mgrad_attrs attrs;
   int n;
   mgrad_tensor **x, *y;  /* held */
-  int64_t nsaved, nwork, nwork_backward;
+  int64_t nsaved, nwork, nwork_backward, npacked;
 } mgrad_note;
 
 typedef struct mgrad_recorder {

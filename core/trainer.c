@@ -31,6 +31,8 @@ struct mgrad_trainer {
   bool shuffle;
   mgrad_report report;              /* sums, of the epoch under way */
   mgrad_plan *plans[PLANS];         /* the latest first */
+  mgrad_plan *usual;                /* that of the last batch from the data, or NULL */
+  int64_t usual_n;                  /* its examples */
   bool busy;                        /* a step is under way */
 };
 
@@ -275,6 +277,7 @@ static void keep_plan(mgrad_trainer *t, const mgrad_recorder *r, const mgrad_pla
     return;
   }
   mgrad_plan_release(t->plans[PLANS - 1]);
+  t->usual = NULL;
   memmove(t->plans + 1, t->plans, (PLANS - 1) * sizeof *t->plans);
   t->plans[0] = plan;
 }
@@ -312,6 +315,7 @@ static mgrad_plan *find_plan(mgrad_trainer *t, const mgrad_array *x, const mgrad
   for (int i = 0; i < PLANS && t->plans[i] != NULL; i++) {
     mgrad_plan *p = t->plans[i];
     if (!mgrad_plan_fresh(p)) {
+      t->usual = NULL;
       for (; i < PLANS; i++) {
         mgrad_plan_release(t->plans[i]);
         t->plans[i] = NULL;
@@ -356,25 +360,39 @@ typedef struct step_input {
   int64_t n;
 } step_input;
 
+/* The plan for n examples of the data. */
+static mgrad_plan *find_plan_for(mgrad_trainer *t, int64_t n) {
+  if (t->usual == NULL || t->usual_n != n || !mgrad_plan_fresh(t->usual)) {
+    mgrad_array x, y;
+    mgrad_dataset_shapes(t->data, n, &x, &y);
+    t->usual = find_plan(t, &x, &y);
+    t->usual_n = n;
+  }
+  return t->usual;
+}
+
+static mgrad_status step_tensors(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
+                                 mgrad_report *report) {
+  mgrad_plan *plan = find_plan(t, &x->a, &y->a);
+  if (plan == NULL) return step(t, x, y, report);
+  mgrad_array_copy(mgrad_plan_x(plan), &x->a);
+  mgrad_array_copy(mgrad_plan_y(plan), &y->a);
+  return replay(t, plan, report);
+}
+
 static mgrad_status step_batch(mgrad_trainer *t, const step_input *b, mgrad_report *report) {
-  mgrad_array x, y;
-  if (b->at == NULL) x = b->x->a, y = b->y->a;
-  else mgrad_dataset_shapes(t->data, b->n, &x, &y);
-  mgrad_plan *plan = find_plan(t, &x, &y);
-  if (plan != NULL && b->at == NULL) {
-    mgrad_array_copy(mgrad_plan_x(plan), &x);
-    mgrad_array_copy(mgrad_plan_y(plan), &y);
-  } else if (plan != NULL) {
+  if (b->at == NULL) return step_tensors(t, b->x, b->y, report);
+  mgrad_plan *plan = find_plan_for(t, b->n);
+  if (plan != NULL) {
     mgrad_dataset_read(t->data, b->at, b->n, mgrad_plan_x(plan)->data,
                        mgrad_plan_y(plan)->data);
+    return replay(t, plan, report);
   }
-  if (plan != NULL) return replay(t, plan, report);
-  if (b->at == NULL) return step(t, b->x, b->y, report);
-  mgrad_tensor *tx, *ty;
-  MGRAD_TRY(mgrad_dataset_gather(t->data, b->at, b->n, &tx, &ty));
-  mgrad_status status = step(t, tx, ty, report);
-  mgrad_tensor_release(tx);
-  mgrad_tensor_release(ty);
+  mgrad_tensor *x, *y;
+  MGRAD_TRY(mgrad_dataset_gather(t->data, b->at, b->n, &x, &y));
+  mgrad_status status = step(t, x, y, report);
+  mgrad_tensor_release(x);
+  mgrad_tensor_release(y);
   return status;
 }
 
@@ -433,6 +451,7 @@ mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d, int64_t bat
   mgrad_dataset_retain(d);
   end_run(t);
   t->data = d;
+  t->usual = NULL;
   t->batch = batch;
   t->epochs = epochs;
   t->epoch = t->at = 0;

@@ -387,12 +387,12 @@ static bool packs_strips(const product *x, int64_t n) {
   return n >= 16 * LANES && step * (int64_t)sizeof(mgrad_real) % 4096 == 0;
 }
 
-static void multiply_packing(const product *x, mgrad_real *work, int64_t nwork) {
+static void multiply_packing(const product *x) {
   mgrad_real room[STACK] __attribute__((aligned(64)));
   int64_t kc = length_of_k(x->k), p = 0;
-  bool scratch = nwork >= 4 * kc * LANES && work != NULL;
-  mgrad_real *to = scratch ? work : room;
-  int64_t vecs = mgrad_min_size((scratch ? nwork : STACK) / (kc * LANES), NC / LANES);
+  bool scratch = x->nwork >= 4 * kc * LANES && x->work != NULL;
+  mgrad_real *to = scratch ? x->work : room;
+  int64_t vecs = mgrad_min_size((scratch ? x->nwork : STACK) / (kc * LANES), NC / LANES);
   if (!scratch) vecs = vecs / 2 * 2;
   do {
     product row = block_of_k(x, p, mgrad_min_size(kc, x->k - p));
@@ -423,6 +423,15 @@ static void multiply_direct(const product *x) {
   }
 }
 
+static void multiply_packed(const product *x) {
+  int64_t kc = length_of_k(x->k), p = 0;
+  do {
+    product part = block_of_k(x, p, mgrad_min_size(kc, x->k - p));
+    block(&part, &(source){ x->packed + p * LANES, LANES, x->k * LANES, true }, NULL);
+    p += kc;
+  } while (p < x->k);
+}
+
 /* ---- choosing ---- */
 
 /* Is C' = B' A' cheaper? Where columns are few, and where B would have to be
@@ -439,41 +448,30 @@ static bool reads_directly(const product *x) {
 }
 
 static bool is_small(const product *x) {
-  return (double)x->m * (double)x->n * (double)x->k <= MGRAD_SMALL;
+  return (x->m | x->n | x->k) <= MGRAD_SMALL && x->m * x->n * x->k <= MGRAD_SMALL;
 }
 
-static void multiply(const product *x, mgrad_real *work, int64_t nwork) {
-  if (x->m <= 0 || x->n <= 0) return;
-  if (is_small(x)) {
-    mgrad_gemm_small(x);
+static void multiply_large(const product *x) {
+  if (x->packed != NULL) {
+    multiply_packed(x);
   } else if (better_swapped(x)) {
-    product s = swapped(x);
+    product s = swapped(*x);
     if (reads_directly(&s)) multiply_direct(&s);
-    else multiply_packing(&s, work, nwork);
+    else multiply_packing(&s);
   } else if (reads_directly(x)) {
     multiply_direct(x);
   } else {
-    multiply_packing(x, work, nwork);
+    multiply_packing(x);
   }
 }
 
-INLINE product product_into(int64_t m, int64_t n, int64_t k, mgrad_matrix a,
-                            mgrad_matrix b, mgrad_result c) {
-  product x = { m, n, k, a, b, { c.bias, 0, 1 }, c.data, c.row, 1 };
-  if (c.add) x.start = (mgrad_matrix){ c.data, c.row, 1 };
-  return x;
-}
-
-void mgrad_gemm_into(int64_t m, int64_t n, int64_t k, mgrad_matrix a, mgrad_matrix b,
-                     mgrad_result c, mgrad_real *work, int64_t nwork) {
-  product x = product_into(m, n, k, a, b, c);
-  multiply(&x, work, nwork);
-}
-
-void mgrad_gemm(int64_t m, int64_t n, int64_t k, mgrad_matrix a, mgrad_matrix b,
-                mgrad_real *c, int64_t row, bool add) {
-  product x = product_into(m, n, k, a, b, (mgrad_result){ c, row, NULL, add });
-  multiply(&x, NULL, 0);
+void mgrad_gemm(const product *x) {
+  if (x->m <= 0 || x->n <= 0) return;
+  if (is_small(x)) mgrad_gemm_small(x);
+  else multiply_large(x);
+  if (x->finish == NULL) return;
+  if (x->c_row == x->n) x->finish(x->m * x->n, x->c, x->c, x->p);
+  else for (int64_t i = 0; i < x->m; i++) x->finish(x->n, x->c + i * x->c_row, x->c + i * x->c_row, x->p);
 }
 
 /* Sizes are the same for all instruction sets. */
@@ -488,15 +486,4 @@ int64_t mgrad_pack_b_size(int64_t n, int64_t k) { return whole_vecs(n) * k; }
 
 void mgrad_pack_b(int64_t n, int64_t k, mgrad_matrix b, mgrad_real *packed) {
   pack_panels(k, n, b, packed, k * LANES);
-}
-
-void mgrad_gemm_packed(int64_t m, int64_t n, int64_t k, mgrad_matrix a,
-                       const mgrad_real *packed, mgrad_result c) {
-  product x = product_into(m, n, k, a, (mgrad_matrix){ packed, LANES, 1 }, c);
-  int64_t kc = length_of_k(k), p = 0;
-  do {
-    product part = block_of_k(&x, p, mgrad_min_size(kc, k - p));
-    block(&part, &(source){ part.b.data, LANES, k * LANES, true }, NULL);
-    p += kc;
-  } while (p < k);
 }

@@ -7,23 +7,22 @@
 #include "kernels.h"
 #include "vec.h"
 
-/* A product of matrices on its way: C and what it starts from with both strides,
-** so that C' = B' A' is one as well. start.data NULL: zeros. */
-typedef struct product {
-  int64_t m, n, k;
-  mgrad_matrix a, b, start;
-  mgrad_real *c;
-  int64_t c_row, c_col;
-} product;
+typedef mgrad_product product;
 
-INLINE product swapped(const product *x) {
-  product s = *x;
-  s.m = x->n, s.n = x->m;
-  s.a = (mgrad_matrix){ x->b.data, x->b.col, x->b.row };
-  s.b = (mgrad_matrix){ x->a.data, x->a.col, x->a.row };
-  s.start = (mgrad_matrix){ x->start.data, x->start.col, x->start.row };
-  s.c_row = x->c_col, s.c_col = x->c_row;
+/* C' = B' A' */
+INLINE product swapped(product x) {
+  product s = x;
+  s.m = x.n, s.n = x.m;
+  s.a = (mgrad_matrix){ x.b.data, x.b.col, x.b.row };
+  s.b = (mgrad_matrix){ x.a.data, x.a.col, x.a.row };
+  s.start = (mgrad_matrix){ x.start.data, x.start.col, x.start.row };
+  s.c_row = x.c_col, s.c_col = x.c_row;
   return s;
+}
+
+/* Are rows of C and of what it starts from contiguous? */
+INLINE bool has_rows(const product *x) {
+  return x->c_col == 1 && (x->start.data == NULL || x->start.col == 1);
 }
 
 /* small.c: for products of at most MGRAD_SMALL multiplications */

@@ -22,9 +22,7 @@
 #define mgrad_fold_squares MGRAD_CODE(mgrad_fold_squares)
 #define mgrad_fold_sum MGRAD_CODE(mgrad_fold_sum)
 #define mgrad_gemm MGRAD_CODE(mgrad_gemm)
-#define mgrad_gemm_into MGRAD_CODE(mgrad_gemm_into)
 #define mgrad_gemm_nwork MGRAD_CODE(mgrad_gemm_nwork)
-#define mgrad_gemm_packed MGRAD_CODE(mgrad_gemm_packed)
 #define mgrad_pack_b MGRAD_CODE(mgrad_pack_b)
 #define mgrad_pack_b_size MGRAD_CODE(mgrad_pack_b_size)
 #define mgrad_reduce_to MGRAD_CODE(mgrad_reduce_to)
@@ -81,30 +79,27 @@ typedef struct mgrad_matrix {
   int64_t row, col;
 } mgrad_matrix;
 
-/* Where C{m, n} goes and what each element's sum starts from: C itself when 'add',
-** else bias{n}, one number a column, else 0 (bias NULL). Rows lie 'row' apart. */
-typedef struct mgrad_result {
-  mgrad_real *data;
-  int64_t row;
-  const mgrad_real *bias;
-  bool add;
-} mgrad_result;
+/* C{m, n} = start{m, n} + A{m, k} B{k, n}, then 'finish' over it if that is set.
+** Each element is summed over k strictly in order, from its number of 'start' on. */
+typedef struct mgrad_product {
+  int64_t m, n, k;
+  mgrad_matrix a, b;
+  mgrad_matrix start;          /* data NULL: zeros; C itself; a bias: its row is 0 */
+  mgrad_real *c;               /* element (i, j) is c[i * c_row + j * c_col] */
+  int64_t c_row, c_col;
+  const mgrad_real *packed;    /* B, by mgrad_pack_b; or NULL */
+  mgrad_real *work;            /* scratch of nwork numbers, or NULL */
+  int64_t nwork;               /* at best mgrad_gemm_nwork; less is slower */
+  void (*finish)(int64_t n, const mgrad_real *x, mgrad_real *y, const double *p);
+  const double *p;
+} mgrad_product;
 
-/* C{m, n} = A{m, k} B{k, n}, or C += .. when 'add'; C has unit column stride.
-** Each element is summed over k strictly in order, starting from 0 or C. */
-void mgrad_gemm(int64_t m, int64_t n, int64_t k, mgrad_matrix a, mgrad_matrix b,
-                mgrad_real *c, int64_t row, bool add);
-/* The same with any start and with scratch of 'nwork' numbers (work may be NULL),
-** at best mgrad_gemm_nwork of them. Less is slower; the bits are the same. */
-void mgrad_gemm_into(int64_t m, int64_t n, int64_t k, mgrad_matrix a, mgrad_matrix b,
-                     mgrad_result c, mgrad_real *work, int64_t nwork);
+void mgrad_gemm(const mgrad_product *x);
 int64_t mgrad_gemm_nwork(int64_t m, int64_t n, int64_t k);
 
 /* B packed ahead into mgrad_pack_b_size numbers, for products with many A; the
 ** same bits again. The layout belongs to the instruction set that packed it. */
 int64_t mgrad_pack_b_size(int64_t n, int64_t k);
 void mgrad_pack_b(int64_t n, int64_t k, mgrad_matrix b, mgrad_real *packed);
-void mgrad_gemm_packed(int64_t m, int64_t n, int64_t k, mgrad_matrix a,
-                       const mgrad_real *packed, mgrad_result c);
 
 #endif

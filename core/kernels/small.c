@@ -50,33 +50,33 @@ static void multiply_rows(const product *x) {
   for (; j < x->n; j++) one_column(x, j);
 }
 
+/* to{rows, n} = from, packed. */
+INLINE void copy(int64_t rows, int64_t n, mgrad_matrix from, mgrad_real *to) {
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t j = 0; j < n; j++) *to++ = from.data[i * from.row + j * from.col];
+}
+
 /* By way of a packed C. */
-static void multiply_aside(const product *x) {
-  mgrad_real c[MGRAD_SMALL];
-  product part = *x;
-  part.c = c;
-  part.c_row = x->n;
-  if (x->start.data != NULL) {
-    const mgrad_real *start = x->start.data;
-    for (int64_t i = 0; i < x->m; i++)
-      for (int64_t j = 0; j < x->n; j++)
-        c[i * x->n + j] = start[i * x->start.row + j * x->start.col];
-    part.start = (mgrad_matrix){ c, x->n, 1 };
+static void multiply_aside(product x) {
+  mgrad_real room[MGRAD_SMALL], *c = x.c;
+  int64_t c_row = x.c_row, c_col = x.c_col;
+  if (x.start.data != NULL) {
+    copy(x.m, x.n, x.start, room);
+    x.start = (mgrad_matrix){ room, x.n, 1 };
   }
-  multiply_rows(&part);
-  for (int64_t j = 0; j < x->n; j++)
-    for (int64_t i = 0; i < x->m; i++) x->c[i * x->c_row + j * x->c_col] = c[i * x->n + j];
+  x.c = room;
+  x.c_row = x.n;
+  multiply_rows(&x);
+  for (int64_t j = 0; j < x.n; j++)
+    for (int64_t i = 0; i < x.m; i++) c[i * c_row + j * c_col] = room[i * x.n + j];
 }
 
 /* With a copy of B. */
-static void multiply_copied(const product *x) {
-  mgrad_real b[MGRAD_SMALL];
-  for (int64_t p = 0; p < x->k; p++)
-    for (int64_t j = 0; j < x->n; j++)
-      b[p * x->n + j] = x->b.data[p * x->b.row + j * x->b.col];
-  product part = *x;
-  part.b = (mgrad_matrix){ b, x->n, 1 };
-  multiply_rows(&part);
+static void multiply_copied(product x) {
+  mgrad_real room[MGRAD_SMALL];
+  copy(x.k, x.n, x.b, room);
+  x.b = (mgrad_matrix){ room, x.n, 1 };
+  multiply_rows(&x);
 }
 
 /* Numbers of C in one column from row i on, at most four. */
@@ -101,24 +101,16 @@ static void multiply_chains(const product *x) {
   }
 }
 
-/* Are rows of B, C and what C starts from contiguous? */
-INLINE bool has_rows(const product *x) {
-  return x->b.col == 1 && x->c_col == 1 && (x->start.data == NULL || x->start.col == 1);
-}
-
 void mgrad_gemm_small(const product *x) {
-  if (has_rows(x) && (x->n >= 4 || x->m == 1)) {
+  bool rows = has_rows(x);
+  if (rows && x->b.col == 1 && (x->n >= 4 || x->m == 1)) {
     multiply_rows(x);
-    return;
-  }
-  product s = swapped(x);
-  if (x->a.row == 1 && x->m >= 4) {
-    if (has_rows(&s)) multiply_rows(&s);
-    else multiply_aside(&s);
-  } else if (x->n >= 4 && x->m >= 3 && x->c_col == 1 &&
-             (x->start.data == NULL || x->start.col == 1)) {
-    multiply_copied(x);
+  } else if (x->a.row == 1 && x->m >= 4) {
+    multiply_aside(swapped(*x));
+  } else if (rows && x->n >= 4 && x->m >= 3) {
+    multiply_copied(*x);
   } else if (x->m < 4 && x->n >= 4) {
+    product s = swapped(*x);
     multiply_chains(&s);
   } else {
     multiply_chains(x);

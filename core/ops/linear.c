@@ -118,10 +118,18 @@ static mgrad_matrix transposed(mgrad_matrix m) {
   return (mgrad_matrix){ m.data, m.col, m.row };
 }
 
+/* c{m, n} = a b, or c += a b when 'add' */
+static void gemm(int64_t m, int64_t n, int64_t k, mgrad_matrix a, mgrad_matrix b,
+                 mgrad_real *c, bool add) {
+  mgrad_product x = { .m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .c_row = n, .c_col = 1,
+                      .start = { add ? c : NULL, n, 1 } };
+  mgrad_gemm(&x);
+}
+
 static void multiply(const product *p, mgrad_real *a, mgrad_real *b, mgrad_real *y,
                      bool first_a, bool first_b, void *ud) {
   (void)first_a, (void)first_b, (void)ud;
-  mgrad_gemm(p->m, p->n, p->k, matrix(&p->a, a), matrix(&p->b, b), y, p->n, false);
+  gemm(p->m, p->n, p->k, matrix(&p->a, a), matrix(&p->b, b), y, false);
 }
 
 static void matmul_forward(mgrad_call *c) {
@@ -135,15 +143,15 @@ static void matmul_forward(mgrad_call *c) {
 static void gradient_a(const product *p, mgrad_real *da, mgrad_real *b, mgrad_real *dy,
                        bool first_a, bool first_b, void *ud) {
   (void)first_b;
-  mgrad_gemm(p->m, p->k, p->n, matrix(&p->y, dy), transposed(matrix(&p->b, b)), da, p->k,
-             *(const bool *)ud || !first_a);
+  gemm(p->m, p->k, p->n, matrix(&p->y, dy), transposed(matrix(&p->b, b)), da,
+       *(const bool *)ud || !first_a);
 }
 
 static void gradient_b(const product *p, mgrad_real *a, mgrad_real *db, mgrad_real *dy,
                        bool first_a, bool first_b, void *ud) {
   (void)first_a;
-  mgrad_gemm(p->k, p->n, p->m, transposed(matrix(&p->a, a)), matrix(&p->y, dy), db, p->n,
-             *(const bool *)ud || !first_b);
+  gemm(p->k, p->n, p->m, transposed(matrix(&p->a, a)), matrix(&p->y, dy), db,
+       *(const bool *)ud || !first_b);
 }
 
 static void matmul_backward(mgrad_call *c) {
@@ -217,58 +225,83 @@ static mgrad_status linear_infer(mgrad_call *c) {
   sizes s = linear_sizes(c);
   int64_t for_x = mgrad_gemm_nwork(s.m, s.k, s.n), for_w = mgrad_gemm_nwork(s.n, s.k, s.m);
   c->nwork = mgrad_gemm_nwork(s.m, s.n, s.k);
+  c->npacked = mgrad_pack_b_size(s.n, s.k);
   c->nwork_backward = gradient_numbers(act, s.m * s.n) + (for_x > for_w ? for_x : for_w);
   return MGRAD_OK;
 }
 
-static void linear_forward(mgrad_call *c) {
-  const mgrad_array *w = c->x[1], *b = c->x[2];
+/* The products of one call, and the attributes of its activation. */
+typedef struct products {
+  int n;
+  mgrad_product of[3];
+  const mgrad_op *act;
+  double p[MGRAD_MAX_ATTRS];
+  int64_t count; /* numbers of the result */
+} products;
+
+static void describe_forward(const mgrad_call *c, products *all) {
+  const mgrad_array *b = c->x[2];
   sizes s = linear_sizes(c);
-  mgrad_real *y = c->y->data;
-  mgrad_gemm_into(s.m, s.n, s.k, (mgrad_matrix){ c->x[0]->data, s.k, 1 },
-                  (mgrad_matrix){ w->data, 1, s.k },
-                  (mgrad_result){ y, s.n, b != NULL ? b->data : NULL, false }, c->work,
-                  c->nwork);
-  const mgrad_op *act = activation(c);
-  if (act == NULL) return;
-  double p[MGRAD_MAX_ATTRS] = { 0 };
-  mgrad_attrs_initial(act->attrs, p);
-  act->map.forward(s.m * s.n, y, y, p);
+  all->n = 1;
+  all->of[0] = (mgrad_product){
+    .m = s.m, .n = s.n, .k = s.k, .a = { c->x[0]->data, s.k, 1 },
+    .b = { c->x[1]->data, 1, s.k }, .packed = c->packed,
+    .start = { b != NULL ? b->data : NULL, 0, 1 }, .c = c->y->data, .c_row = s.n,
+    .c_col = 1, .work = c->work, .nwork = c->nwork,
+    .finish = all->act != NULL ? all->act->map.forward : NULL, .p = all->p };
 }
 
-/* The gradient of x W' + b, from that of the result. */
-static const mgrad_real *before_activation(mgrad_call *c, int64_t count) {
-  const mgrad_op *act = activation(c);
-  if (act == NULL) return c->dy;
-  double p[MGRAD_MAX_ATTRS] = { 0 };
-  mgrad_attrs_initial(act->attrs, p);
-  /* x is not read by the maps that may be fused: y stands in for it */
-  act->map.backward(count, c->y->data, c->y->data, c->dy, c->work, false, p);
-  return c->work;
+/* dx = dz W, dW = dz' x, and db as a row of ones by dz; those that are wanted. */
+static void describe_backward(const mgrad_call *c, products *all) {
+  static const mgrad_real one = 1;
+  sizes s = linear_sizes(c);
+  all->count = s.m * s.n;
+  int64_t used = gradient_numbers(all->act, all->count);
+  const mgrad_real *dz = all->act == NULL ? c->dy : c->work;
+  const mgrad_product each[] = {
+    { .m = s.m, .n = s.k, .k = s.n, .a = { dz, s.n, 1 }, .b = { c->x[1]->data, s.k, 1 } },
+    { .m = s.n, .n = s.k, .k = s.m, .a = { dz, 1, s.n }, .b = { c->x[0]->data, s.k, 1 } },
+    { .m = 1, .n = s.n, .k = s.m, .a = { &one, 0, 0 }, .b = { dz, s.n, 1 } } };
+  for (int i = 0; i < c->n; i++) {
+    if (c->dx[i] == NULL) continue;
+    mgrad_product *y = &all->of[all->n++];
+    *y = each[i];
+    y->c = c->dx[i];
+    y->c_row = y->n;
+    y->c_col = 1;
+    y->start = (mgrad_matrix){ c->add[i] ? y->c : NULL, y->n, 1 };
+    y->work = c->work + used;
+    y->nwork = c->nwork_backward - used;
+  }
+}
+
+static void describe(const mgrad_call *c, products *all) {
+  *all = (products){ .act = activation(c) };
+  if (all->act != NULL) mgrad_attrs_initial(all->act->attrs, all->p);
+  if (c->dy != NULL) describe_backward(c, all);
+  else describe_forward(c, all);
+}
+
+static void linear_prepare(mgrad_call *c) {
+  describe(c, c->prepared);
+  const mgrad_product *y = &((const products *)c->prepared)->of[0];
+  if (c->packed != NULL) mgrad_pack_b(y->n, y->k, y->b, c->packed);
+}
+
+static void linear_forward(mgrad_call *c) {
+  products own, *all = c->prepared;
+  if (all == NULL) describe(c, all = &own);
+  mgrad_gemm(&all->of[0]);
 }
 
 static void linear_backward(mgrad_call *c) {
-  static const mgrad_real one = 1;
-  const mgrad_array *x = c->x[0], *w = c->x[1];
-  sizes s = linear_sizes(c);
-  const mgrad_real *dz = before_activation(c, s.m * s.n);
-  int64_t used = dz == c->dy ? 0 : gradient_numbers(activation(c), s.m * s.n);
-  mgrad_real *work = c->work != NULL ? c->work + used : NULL;
-  int64_t nwork = c->nwork_backward - used;
-  if (c->dx[0] != NULL) {
-    mgrad_gemm_into(s.m, s.k, s.n, (mgrad_matrix){ dz, s.n, 1 },
-                    (mgrad_matrix){ w->data, s.k, 1 },
-                    (mgrad_result){ c->dx[0], s.k, NULL, c->add[0] }, work, nwork);
+  products own, *all = c->prepared;
+  if (all == NULL) describe(c, all = &own);
+  if (all->act != NULL) {
+    /* x is not read by the maps that may be fused: y stands in for it */
+    all->act->map.backward(all->count, c->y->data, c->y->data, c->dy, c->work, false, all->p);
   }
-  if (c->dx[1] != NULL) {
-    mgrad_gemm_into(s.n, s.k, s.m, (mgrad_matrix){ dz, 1, s.n },
-                    (mgrad_matrix){ x->data, s.k, 1 },
-                    (mgrad_result){ c->dx[1], s.k, NULL, c->add[1] }, work, nwork);
-  }
-  if (c->n > 2 && c->dx[2] != NULL) { /* the sum of dz's rows: a row of ones by dz */
-    mgrad_gemm(1, s.n, s.m, (mgrad_matrix){ &one, 0, 0 }, (mgrad_matrix){ dz, s.n, 1 },
-               c->dx[2], s.n, c->add[2]);
-  }
+  for (int i = 0; i < all->n; i++) mgrad_gemm(&all->of[i]);
 }
 
 MGRAD_OP(linear) = {
@@ -276,6 +309,7 @@ MGRAD_OP(linear) = {
   .attrs = { { "act", MGRAD_ATTR_ACT, -1 } },
   .doc = "act(x weight' + bias), x {.., in}, weight {out, in}, bias {out}",
   .infer = linear_infer, .forward = linear_forward, .backward = linear_backward,
+  .prepare = linear_prepare, .bytes = sizeof(products),
   .examples = { { .shapes = { { 2, 3 }, { 4, 3 }, { 4 } } },
                 { .shapes = { { 5, 3 }, { 1, 3 }, { -1 } } },
                 { .shapes = { { 2, 2, 3 }, { 4, 3 }, { 4 } } } } };

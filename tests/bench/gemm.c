@@ -34,26 +34,30 @@ typedef struct job {
 #endif
 } job;
 
+static mgrad_product product(const job *t) {
+  mgrad_product x = { .m = t->m, .n = t->n, .k = t->k, .a = { t->a, t->k, 1 },
+                      .b = { t->b, t->n, 1 }, .c = t->c, .c_row = t->n, .c_col = 1 };
+  if (t->form == NT) x.b = (mgrad_matrix){ t->b, 1, t->k };
+  if (t->form == TN) x.a = (mgrad_matrix){ t->a, 1, t->m };
+  return x;
+}
+
 static void run_ours(job *t) {
-  mgrad_matrix a = { t->a, t->k, 1 }, b = { t->b, t->n, 1 };
-  if (t->form == NT) b = (mgrad_matrix){ t->b, 1, t->k };
-  if (t->form == TN) a = (mgrad_matrix){ t->a, 1, t->m };
-  mgrad_gemm_into(t->m, t->n, t->k, a, b, (mgrad_result){ t->c, t->n, NULL, false },
-                  t->work, mgrad_gemm_nwork(t->m, t->n, t->k));
+  mgrad_product x = product(t);
+  x.work = t->work;
+  x.nwork = mgrad_gemm_nwork(t->m, t->n, t->k);
+  mgrad_gemm(&x);
 }
 
 static void run_bare(job *t) {
-  mgrad_matrix a = { t->a, t->k, 1 }, b = { t->b, t->n, 1 };
-  if (t->form == NT) b = (mgrad_matrix){ t->b, 1, t->k };
-  if (t->form == TN) a = (mgrad_matrix){ t->a, 1, t->m };
-  mgrad_gemm(t->m, t->n, t->k, a, b, t->c, t->n, false);
+  mgrad_product x = product(t);
+  mgrad_gemm(&x);
 }
 
 static void run_packed(job *t) {
-  mgrad_matrix a = { t->a, t->k, 1 };
-  if (t->form == TN) a = (mgrad_matrix){ t->a, 1, t->m };
-  mgrad_gemm_packed(t->m, t->n, t->k, a, t->packed,
-                    (mgrad_result){ t->c, t->n, NULL, false });
+  mgrad_product x = product(t);
+  x.packed = t->packed;
+  mgrad_gemm(&x);
 }
 
 #ifdef PEER_CBLAS
