@@ -20,6 +20,15 @@ typedef struct param {
   int64_t n, offset;     /* numbers; and how many come before it */
 } param;
 
+/* Parameters that lie side by side in memory and have gradients that do: one
+** stretch for loops. Joined layers are one run. */
+typedef struct run {
+  int first, end; /* parameters */
+  int64_t n;      /* numbers */
+  mgrad_real *w;
+  const mgrad_real *g;
+} run;
+
 struct mgrad_optimizer {
   mgrad_context *ctx;
   int64_t refs;
@@ -29,7 +38,9 @@ struct mgrad_optimizer {
   void *schedule_ud;
   mgrad_layer *layer;    /* what was attached, or NULL for a list of tensors */
   param *params;
-  int nparams, room;
+  run *runs;             /* behind the parameters, in the same block */
+  int nparams, nruns, room;
+  uint64_t runs_seen;    /* 1 + ctx->changes when all parameters were in them */
   int64_t numel;         /* of all parameters */
   mgrad_real *states;    /* def->states vectors of numel */
   int64_t steps;
@@ -93,7 +104,7 @@ static size_t states_bytes(const mgrad_optimizer *o) {
 
 static void detach(mgrad_optimizer *o) {
   for (int i = 0; i < o->nparams; i++) mgrad_tensor_release(o->params[i].t);
-  mgrad_free(o->ctx, o->params, (size_t)o->room * sizeof *o->params);
+  mgrad_free(o->ctx, o->params, (size_t)o->room * (sizeof *o->params + sizeof *o->runs));
   mgrad_free(o->ctx, o->states, states_bytes(o));
   mgrad_layer_release(o->layer);
   o->params = NULL;
@@ -134,7 +145,7 @@ static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool
   for (int i = 0; i < n; i++) fresh.numel += mgrad_tensor_numel(t[i]);
   if (n == 0) return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: there are no parameters",
                                 o->def->name);
-  fresh.params = mgrad_new(o->ctx, (size_t)n * sizeof *fresh.params);
+  fresh.params = mgrad_new(o->ctx, (size_t)n * (sizeof *fresh.params + sizeof *fresh.runs));
   if (fresh.params == NULL) return MGRAD_NOMEM;
   fresh.states = mgrad_new_zeroed(o->ctx, states_bytes(&fresh));
   if (fresh.states == NULL) {
@@ -154,6 +165,8 @@ static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool
   o->steps = steps;
   o->seen = o->ctx->changes;
   o->params = fresh.params;
+  o->runs = (run *)(void *)(o->params + n);
+  o->runs_seen = 0;
   o->nparams = o->room = n;
   o->numel = fresh.numel;
   o->states = fresh.states;
@@ -271,29 +284,29 @@ static mgrad_status fail_nonfinite(const mgrad_optimizer *o, int i) {
 
 /* ---- one step ---- */
 
-/* Parameters that lie side by side in memory and have gradients that do: one
-** stretch for loops. Joined layers are one run. */
-typedef struct run {
-  int first, end; /* parameters */
-  int64_t n;      /* numbers */
-  mgrad_real *w;
-  const mgrad_real *g;
-} run;
+static void find_runs(mgrad_optimizer *o) {
+  o->nruns = 0;
+  for (int i = 0; i < o->nparams; i++) {
+    const mgrad_tensor *t = o->params[i].t;
+    if (!t->has_grad) continue;
+    run *last = &o->runs[o->nruns - 1];
+    if (o->nruns == 0 || last->end != i || t->a.data != last->w + last->n ||
+        t->grad->a.data != last->g + last->n) {
+      last = &o->runs[o->nruns++];
+      *last = (run){ .first = i, .w = t->a.data, .g = t->grad->a.data };
+    }
+    last->n += o->params[i].n;
+    last->end = i + 1;
+  }
+}
 
-/* The run behind the one in *r; all zeros is the one before the first. */
-static bool next_run(const mgrad_optimizer *o, run *r) {
-  int i = r->end;
-  while (i < o->nparams && !o->params[i].t->has_grad) i++;
-  if (i == o->nparams) return false;
-  const mgrad_tensor *t = o->params[i].t;
-  *r = (run){ .first = i, .w = t->a.data, .g = t->grad->a.data };
-  do {
-    r->n += o->params[i++].n;
-    t = i < o->nparams ? o->params[i].t : NULL;
-  } while (t != NULL && t->has_grad && t->a.data == r->w + r->n &&
-           t->grad->a.data == r->g + r->n);
-  r->end = i;
-  return true;
+/* The runs of this step: those of the last one, most times. */
+static void take_runs(mgrad_optimizer *o) {
+  bool all = true;
+  for (int i = 0; i < o->nparams; i++) all = all && o->params[i].t->has_grad;
+  if (all && o->runs_seen == o->ctx->changes + 1) return;
+  find_runs(o);
+  o->runs_seen = all ? o->ctx->changes + 1 : 0;
 }
 
 static double norm(const mgrad_optimizer *o) {
@@ -339,7 +352,8 @@ mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
     MGRAD_TRY(collect(o, true));
   }
   if (o->schedule != NULL) MGRAD_TRY(follow_schedule(o));
-  for (run r = { 0 }; next_run(o, &r);) MGRAD_TRY(check_finite(o, &r));
+  take_runs(o);
+  for (int i = 0; i < o->nruns; i++) MGRAD_TRY(check_finite(o, &o->runs[i]));
   const double *common = o->common.value;
   double scale = 1, length = common[CLIP_NORM] > 0 ? norm(o) : 0;
   if (length > common[CLIP_NORM]) scale = common[CLIP_NORM] / length;
@@ -349,7 +363,7 @@ mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
     .l1 = (mgrad_real)common[L1], .l2 = (mgrad_real)common[L2],
     .plain = scale == 1 && common[CLIP_VALUE] == 0 && common[L1] == 0 && common[L2] == 0,
   };
-  for (run r = { 0 }; next_run(o, &r);) update(o, &r, &u);
+  for (int i = 0; i < o->nruns; i++) update(o, &o->runs[i], &u);
   o->steps++;
   return MGRAD_OK;
 }

@@ -447,31 +447,39 @@ static bool reads_directly(const product *x) {
   return x->m <= FEW_ROWS || x->k * x->n <= IN_L1;
 }
 
-static bool is_small(const product *x) {
-  return (x->m | x->n | x->k) <= MGRAD_SMALL && x->m * x->n * x->k <= MGRAD_SMALL;
-}
+enum { PACKING = MGRAD_SMALL_PATHS + 1, PACKED, DIRECT };
 
-static void multiply_large(const product *x) {
+/* Settles how x is computed; C' = B' A' may take its place. */
+static void choose(product *x) {
   if (x->packed != NULL) {
-    multiply_packed(x);
-  } else if (better_swapped(x)) {
-    product s = swapped(*x);
-    if (reads_directly(&s)) multiply_direct(&s);
-    else multiply_packing(&s);
-  } else if (reads_directly(x)) {
-    multiply_direct(x);
+    x->path = PACKED;
+  } else if ((x->m | x->n | x->k) <= MGRAD_SMALL && x->m * x->n * x->k <= MGRAD_SMALL) {
+    mgrad_gemm_choose_small(x);
   } else {
-    multiply_packing(x);
+    if (better_swapped(x)) *x = swapped(*x);
+    x->path = reads_directly(x) ? DIRECT : PACKING;
   }
 }
 
-void mgrad_gemm(const product *x) {
+/* Rows or columns of C, whichever are contiguous; all of it where it is in one piece. */
+static void finish(const product *x) {
+  bool rows = x->c_col == 1;
+  int64_t n = rows ? x->n : x->m, step = rows ? x->c_row : x->c_col;
+  int64_t count = x->m * x->n / n;
+  if (step == n) n *= count, count = 1;
+  for (int64_t i = 0; i < count; i++) x->finish(n, x->c + i * step, x->c + i * step, x->p);
+}
+
+void mgrad_gemm(product *x) {
   if (x->m <= 0 || x->n <= 0) return;
-  if (is_small(x)) mgrad_gemm_small(x);
-  else multiply_large(x);
-  if (x->finish == NULL) return;
-  if (x->c_row == x->n) x->finish(x->m * x->n, x->c, x->c, x->p);
-  else for (int64_t i = 0; i < x->m; i++) x->finish(x->n, x->c + i * x->c_row, x->c + i * x->c_row, x->p);
+  if (x->path == 0) choose(x);
+  switch (x->path) {
+    case PACKED: multiply_packed(x); break;
+    case PACKING: multiply_packing(x); break;
+    case DIRECT: multiply_direct(x); break;
+    default: mgrad_gemm_small(x);
+  }
+  if (x->finish != NULL) finish(x);
 }
 
 /* Sizes are the same for all instruction sets. */

@@ -20,14 +20,12 @@ INLINE product swapped(product x) {
   return s;
 }
 
-/* Are rows of C and of what it starts from contiguous? */
-INLINE bool has_rows(const product *x) {
-  return x->c_col == 1 && (x->start.data == NULL || x->start.col == 1);
-}
-
-/* small.c: for products of at most MGRAD_SMALL multiplications */
-#define MGRAD_SMALL 512
+/* small.c: for products of at most MGRAD_SMALL multiplications. The paths through it
+** count from 1. */
+enum { MGRAD_SMALL = 512, MGRAD_SMALL_PATHS = 3 };
+#define mgrad_gemm_choose_small MGRAD_CODE(mgrad_gemm_choose_small)
 #define mgrad_gemm_small MGRAD_CODE(mgrad_gemm_small)
+void mgrad_gemm_choose_small(product *x);
 void mgrad_gemm_small(const product *x);
 
 #endif

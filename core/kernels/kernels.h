@@ -92,9 +92,10 @@ typedef struct mgrad_product {
   int64_t nwork;               /* at best mgrad_gemm_nwork; less is slower */
   void (*finish)(int64_t n, const mgrad_real *x, mgrad_real *y, const double *p);
   const double *p;
+  int path;                    /* 0; the first call settles how x is best computed */
 } mgrad_product;
 
-void mgrad_gemm(const mgrad_product *x);
+void mgrad_gemm(mgrad_product *x);
 int64_t mgrad_gemm_nwork(int64_t m, int64_t n, int64_t k);
 
 /* B packed ahead into mgrad_pack_b_size numbers, for products with many A; the

@@ -283,9 +283,9 @@ static void describe(const mgrad_call *c, products *all) {
 }
 
 static void linear_prepare(mgrad_call *c) {
-  describe(c, c->prepared);
-  const mgrad_product *y = &((const products *)c->prepared)->of[0];
-  if (c->packed != NULL) mgrad_pack_b(y->n, y->k, y->b, c->packed);
+  products *all = c->prepared;
+  describe(c, all);
+  if (c->packed != NULL) mgrad_pack_b(all->of[0].n, all->of[0].k, all->of[0].b, c->packed);
 }
 
 static void linear_forward(mgrad_call *c) {

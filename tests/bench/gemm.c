@@ -24,7 +24,7 @@ enum { NN, NT, TN, FORMS, ROUNDS = 30 };
 static const char *const form_name[] = { "NN", "NT", "TN" };
 
 typedef struct job {
-  int64_t m, n, k;
+  int64_t m, n, k, nwork;
   int form;
   mgrad_real *a, *b, *c, *packed, *work;
 #ifdef PEER_DNNL
@@ -34,28 +34,31 @@ typedef struct job {
 #endif
 } job;
 
-static mgrad_product product(const job *t) {
-  mgrad_product x = { .m = t->m, .n = t->n, .k = t->k, .a = { t->a, t->k, 1 },
-                      .b = { t->b, t->n, 1 }, .c = t->c, .c_row = t->n, .c_col = 1 };
-  if (t->form == NT) x.b = (mgrad_matrix){ t->b, 1, t->k };
-  if (t->form == TN) x.a = (mgrad_matrix){ t->a, 1, t->m };
-  return x;
+/* In place: a copy of what has just been written costs more than a small product. */
+static void describe(const job *t, mgrad_product *x) {
+  *x = (mgrad_product){ .m = t->m, .n = t->n, .k = t->k, .a = { t->a, t->k, 1 },
+                        .b = { t->b, t->n, 1 }, .c = t->c, .c_row = t->n, .c_col = 1 };
+  if (t->form == NT) x->b.row = 1, x->b.col = t->k;
+  if (t->form == TN) x->a.row = 1, x->a.col = t->m;
 }
 
 static void run_ours(job *t) {
-  mgrad_product x = product(t);
+  mgrad_product x;
+  describe(t, &x);
   x.work = t->work;
-  x.nwork = mgrad_gemm_nwork(t->m, t->n, t->k);
+  x.nwork = t->nwork;
   mgrad_gemm(&x);
 }
 
 static void run_bare(job *t) {
-  mgrad_product x = product(t);
+  mgrad_product x;
+  describe(t, &x);
   mgrad_gemm(&x);
 }
 
 static void run_packed(job *t) {
-  mgrad_product x = product(t);
+  mgrad_product x;
+  describe(t, &x);
   x.packed = t->packed;
   mgrad_gemm(&x);
 }
@@ -167,7 +170,8 @@ static void bench(int64_t m, int64_t n, int64_t k) {
     job t = { .m = m, .n = n, .k = k, .form = form };
     t.a = numbers(m * k), t.b = numbers(k * n), t.c = numbers(m * n);
     t.packed = numbers(mgrad_pack_b_size(n, k));
-    t.work = numbers(mgrad_gemm_nwork(m, n, k));
+    t.nwork = mgrad_gemm_nwork(m, n, k);
+    t.work = numbers(t.nwork);
     mgrad_matrix b = { t.b, n, 1 };
     if (form == NT) b = (mgrad_matrix){ t.b, 1, k };
     mgrad_pack_b(n, k, b, t.packed);
