@@ -39,7 +39,7 @@ static const struct kind {
 void **lmgrad_box(lua_State *L, lmgrad_kind kind) {
   box *b = lua_newuserdata(L, sizeof *b);
   *b = (box){ .magic = &kinds[kind] };
-  luaL_getmetatable(L, kinds[kind].metatable);
+  lmgrad_rawgetp(L, LUA_REGISTRYINDEX, &kinds[kind]);
   lua_setmetatable(L, -2);
   return &b->object;
 }
@@ -204,6 +204,8 @@ void lmgrad_metatable(lua_State *L, int state, lmgrad_kind kind) {
   };
   static const lmgrad_function close[] = { { "close", box_close }, { NULL, NULL } };
   luaL_newmetatable(L, kinds[kind].metatable);
+  lua_pushvalue(L, -1);
+  lmgrad_rawsetp(L, LUA_REGISTRYINDEX, &kinds[kind]);
   lmgrad_register(L, state, finalizers);
   lua_pushstring(L, kinds[kind].metatable);
   lua_setfield(L, -2, "__name");

@@ -424,12 +424,15 @@ static void multiply_direct(const product *x) {
 }
 
 static void multiply_packed(const product *x) {
-  int64_t kc = length_of_k(x->k), p = 0;
-  do {
+  int64_t kc = length_of_k(x->k);
+  if (x->k <= kc) {
+    block(x, &(source){ x->packed, LANES, x->k * LANES, true }, NULL);
+    return;
+  }
+  for (int64_t p = 0; p < x->k; p += kc) {
     product part = block_of_k(x, p, mgrad_min_size(kc, x->k - p));
     block(&part, &(source){ x->packed + p * LANES, LANES, x->k * LANES, true }, NULL);
-    p += kc;
-  } while (p < x->k);
+  }
 }
 
 /* ---- choosing ---- */
@@ -451,7 +454,7 @@ enum { PACKING = MGRAD_SMALL_PATHS + 1, PACKED, DIRECT };
 
 /* Settles how x is computed; C' = B' A' may take its place. */
 static void choose(product *x) {
-  if (x->packed != NULL) {
+  if (x->packed != NULL && x->n >= LANES / 2) {
     x->path = PACKED;
   } else if ((x->m | x->n | x->k) <= MGRAD_SMALL && x->m * x->n * x->k <= MGRAD_SMALL) {
     mgrad_gemm_choose_small(x);

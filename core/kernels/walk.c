@@ -112,6 +112,10 @@ static void fill_run(void *ud, int64_t n, mgrad_real *const p[3],
 }
 
 void mgrad_array_copy(const mgrad_array *to, const mgrad_array *from) {
+  if (mgrad_shape_packed(to) && mgrad_shape_packed(from)) {
+    memmove(to->data, from->data, (size_t)mgrad_shape_numel(to) * sizeof *to->data);
+    return;
+  }
   mgrad_walk(to, from, NULL, copy_run, NULL);
 }
 
