@@ -39,6 +39,17 @@ static int module_isa(lua_State *L) {
   return 1;
 }
 
+/* threads([n]) -> how many there are, after setting them */
+static int module_threads(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  if (!lua_isnoneornil(L, 1)) {
+    int n = (int)lmgrad_integer(L, 1, "set_threads", "n", 1, 1 << 30);
+    LMGRAD_TRY_AS(L, S, "set_threads", mgrad_threads_set(S->ctx, n));
+  }
+  lua_pushinteger(L, mgrad_threads(S->ctx));
+  return 1;
+}
+
 /* limit(bytes): scripts can lower it only */
 static int module_limit(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
@@ -110,7 +121,7 @@ static int module_own_files(lua_State *L) {
 static const lmgrad_function functions[] = {
   { "own_files", module_own_files },
   { "type", module_type }, { "open", module_open }, { "set_tostring", module_set_tostring },
-  { "seed", module_seed }, { "isa", module_isa },
+  { "seed", module_seed }, { "isa", module_isa }, { "threads", module_threads },
   { "recording", module_recording }, { "limit", module_limit },
   { "memory", module_memory }, { NULL, NULL }
 };

@@ -26,8 +26,15 @@ static void leave(mgrad_context *ctx) {
   if (ctx->released && ctx->objects == 0) ctx->alloc(ctx->ud, ctx, sizeof *ctx, 0);
 }
 
+static void set_pool(mgrad_context *ctx, mgrad_pool *pool) {
+  mgrad_pool_free(ctx, ctx->pool);
+  ctx->pool = pool;
+  ctx->changes++; /* plans know the pool */
+}
+
 void mgrad_context_release(mgrad_context *ctx) {
   if (ctx == NULL) return;
+  set_pool(ctx, NULL);
   ctx->released = true;
   leave(ctx);
 }
@@ -85,6 +92,20 @@ int mgrad_grad_enable(mgrad_context *ctx, int on) {
   ctx->no_grad = !on;
   return before;
 }
+
+mgrad_status mgrad_threads_set(mgrad_context *ctx, int threads) {
+  if (threads < 1 || threads > MGRAD_MAX_THREADS) {
+    return mgrad_fail(ctx, MGRAD_INVALID, "threads is %d, expected 1 to %d",
+                      (int64_t)threads, (int64_t)MGRAD_MAX_THREADS);
+  }
+  if (threads == mgrad_threads(ctx)) return MGRAD_OK;
+  mgrad_pool *pool = threads > 1 ? mgrad_pool_new(ctx, threads) : NULL;
+  if (threads > 1 && pool == NULL) return MGRAD_NOMEM;
+  set_pool(ctx, pool);
+  return MGRAD_OK;
+}
+
+int mgrad_threads(const mgrad_context *ctx) { return mgrad_pool_threads(ctx->pool); }
 
 /* ---- the error sentence ---- */
 

@@ -6,6 +6,7 @@
 #define MGRAD_CONTEXT_H
 
 #include "code.h"
+#include "pool.h"
 
 struct mgrad_call;
 struct mgrad_recorder;
@@ -35,6 +36,7 @@ struct mgrad_context {
   bool located;                  /* the error sentence names its layer */
   uint64_t seed, stream;         /* next unused random stream */
   const mgrad_code *code;        /* of the instruction set in use */
+  mgrad_pool *pool;              /* NULL: one thread */
   const mgrad_frame *frame;      /* the layer under way */
   struct mgrad_recorder *recorder; /* notes what is applied, or NULL; plan.h */
   void (*note)(struct mgrad_recorder *r, const struct mgrad_call *c,

@@ -83,6 +83,12 @@ MGRAD_API void mgrad_seed(mgrad_context *ctx, uint64_t seed);
 ** unless another one is set. For tests. */
 MGRAD_API const char *mgrad_isa(const mgrad_context *ctx);
 MGRAD_API mgrad_status mgrad_isa_set(mgrad_context *ctx, const char *name);
+/* How many threads large ops use, the caller's included: 1 at first, at most 64. The
+** results are the same bits for any number. The others begin with the first op that
+** is large enough, sleep between ops, take no signals, and end when the number is set
+** anew or the context is released. */
+MGRAD_API mgrad_status mgrad_threads_set(mgrad_context *ctx, int threads);
+MGRAD_API int mgrad_threads(const mgrad_context *ctx);
 /* Ops are recorded for gradients only while on (the default). Returns what
 ** was set before. */
 MGRAD_API int mgrad_grad_enable(mgrad_context *ctx, int on);

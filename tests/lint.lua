@@ -25,7 +25,7 @@ end
 -- What may be included from where: a file sees its own level and those below.
 local levels = {
   { "base", "moongrad" },
-  { "context", "code", "random", "shape" },
+  { "context", "code", "pool", "random", "shape" },
   { "tensor", "kernels/" },
   { "op", "attrs", "init" },
   { "ops/", "tape", "plan", "layer", "params" },

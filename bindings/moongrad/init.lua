@@ -51,9 +51,16 @@ function mg.memory() return core.memory() end
 -- nil and a message for a name they do not know.
 function mg.help(name) return require("moongrad.reference").help(name) end
 
+--- How many threads large ops use, this one included: 1 at first, at most 64. The
+-- results are the same bits for any number of them.
+function mg.set_threads(n)
+  check.is("number", n, "set_threads", "n")
+  core.threads(n)
+end
+
 --- What this build is: version, number type, instruction set in use, threads.
 function mg.info()
-  return { version = core.version, real = core.real, isa = core.isa(), threads = 1,
+  return { version = core.version, real = core.real, isa = core.isa(), threads = core.threads(),
            lua = _VERSION }
 end
 

@@ -36,7 +36,8 @@ enum {
   NC = 512,            /* columns of one block; KC x NC stays in L2 */
   STACK = 48 * 1024 / (int)sizeof(mgrad_real), /* numbers packed without scratch */
   FEW_ROWS = 96,       /* of A that do not pay for packing B */
-  IN_L1 = 16384        /* numbers of B that are near enough as they lie */
+  IN_L1 = 16384,       /* numbers of B that are near enough as they lie */
+  WAKING = 1 << 20     /* m * n * k that pays for waking a thread */
 };
 
 /* ---- tiles ---- */
@@ -473,9 +474,7 @@ static void finish(const product *x) {
   for (int64_t i = 0; i < count; i++) x->finish(n, x->c + i * step, x->c + i * step, x->p);
 }
 
-void mgrad_gemm(product *x) {
-  if (x->m <= 0 || x->n <= 0) return;
-  if (x->path == 0) choose(x);
+static void multiply(const product *x) {
   switch (x->path) {
     case PACKED: multiply_packed(x); break;
     case PACKING: multiply_packing(x); break;
@@ -485,12 +484,61 @@ void mgrad_gemm(product *x) {
   if (x->finish != NULL) finish(x);
 }
 
-/* Sizes are the same for all instruction sets. */
-static int64_t whole_vecs(int64_t n) { return (n + 15) / 16 * 16; }
+/* ---- threads: each part is some columns of C, or some rows where columns are few ---- */
 
-int64_t mgrad_gemm_nwork(int64_t m, int64_t n, int64_t k) {
+typedef struct parts {
+  const product *x;
+  bool columns;
+  int64_t size; /* columns or rows of one part */
+} parts;
+
+static void multiply_part(void *ud, int64_t part, int worker) {
+  const parts *p = ud;
+  product x = *p->x;
+  int64_t first = part * p->size;
+  if (p->columns) {
+    x.n = mgrad_min_size(p->size, x.n - first);
+    x.b.data += first * x.b.col;
+    if (x.packed != NULL) x.packed += first * x.k;
+    x.c += first * x.c_col;
+    if (x.start.data != NULL) x.start.data += first * x.start.col;
+  } else {
+    x.m = mgrad_min_size(p->size, x.m - first);
+    x.a.data += first * x.a.row;
+    x.c += first * x.c_row;
+    if (x.start.data != NULL) x.start.data += first * x.start.row;
+  }
+  x.nwork /= mgrad_pool_threads(x.pool);
+  if (x.work != NULL) x.work += worker * x.nwork;
+  multiply(&x);
+}
+
+static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+static void multiply_in_parts(const product *x) {
+  int64_t threads = mgrad_pool_threads(x->pool), most = 2 * threads;
+  parts p = { .x = x, .columns = x->n >= threads * 2 * LANES };
+  int64_t n = p.columns ? x->n : x->m, unit = p.columns ? 2 * LANES : TILE_ROWS;
+  p.size = round_up((n + most - 1) / most, unit);
+  mgrad_pool_run(x->pool, (n + p.size - 1) / p.size, multiply_part, &p);
+}
+
+void mgrad_gemm(product *x) {
+  if (x->m <= 0 || x->n <= 0) return;
+  if (x->path == 0) choose(x);
+  if (x->pool != NULL && (double)x->m * (double)x->n * (double)x->k >= WAKING) {
+    multiply_in_parts(x);
+  } else {
+    multiply(x);
+  }
+}
+
+/* Sizes are the same for all instruction sets. */
+static int64_t whole_vecs(int64_t n) { return round_up(n, 16); }
+
+int64_t mgrad_gemm_nwork(int64_t m, int64_t n, int64_t k, int threads) {
   if (m <= FEW_ROWS || n <= FEW_ROWS) return 0; /* the stack does */
-  return length_of_k(k) * whole_vecs(mgrad_min_size(n, NC));
+  return threads * length_of_k(k) * whole_vecs(mgrad_min_size(n, NC));
 }
 
 int64_t mgrad_pack_b_size(int64_t n, int64_t k) { return whole_vecs(n) * k; }

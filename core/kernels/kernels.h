@@ -6,6 +6,7 @@
 #define MGRAD_KERNELS_H
 
 #include "../code.h"
+#include "../pool.h"
 
 /* Each instruction set has its own copy of every loop. */
 #ifdef MGRAD_ISA
@@ -92,11 +93,12 @@ typedef struct mgrad_product {
   int64_t nwork;               /* at best mgrad_gemm_nwork; less is slower */
   void (*finish)(int64_t n, const mgrad_real *x, mgrad_real *y, const double *p);
   const double *p;
+  mgrad_pool *pool;            /* whose threads share in large ones, or NULL */
   int path;                    /* 0; the first call settles how x is best computed */
 } mgrad_product;
 
 void mgrad_gemm(mgrad_product *x);
-int64_t mgrad_gemm_nwork(int64_t m, int64_t n, int64_t k);
+int64_t mgrad_gemm_nwork(int64_t m, int64_t n, int64_t k, int threads);
 
 /* B packed ahead into mgrad_pack_b_size numbers, for products with many A; the
 ** same bits again. The layout belongs to the instruction set that packed it. */

@@ -223,8 +223,10 @@ static mgrad_status linear_infer(mgrad_call *c) {
   mgrad_infer_same(c);
   c->y->size[x->ndim - 1] = w->size[0];
   sizes s = linear_sizes(c);
-  int64_t for_x = mgrad_gemm_nwork(s.m, s.k, s.n), for_w = mgrad_gemm_nwork(s.n, s.k, s.m);
-  c->nwork = mgrad_gemm_nwork(s.m, s.n, s.k);
+  int threads = mgrad_threads(c->ctx);
+  int64_t for_x = mgrad_gemm_nwork(s.m, s.k, s.n, threads);
+  int64_t for_w = mgrad_gemm_nwork(s.n, s.k, s.m, threads);
+  c->nwork = mgrad_gemm_nwork(s.m, s.n, s.k, threads);
   c->npacked = mgrad_pack_b_size(s.n, s.k);
   c->nwork_backward = gradient_numbers(act, s.m * s.n) + (for_x > for_w ? for_x : for_w);
   return MGRAD_OK;
@@ -247,7 +249,7 @@ static void describe_forward(const mgrad_call *c, products *all) {
     .m = s.m, .n = s.n, .k = s.k, .a = { c->x[0]->data, s.k, 1 },
     .b = { c->x[1]->data, 1, s.k }, .packed = c->packed,
     .start = { b != NULL ? b->data : NULL, 0, 1 }, .c = c->y->data, .c_row = s.n,
-    .c_col = 1, .work = c->work, .nwork = c->nwork,
+    .c_col = 1, .work = c->work, .nwork = c->nwork, .pool = c->ctx->pool,
     .finish = all->act != NULL ? all->act->map.forward : NULL, .p = all->p };
 }
 
@@ -272,6 +274,7 @@ static void describe_backward(const mgrad_call *c, products *all) {
     y->start = (mgrad_matrix){ c->add[i] ? y->c : NULL, y->n, 1 };
     y->work = c->work + used;
     y->nwork = c->nwork_backward - used;
+    y->pool = c->ctx->pool;
   }
 }
 

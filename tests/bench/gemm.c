@@ -170,7 +170,7 @@ static void bench(int64_t m, int64_t n, int64_t k) {
     job t = { .m = m, .n = n, .k = k, .form = form };
     t.a = numbers(m * k), t.b = numbers(k * n), t.c = numbers(m * n);
     t.packed = numbers(mgrad_pack_b_size(n, k));
-    t.nwork = mgrad_gemm_nwork(m, n, k);
+    t.nwork = mgrad_gemm_nwork(m, n, k, 1);
     t.work = numbers(t.nwork);
     mgrad_matrix b = { t.b, n, 1 };
     if (form == NT) b = (mgrad_matrix){ t.b, 1, k };

@@ -1,0 +1,206 @@
+/*
+** pool.c - the pool over POSIX threads; the one file to replace elsewhere.
+*/
+#define _POSIX_C_SOURCE 200809L
+#include "pool.h"
+#include "context.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+enum {
+  STACK_BYTES = 512 * 1024,
+  SPINS = 100,            /* about two microseconds: then sleep */
+  FEW = 32 * 1024,        /* numbers that one thread does before others are awake */
+  WHOLE = 1024            /* numbers: stretches are multiples of it */
+};
+
+typedef struct job {
+  mgrad_part_fn f; /* NULL: closed */
+  void *ud;
+  int64_t parts;
+} job;
+
+typedef struct worker {
+  mgrad_pool *pool;
+  int index; /* from 1; 0 is the caller */
+  pthread_t id;
+} worker;
+
+struct mgrad_pool {
+  int threads;
+  int started;           /* workers there are */
+  pid_t pid;             /* of the process that they are in */
+  pthread_mutex_t lock;  /* guards what follows, but for the atomics */
+  pthread_cond_t work, rest;
+  job job;               /* under way */
+  int sleeping;
+  bool stop;
+  atomic_int active;     /* workers that are at the job */
+  atomic_uint jobs;      /* so far */
+  atomic_llong next;     /* part of the job */
+  worker workers[MGRAD_MAX_THREADS - 1];
+};
+
+static void pause_briefly(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+/* ---- workers ---- */
+
+static void take_parts(mgrad_pool *p, job j, int index) {
+  for (int64_t part; (part = atomic_fetch_add(&p->next, 1)) < j.parts;) {
+    j.f(j.ud, part, index);
+  }
+}
+
+/* Looks out for a new job for a moment. */
+static void linger(mgrad_pool *p, unsigned seen) {
+  for (int i = 0; i < SPINS && atomic_load(&p->jobs) == seen; i++) pause_briefly();
+}
+
+/* Joins jobs that are open when it comes; one that comes late is not waited for. */
+static void *work(void *ud) {
+  worker *w = ud;
+  mgrad_pool *p = w->pool;
+  unsigned seen = 0;
+  pthread_mutex_lock(&p->lock);
+  while (!p->stop) {
+    if (atomic_load(&p->jobs) == seen) {
+      p->sleeping++;
+      pthread_cond_wait(&p->work, &p->lock);
+      p->sleeping--;
+      continue;
+    }
+    seen = atomic_load(&p->jobs);
+    job j = p->job;
+    if (j.f == NULL) continue;
+    atomic_fetch_add(&p->active, 1);
+    pthread_mutex_unlock(&p->lock);
+    take_parts(p, j, w->index);
+    pthread_mutex_lock(&p->lock);
+    if (atomic_fetch_sub(&p->active, 1) == 1) pthread_cond_signal(&p->rest);
+    pthread_mutex_unlock(&p->lock);
+    linger(p, seen);
+    pthread_mutex_lock(&p->lock);
+  }
+  pthread_mutex_unlock(&p->lock);
+  return NULL;
+}
+
+/* Begins the workers where this process has none yet. Where the system gives fewer,
+** fewer they are. They take no signals: those are the host's. */
+static void start(mgrad_pool *p) {
+  if (p->pid == getpid()) return;
+  pthread_mutex_init(&p->lock, NULL);
+  pthread_cond_init(&p->work, NULL);
+  pthread_cond_init(&p->rest, NULL);
+  p->pid = getpid();
+  p->started = p->sleeping = 0;
+  p->job.f = NULL;
+  atomic_store(&p->active, 0);
+  atomic_store(&p->jobs, 0);
+  sigset_t all, before;
+  pthread_attr_t attr;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_attr_init(&attr);
+  pthread_attr_setstacksize(&attr, STACK_BYTES);
+  for (int i = 0; i < p->threads - 1; i++) {
+    worker *w = &p->workers[i];
+    w->pool = p;
+    w->index = i + 1;
+    if (pthread_create(&w->id, &attr, work, w) != 0) break;
+    p->started++;
+  }
+  pthread_attr_destroy(&attr);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* ---- making and releasing ---- */
+
+mgrad_pool *mgrad_pool_new(mgrad_context *ctx, int threads) {
+  mgrad_pool *p = mgrad_new_zeroed(ctx, sizeof *p);
+  if (p != NULL) p->threads = threads;
+  return p;
+}
+
+void mgrad_pool_free(mgrad_context *ctx, mgrad_pool *p) {
+  if (p == NULL) return;
+  if (p->pid == getpid()) {
+    pthread_mutex_lock(&p->lock);
+    p->stop = true;
+    pthread_cond_broadcast(&p->work);
+    pthread_mutex_unlock(&p->lock);
+    for (int i = 0; i < p->started; i++) pthread_join(p->workers[i].id, NULL);
+    pthread_cond_destroy(&p->work);
+    pthread_cond_destroy(&p->rest);
+    pthread_mutex_destroy(&p->lock);
+  }
+  mgrad_free(ctx, p, sizeof *p);
+}
+
+int mgrad_pool_threads(const mgrad_pool *p) { return p != NULL ? p->threads : 1; }
+
+/* ---- jobs ---- */
+
+static void open_job(mgrad_pool *p, job j) {
+  pthread_mutex_lock(&p->lock);
+  p->job = j;
+  atomic_store(&p->next, 0);
+  atomic_fetch_add(&p->jobs, 1);
+  for (int i = 0; i < p->sleeping && i < j.parts - 1; i++) pthread_cond_signal(&p->work);
+  pthread_mutex_unlock(&p->lock);
+}
+
+/* No one joins any more; waits for those who have. */
+static void close_job(mgrad_pool *p) {
+  pthread_mutex_lock(&p->lock);
+  p->job.f = NULL;
+  pthread_mutex_unlock(&p->lock);
+  for (int i = 0; i < SPINS && atomic_load(&p->active) > 0; i++) pause_briefly();
+  pthread_mutex_lock(&p->lock);
+  while (atomic_load(&p->active) > 0) pthread_cond_wait(&p->rest, &p->lock);
+  pthread_mutex_unlock(&p->lock);
+}
+
+void mgrad_pool_run(mgrad_pool *p, int64_t parts, mgrad_part_fn f, void *ud) {
+  if (p == NULL || parts <= 1) {
+    for (int64_t i = 0; i < parts; i++) f(ud, i, 0);
+    return;
+  }
+  job j = { f, ud, parts };
+  start(p);
+  open_job(p, j);
+  take_parts(p, j, 0);
+  close_job(p);
+}
+
+typedef struct stretches {
+  mgrad_stretch_fn f;
+  void *ud;
+  int64_t n, each;
+} stretches;
+
+static void run_stretch(void *ud, int64_t part, int index) {
+  (void)index;
+  const stretches *s = ud;
+  s->f(s->ud, part * s->each, mgrad_min_size((part + 1) * s->each, s->n));
+}
+
+void mgrad_pool_stretches(mgrad_pool *p, int64_t n, mgrad_stretch_fn f, void *ud) {
+  int64_t parts = 2 * (int64_t)mgrad_pool_threads(p); /* to balance what others slow down */
+  if (p == NULL || n < FEW) {
+    f(ud, 0, n);
+    return;
+  }
+  int64_t each = ((n + parts - 1) / parts + WHOLE - 1) / WHOLE * WHOLE;
+  stretches s = { f, ud, n, each };
+  mgrad_pool_run(p, (n + each - 1) / each, run_stretch, &s);
+}
