@@ -61,7 +61,7 @@ SYS_OBJ  := $(BIND_DIR)/bindings/system.o
 MODULES  := $(LUA_OUT)/moongrad/core.so $(LUA_OUT)/moongrad/system.so
 
 .PHONY: all core demo test test-c test-lua test-luas test-scripts grad asan torture torture-quick fuzz fuzz-quick \
-        maths maths-quick bench determinism determinism-quick lint reference env install rock dist clean help deps deps-demo deps-test
+        maths maths-quick bench count determinism determinism-quick lint reference env install rock dist clean help deps deps-demo deps-test
 
 all: $(MODULES) ## build the Lua module (LUA=5.1 .. 5.4, jit)
 
@@ -192,6 +192,9 @@ WORKLOADS ?= w1 w2 w3 w4 w7
 bench: all ## figures of workloads w1 to w8; PEERS=folder shows built peers beside
 	@for w in $(WORKLOADS); do $(LUA_ENV) $(LUA_BIN) tests/bench/$$w.lua; done
 	@if [ -n "$(PEERS)" ]; then for w in $(WORKLOADS); do $(MAKE) -s -C $(PEERS) run W=$$w; done; fi
+
+count: all ## instructions of steps of w1, w2, w3 under valgrind: the same on a busy machine
+	@$(LUA_ENV) $(LUA_BIN) tests/bench/count.lua
 
 SEEDS ?= 100
 determinism: ## the same bits for each seed under all instruction sets, gcc, clang, AArch64
