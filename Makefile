@@ -61,7 +61,7 @@ SYS_OBJ  := $(BIND_DIR)/bindings/system.o
 MODULES  := $(LUA_OUT)/moongrad/core.so $(LUA_OUT)/moongrad/system.so
 
 .PHONY: all core demo test test-c test-lua test-luas test-scripts grad asan torture torture-quick fuzz fuzz-quick \
-        maths maths-quick bench count determinism determinism-quick lint reference env install rock dist clean help deps deps-demo deps-test
+        maths maths-quick bench bench-gemm count determinism determinism-quick lint reference env install rock dist clean help deps deps-demo deps-test
 
 all: $(MODULES) ## build the Lua module (LUA=5.1 .. 5.4, jit)
 
@@ -188,10 +188,23 @@ fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random progra
 fuzz-quick:
 	@$(MAKE) --no-print-directory fuzz PROGRAMS=300
 
-WORKLOADS ?= w1 w2 w3 w4 w7
+WORKLOADS ?= $(patsubst tests/bench/%.lua,%,$(wildcard tests/bench/w[0-9].lua))
+ROUNDS    ?= 1
 bench: all ## figures of workloads w1 to w8; PEERS=folder shows built peers beside
-	@for w in $(WORKLOADS); do $(LUA_ENV) $(LUA_BIN) tests/bench/$$w.lua; done
-	@if [ -n "$(PEERS)" ]; then for w in $(WORKLOADS); do $(MAKE) -s -C $(PEERS) run W=$$w; done; fi
+	@for round in $$(seq $(ROUNDS)); do for w in $(WORKLOADS); do \
+	  $(LUA_ENV) PEERS='$(PEERS)' $(LUA_BIN) tests/bench/$$w.lua; \
+	  [ -z '$(PEERS)' ] || $(MAKE) --no-print-directory -s -C '$(PEERS)' run W=$$w; \
+	done; done | tee $(BUILD)/bench.txt
+	@$(LUA_BIN) tests/bench/table.lua $(BUILD)/bench.txt
+
+# OpenBLAS and oneDNN 2, where they are, run in the same process.
+GEMM_ISA   = $(lastword $(HERE))
+GEMM_PEERS = $(if $(wildcard /usr/lib/*/libopenblas.so),-DPEER_CBLAS -lopenblas) \
+             $(if $(wildcard /usr/lib/*/libdnnl.so),-DPEER_DNNL -ldnnl)
+bench-gemm: core ## speed of the matrix product by shape, SHAPE='m n k' for one
+	@$(COMPILE) $(if $(GEMM_ISA),$(ISA_$(GEMM_ISA)) -DMGRAD_ISA=$(GEMM_ISA)) \
+	  tests/bench/gemm.c $(CORE_LIB) $(GEMM_PEERS) -lm -o $(BUILD)/gemm
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BUILD)/gemm $(SHAPE)
 
 count: all ## instructions of steps of w1, w2, w3 under valgrind: the same on a busy machine
 	@$(LUA_ENV) $(LUA_BIN) tests/bench/count.lua
