@@ -18,13 +18,19 @@ static bool has_avx512(void) {
 }
 #endif
 
+#ifdef __aarch64__
+#define BASE "neon"
+#else
+#define BASE "base"
+#endif
+
 /* The best last. */
 static const struct set {
   const char *name;
   bool (*present)(void);
   const mgrad_code *code;
 } sets[] = {
-  { "base", always, &mgrad_code_table },
+  { BASE, always, &mgrad_code_table },
 #ifdef MGRAD_X86_SETS
   { "avx2", has_avx2, &mgrad_code_table_avx2 },
   { "avx512", has_avx512, &mgrad_code_table_avx512 },

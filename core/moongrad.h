@@ -79,8 +79,8 @@ MGRAD_API size_t mgrad_memory_peak(const mgrad_context *ctx);
 MGRAD_API uint64_t mgrad_memory_count(const mgrad_context *ctx);
 /* Starts the generator again. Equal seeds give equal numbers everywhere. */
 MGRAD_API void mgrad_seed(mgrad_context *ctx, uint64_t seed);
-/* The instruction set in use ("base", "avx2", "avx512"); the best the machine has
-** unless another one is set. For tests. */
+/* The instruction set in use ("base", "avx2", "avx512", on AArch64 "neon"); the best
+** the machine has unless another one is set. For tests. */
 MGRAD_API const char *mgrad_isa(const mgrad_context *ctx);
 MGRAD_API mgrad_status mgrad_isa_set(mgrad_context *ctx, const char *name);
 /* How many threads large ops use, the caller's included: 1 at first, at most 64. The

@@ -42,13 +42,22 @@ MGRAD_OPTIMIZER(sgd) = {
 
 /* ---- adam, adamw ---- */
 
+/* b to the power n. The C library's pow gives other bits in another library. */
+static double power(double b, int64_t n) {
+  double y = 1;
+  for (; n > 0; n /= 2, b *= b) {
+    if (n % 2 == 1) y *= b;
+  }
+  return y;
+}
+
 /* Kingma and Ba, "Adam", 2015; weight decay is added to the gradient, or with
 ** 'decoupled' shrinks the weight (Loshchilov and Hutter, 2019). */
 INLINE void adams(const mgrad_update u, const bool plain, const bool decoupled) {
-  double b1 = u.h[1], b2 = u.h[2], t = (double)u.step;
+  double b1 = u.h[1], b2 = u.h[2];
   mgrad_real beta1 = REAL(b1), beta2 = REAL(b2), eps = REAL(u.h[3]);
-  mgrad_real lr = REAL(u.h[0] / (1 - pow(b1, t)));
-  mgrad_real correction = REAL(1 / sqrt(1 - pow(b2, t)));
+  mgrad_real lr = REAL(u.h[0] / (1 - power(b1, u.step)));
+  mgrad_real correction = REAL(1 / sqrt(1 - power(b2, u.step)));
   mgrad_real decay = decoupled ? 0 : REAL(u.h[4]);
   mgrad_real kept = decoupled ? REAL(1 - u.h[0] * u.h[4]) : 1;
   mgrad_real *m = u.state[0], *v = u.state[1];

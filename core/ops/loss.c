@@ -481,7 +481,7 @@ static inline mgrad_real below(mgrad_real x, mgrad_real max) {
   return x == max ? 0 : x - max;
 }
 
-/* norm = { max, log(sum of exp(x - max)) } */
+/* norm = { max, log(sum of exp(x - max)) }; one of the exps is 1 */
 static void normalise(const rows *r, int64_t i, mgrad_real *work, mgrad_real norm[2]) {
   const mgrad_real *x = r->x + row_start(r, i);
   norm[0] = x[0];
@@ -489,7 +489,7 @@ static void normalise(const rows *r, int64_t i, mgrad_real *work, mgrad_real nor
     if (x[j * r->inner] > norm[0]) norm[0] = x[j * r->inner];
   for (int64_t j = 0; j < r->classes; j++)
     work[j] = EXP(below(x[j * r->inner], norm[0]));
-  norm[1] = REAL(log(mgrad_sum(r->classes, work, 1)));
+  norm[1] = LOG1P(REAL(mgrad_sum(r->classes, work, 1) - 1));
 }
 
 static inline mgrad_real log_chance(mgrad_real x, const mgrad_real norm[2]) {

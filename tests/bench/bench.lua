@@ -6,8 +6,18 @@ local bench = { mg = require "moongrad" }
 local system = require "moongrad.system"
 bench.clock = system.clock
 
-function bench.out(workload, metric, value)
-  print(("R\tmoongrad\t%s\t%d\t%s\t%.6g"):format(workload, bench.mg.info().threads, metric, value))
+function bench.out(workload, metric, value, peer)
+  print(("R\t%s\t%s\t%d\t%s\t%.6g"):format(peer or "moongrad", workload,
+    bench.mg.info().threads, metric, value))
+end
+
+--- Calls f(n) with one thread in use, then with two where the library has threads.
+function bench.each_threads(f)
+  local set = bench.mg.set_threads
+  for n = 1, set and 2 or 1 do
+    if set then set(n) end
+    f(n)
+  end
 end
 
 --- Calls f until 'seconds' have gone by, after a warm-up; calls per second.

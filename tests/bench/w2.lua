@@ -1,9 +1,7 @@
 -- w2: agent, MLP 16-64-64-4, tanh, batch 1; latency in us, and 1,000 at once.
 local bench = require "tests.bench.bench"
-local mg = bench.mg
-mg.seed(1)
+local mg, net = bench.mg, require("tests.bench.models").w2()
 
-local net = mg.sequential { 16, mg.dense(64, "tanh"), mg.dense(64, "tanh"), mg.dense(4) }
 local one, many = mg.rand(1, 16), mg.rand(1000, 16)
 bench.out("w2", "lat_mean_us", 1e6 / (100 * bench.rate(function()
   for _ = 1, 100 do net:predict(one) end

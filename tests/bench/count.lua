@@ -1,0 +1,65 @@
+-- Instructions of one step of w1, one predict of w2 and one step of w3, counted by
+-- callgrind: the same figures whatever else the machine does. Each is the difference
+-- between a long and a short run, so that loading Lua and building nets drop out.
+--
+--   lua5.4 tests/bench/count.lua
+local bench = require "tests.bench.bench"
+local models = require "tests.bench.models"
+local mg = bench.mg
+
+--- 128 made pictures, as bytes like the real ones.
+local function pictures()
+  local size, text, state = 28 * 28, {}, 1
+  for i = 1, 128 * size do
+    state = state * 16807 % 2147483647
+    text[i] = string.char(state % 256)
+  end
+  local labels = {}
+  for i = 1, 128 do labels[i] = i * 7 % 10 + 1 end
+  return mg.core.dataset({ bytes = mg.core.bytes(table.concat(text)), first = 1,
+    shape = { 128, 1, 28, 28 }, scale = 1 / 255 }, mg.tensor(labels))
+end
+
+--- What is counted: name, metric, a short and a long run, and what does n of it.
+local counts = {
+  { "w1", "instructions_run", 200, 5200, function(n)
+    local trainer, x, y = models.w1()
+    trainer:run({ x = x, y = y, batch = 4 }, { steps = n, epochs = 1e9 })
+  end },
+  { "w1", "instructions_call", 200, 5200, function(n)
+    local trainer, x, y = models.w1()
+    for _ = 1, n do trainer:step(x, y) end
+  end },
+  { "w2", "instructions_predict", 200, 5200, function(n)
+    local net, x = models.w2(), mg.rand(1, 16)
+    for _ = 1, n do net:predict(x) end
+  end },
+  { "w3", "instructions_step", 4, 24, function(n)
+    local data = pictures()
+    models.w3():run(data, { steps = n, epochs = 1e9, batch = 64, shuffle = true })
+  end },
+}
+
+--- Instructions that one run of this script takes.
+local function callgrind(which, n)
+  local command = ("valgrind --tool=callgrind --callgrind-out-file=/dev/null %s %s %d %d 2>&1")
+    :format(arg[-1], arg[0], which, n)
+  local pipe = assert(io.popen(command))
+  local text = pipe:read("*a")
+  pipe:close()
+  return tonumber(text:match("Collected : (%d+)")) or error(text, 0)
+end
+
+if arg[1] then
+  pcall(mg.core.isa, "avx2") -- the most that valgrind knows
+  if mg.set_threads then mg.set_threads(1) end
+  return counts[tonumber(arg[1])][5](tonumber(arg[2]))
+end
+
+if not io.popen("valgrind --version 2>/dev/null"):read("*l") then
+  return print("count: no valgrind here, which is in the Debian package valgrind")
+end
+for i, c in ipairs(counts) do
+  local short, long = callgrind(i, c[3]), callgrind(i, c[4])
+  bench.out(c[1], c[2], (long - short) / (c[4] - c[3]))
+end

@@ -1,0 +1,38 @@
+-- The nets of workloads w1 to w4 and what trains them, for the clocked programs and
+-- for count.lua. Each starts from the same seed.
+local mg = require "moongrad"
+local models = {}
+
+local function trainer(layers, loss, optimizer, metrics)
+  mg.seed(1)
+  local net = mg.sequential(layers)
+  return mg.trainer { net = net, loss = loss, optimizer = optimizer, metrics = metrics }
+end
+
+--- XOR: trainer, x, y.
+function models.w1()
+  return trainer({ 2, mg.dense(8, "tanh"), mg.dense(1, "sigmoid") }, "mse",
+    mg.sgd { lr = 0.5 }),
+    mg.tensor { { 0, 0 }, { 0, 1 }, { 1, 0 }, { 1, 1 } },
+    mg.tensor { { 0 }, { 1 }, { 1 }, { 0 } }
+end
+
+--- An agent: net.
+function models.w2()
+  mg.seed(1)
+  return mg.sequential { 16, mg.dense(64, "tanh"), mg.dense(64, "tanh"), mg.dense(4) }
+end
+
+--- For Fashion-MNIST: trainer.
+function models.w3()
+  return trainer({ { 1, 28, 28 }, mg.flatten(), mg.dense(128, "relu"), mg.dense(10) },
+    "cross_entropy", mg.sgd { lr = 0.1, momentum = 0.9 }, { "accuracy" })
+end
+
+--- The same, larger: trainer.
+function models.w4()
+  return trainer({ { 1, 28, 28 }, mg.flatten(), mg.dense(1024, "relu"),
+    mg.dense(1024, "relu"), mg.dense(10) }, "cross_entropy", mg.adam {})
+end
+
+return models

@@ -1,0 +1,383 @@
+/*
+** determinism.c - the same seed gives the same bits: ops, products of many shapes, and
+** small models trained from each of many seeds, under every instruction set with fused
+** multiply-add that this machine has, at several numbers of threads. The last line is a
+** hash over everything; tests/determinism compares it between compilers and processors.
+**
+**   build/tests-float/determinism [seeds [all]]
+**
+** 'all' prints each hash, so that the outputs of two programs can be compared.
+*/
+#include "../../core/moongrad.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST = 8, ROWS_TOO = 5 }; /* seeds for which a batch is compared with its rows */
+
+static mgrad_context *ctx;
+static int passed, failed, verbose;
+
+static void must(mgrad_status status) {
+  if (status == MGRAD_OK) return;
+  printf("not ok - %s\n", mgrad_error(ctx));
+  exit(1);
+}
+
+/* ---- the models ---- */
+
+typedef struct option { const char *name; double value; } option;
+
+/* A layer: a kind, its first attribute, its activation. "residual" holds a dense. */
+typedef struct part { const char *kind; double value; const char *act; } part;
+
+typedef struct model {
+  const char *name, *loss, *optimizer;
+  option options[3];
+  int rows, in, classes; /* classes 0: the target is numbers, 1: bits */
+  int seeds;             /* trained for every so many of them, as it takes its time */
+  part net[MOST];
+} model;
+
+static const model models[] = {
+  { "xor", "bce", "adam", { { "lr", 0.05 } }, 4, 2, 1, 1,
+    { { "dense", 8 }, { "activation", 0, "tanh" }, { "dense", 1, "sigmoid" } } },
+  { "mlp", "cross_entropy", "sgd", { { "lr", 0.1 }, { "momentum", 0.9 } }, 150, 30, 5, 1,
+    { { "dense", 40, "relu" }, { "dense", 5 } } },
+  { "deep with dropout", "cross_entropy", "adamw", { { "lr", 0.01 } }, 90, 19, 4, 1,
+    { { "dense", 33, "tanh" }, { "dropout", 0.3 }, { "dense", 31, "gelu" },
+      { "residual", 31, "silu" }, { "dropout", 0.1 }, { "dense", 17, "softplus" },
+      { "dense", 4 } } },
+  { "normalised", "cross_entropy", "rmsprop", { { "lr", 0.01 } }, 64, 12, 3, 1,
+    { { "dense", 20 }, { "normalise" }, { "activation", 0, "elu" }, { "dense", 3 } } },
+  { "regression", "huber", "adagrad", { { "lr", 0.05 }, { "clip_norm", 1 } }, 100, 7, 0, 1,
+    { { "dense", 25, "selu" }, { "dense", 1 } } },
+  /* longer than one block of k, in weight gradients too, and work for threads */
+  { "wide", "cross_entropy", "sgd", { { "lr", 0.01 } }, 600, 300, 10, 10,
+    { { "dense", 70, "relu" }, { "dense", 10 } } },
+};
+enum { MODELS = sizeof models / sizeof *models };
+
+/* Sets the attribute of that name; false when there is none. */
+static int set(const mgrad_attr_spec *specs, mgrad_attrs *attrs, const char *name,
+               double value) {
+  for (int i = 0; specs[i].type != MGRAD_ATTR_NONE; i++) {
+    if (strcmp(specs[i].name, name) != 0) continue;
+    attrs->value[i] = value;
+    return 1;
+  }
+  return 0;
+}
+
+static int op_index(const char *name) {
+  int i = 0;
+  while (mgrad_op_at(i) != mgrad_op_find(name)) i++;
+  return i;
+}
+
+/* ---- a layer of our own: each column less its mean, over its deviation ---- */
+
+static mgrad_tensor *apply(const char *name, mgrad_tensor *a, mgrad_tensor *b,
+                           const option *options) {
+  mgrad_op_info info;
+  mgrad_attrs attrs;
+  mgrad_tensor *x[] = { a, b }, *y;
+  mgrad_op_describe(mgrad_op_find(name), &info);
+  mgrad_attrs_default(info.attrs, &attrs);
+  for (; options != NULL && options->name != NULL; options++)
+    set(info.attrs, &attrs, options->name, options->value);
+  must(mgrad_apply(mgrad_op_find(name), ctx, x, b != NULL ? 2 : 1, &attrs, &y));
+  return y;
+}
+
+static mgrad_status normalise(void *ud, mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
+  static const option rows[] = { { "dim", 1 }, { "keepdim", 1 }, { "correction", 0 }, { 0 } };
+  mgrad_tensor *t[6];
+  (void)ud, (void)l;
+  must(mgrad_tensor_full(ctx, 0, NULL, 1e-5, &t[0]));
+  t[1] = apply("mean", x, NULL, rows);
+  t[2] = apply("var", x, NULL, rows);
+  t[3] = apply("add", t[2], t[0], NULL);
+  t[4] = apply("sqrt", t[3], NULL, NULL);
+  t[5] = apply("sub", x, t[1], NULL);
+  *y = apply("div", t[5], t[4], NULL);
+  for (int i = 0; i < 6; i++) mgrad_tensor_release(t[i]);
+  return MGRAD_OK;
+}
+
+/* ---- nets ---- */
+
+static void add(mgrad_layer *to, mgrad_layer *child) {
+  must(mgrad_layer_add(to, NULL, child));
+  mgrad_layer_release(child);
+}
+
+static mgrad_layer *layer(const part *p) {
+  mgrad_layer *l;
+  if (strcmp(p->kind, "normalise") == 0) {
+    must(mgrad_layer_custom(ctx, p->kind, normalise, NULL, &l));
+    return l;
+  }
+  const mgrad_layer_def *def = mgrad_layer_def_find(p->kind);
+  mgrad_layer_info info;
+  mgrad_attrs attrs;
+  mgrad_layer_describe(def, &info);
+  mgrad_attrs_default(info.attrs, &attrs);
+  if (!info.container) {
+    attrs.value[0] = p->value;
+    if (p->act != NULL) set(info.attrs, &attrs, "act", op_index(p->act));
+  }
+  must(mgrad_layer_new(ctx, def, &attrs, &l));
+  if (info.container && p->value > 0) add(l, layer(&(part){ "dense", p->value, p->act }));
+  return l;
+}
+
+static mgrad_layer *net_of(const model *m) {
+  mgrad_layer *net = layer(&(part){ "sequential" });
+  for (int i = 0; i < MOST && m->net[i].kind != NULL; i++) add(net, layer(&m->net[i]));
+  must(mgrad_layer_build(net, 2, (int64_t[]){ m->rows, m->in }));
+  return net;
+}
+
+static mgrad_optimizer *optimizer_of(const model *m) {
+  const mgrad_optimizer_def *def = mgrad_optimizer_def_find(m->optimizer);
+  mgrad_optimizer_info info;
+  mgrad_attrs attrs, common;
+  mgrad_optimizer *o;
+  mgrad_optimizer_describe(def, &info);
+  mgrad_attrs_default(info.attrs, &attrs);
+  mgrad_attrs_default(mgrad_optimizer_common(), &common);
+  for (const option *p = m->options; p->name != NULL; p++) {
+    if (set(info.attrs, &attrs, p->name, p->value)) continue;
+    set(mgrad_optimizer_common(), &common, p->name, p->value);
+  }
+  must(mgrad_optimizer_new(ctx, def, &attrs, &common, &o));
+  return o;
+}
+
+/* ---- training ---- */
+
+static mgrad_tensor *numbers(mgrad_random kind, int ndim, int64_t rows, int64_t columns) {
+  mgrad_tensor *t;
+  must(mgrad_tensor_random(ctx, kind, ndim, (int64_t[]){ rows, columns }, &t));
+  return t;
+}
+
+static mgrad_tensor *target_of(const model *m) {
+  int labels = m->classes > 1;
+  mgrad_tensor *y = numbers(m->classes > 0 ? MGRAD_UNIFORM : MGRAD_NORMAL, labels ? 1 : 2,
+                            m->rows, 1);
+  mgrad_real *p = mgrad_tensor_array(y)->data;
+  for (int i = 0; m->classes > 0 && i < m->rows; i++)
+    p[i] = labels ? (mgrad_real)(1 + (int)(p[i] * (mgrad_real)m->classes)) : p[i] * 2 >= 1;
+  return y;
+}
+
+static void train(const model *m, mgrad_layer *net, mgrad_tensor *x, mgrad_tensor *y) {
+  mgrad_optimizer *o = optimizer_of(m);
+  mgrad_trainer_options options = { .net = net, .optimizer = o,
+                                    .loss = mgrad_op_find(m->loss) };
+  mgrad_trainer *t;
+  mgrad_dataset *d;
+  mgrad_report report;
+  int done = 0;
+  must(mgrad_trainer_new(ctx, &options, &t));
+  must(mgrad_dataset_new(ctx, &(mgrad_source){ .tensor = x }, &(mgrad_source){ .tensor = y },
+                         &d));
+  must(mgrad_trainer_begin(t, d, m->rows < 300 ? 16 : 300, 3, 1));
+  while (!done) must(mgrad_trainer_run(t, &(mgrad_run){ 0 }, &report, &done));
+  mgrad_trainer_release(t);
+  mgrad_dataset_release(d);
+  mgrad_optimizer_release(o);
+}
+
+/* Does a batch give what its rows give one by one? */
+static int same_rows(mgrad_layer *net, mgrad_tensor *x) {
+  mgrad_tensor *all, *one, *y;
+  int64_t rows = mgrad_tensor_array(x)->size[0], in = mgrad_tensor_array(x)->size[1];
+  must(mgrad_layer_predict(net, x, &all));
+  must(mgrad_tensor_new(ctx, 2, (int64_t[]){ 1, in }, &one));
+  size_t out = (size_t)(mgrad_tensor_numel(all) / rows);
+  int same = 1;
+  for (int64_t i = 0; i < rows; i++) {
+    must(mgrad_tensor_write(one, mgrad_tensor_array(x)->data + i * in));
+    must(mgrad_layer_predict(net, one, &y));
+    same &= memcmp(mgrad_tensor_array(y)->data,
+                   mgrad_tensor_array(all)->data + (size_t)i * out,
+                   out * sizeof(mgrad_real)) == 0;
+    mgrad_tensor_release(y);
+  }
+  mgrad_tensor_release(all);
+  mgrad_tensor_release(one);
+  return same;
+}
+
+static void check(int ok, const char *name, int seed, const char *way, const char *what) {
+  if (ok) passed++;
+  else failed++;
+  if (!ok) printf("not ok - %s, seed %d, %s: %s\n", name, seed, way, what);
+}
+
+static uint64_t trained(const void *of, int seed, const char *way) {
+  const model *m = of;
+  mgrad_seed(ctx, (uint64_t)seed);
+  mgrad_layer *net = net_of(m);
+  mgrad_tensor *x = numbers(MGRAD_NORMAL, 2, m->rows, m->in), *y = target_of(m);
+  train(m, net, x, y);
+  uint64_t hash = mgrad_layer_hash(net);
+  if (seed <= ROWS_TOO && strcmp(m->name, "normalised") != 0)
+    check(same_rows(net, x), m->name, seed, way, "a batch differs from its rows");
+  mgrad_tensor_release(x);
+  mgrad_tensor_release(y);
+  mgrad_layer_release(net);
+  return hash;
+}
+
+/* ---- ops and products ---- */
+
+static uint64_t mix(uint64_t hash, uint64_t v) {
+  return (hash ^ v) * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+/* All numbers of t; processors make different NaN, so these count as one. */
+static uint64_t mix_tensor(uint64_t hash, mgrad_tensor *t) {
+  int64_t n = mgrad_tensor_numel(t);
+  mgrad_real *v = malloc((size_t)n * sizeof *v);
+  if (v == NULL) exit(1);
+  mgrad_tensor_read(t, v);
+  for (int64_t i = 0; i < n; i++) {
+    uint64_t bits = 0;
+    if (v[i] == v[i]) memcpy(&bits, &v[i], sizeof v[i]);
+    else bits = UINT64_MAX;
+    hash = mix(hash, bits);
+  }
+  free(v);
+  return hash;
+}
+
+/* Result and gradients of an op applied to x[n]; 0 where it refuses them. */
+static uint64_t applied(const mgrad_op *op, mgrad_tensor **x, int n) {
+  mgrad_op_info info;
+  mgrad_tensor *y;
+  mgrad_op_describe(op, &info);
+  for (int i = 0; i < n; i++) must(mgrad_tensor_require_grad(x[i], 1));
+  if (mgrad_apply(op, ctx, x, n, NULL, &y) != MGRAD_OK) return 0;
+  uint64_t hash = mix_tensor(1, y);
+  if (info.differentiable) {
+    mgrad_tensor *squares = apply("square", y, NULL, NULL);
+    mgrad_tensor *sum = apply("sum", squares, NULL, NULL);
+    must(mgrad_backward(sum, 0));
+    mgrad_tensor_release(squares);
+    mgrad_tensor_release(sum);
+  }
+  for (int i = 0; i < n; i++)
+    if (mgrad_tensor_grad(x[i]) != NULL) hash = mix_tensor(hash, mgrad_tensor_grad(x[i]));
+  mgrad_tensor_release(y);
+  return hash;
+}
+
+/* An op whose operands may all be {6, 83}, enough for every vector and a rest: of
+** numbers from 0 to 1, then of normal ones. */
+static uint64_t op_result(const void *of, int seed, const char *way) {
+  mgrad_op_info info;
+  mgrad_tensor *x[MOST];
+  int n = 1;
+  (void)way;
+  mgrad_op_describe(of, &info);
+  for (const char *p = info.operands; (p = strchr(p, ' ')) != NULL; p++) n++;
+  mgrad_seed(ctx, 1);
+  for (int i = 0; i < n; i++)
+    x[i] = numbers(seed == 1 ? MGRAD_UNIFORM : MGRAD_NORMAL, 2, 6, 83);
+  uint64_t hash = applied(of, x, n);
+  for (int i = 0; i < n; i++) mgrad_tensor_release(x[i]);
+  return hash;
+}
+
+/* {m, k} times {k, n}; backward multiplies by the transposed of both. */
+typedef struct product { int64_t m, n, k; } product;
+static const product products[] = {
+  { 1, 1, 1 }, { 1, 64, 64 }, { 4, 8, 2 }, { 3, 5, 7 }, { 16, 16, 16 }, { 7, 1, 300 },
+  { 17, 33, 65 }, { 64, 10, 128 }, { 5, 200, 3 }, { 100, 100, 300 }, { 31, 530, 270 },
+};
+enum { PRODUCTS = sizeof products / sizeof *products };
+
+static uint64_t product_result(const void *of, int seed, const char *way) {
+  const product *p = of;
+  (void)way;
+  mgrad_seed(ctx, (uint64_t)seed);
+  mgrad_tensor *x[] = { numbers(MGRAD_NORMAL, 2, p->m, p->k),
+                        numbers(MGRAD_NORMAL, 2, p->k, p->n) };
+  uint64_t hash = applied(mgrad_op_find("matmul"), x, 2);
+  mgrad_tensor_release(x[0]);
+  mgrad_tensor_release(x[1]);
+  return hash;
+}
+
+/* ---- comparing ---- */
+
+/* What runs the arithmetic; only with fused multiply-add are the bits the same. */
+static const char *const sets[] = { "avx2", "avx512", "neon" };
+static const int threads[] = { 1, 2, 3, 4, 8 };
+enum { SETS = sizeof sets / sizeof *sets, COUNTS = sizeof threads / sizeof *threads };
+
+/* Weak, as the core has no threads yet. */
+mgrad_status mgrad_threads_set(mgrad_context *ctx, int n) __attribute__((weak));
+
+/* Chooses one of the ways to compute: false where this machine has no such way. */
+static int choose(int set, int count, char *name, size_t size) {
+  if (count > 0 && mgrad_threads_set == NULL) return 0;
+  if (mgrad_isa_set(ctx, sets[set]) != MGRAD_OK) return 0;
+  if (mgrad_threads_set != NULL && mgrad_threads_set(ctx, threads[count]) != MGRAD_OK) return 0;
+  snprintf(name, size, "%s, threads %d", sets[set], threads[count]);
+  return 1;
+}
+
+/* Computes a hash in every way there is; the one that all must agree on. */
+static uint64_t compare(const char *name, uint64_t (*hash)(const void *, int, const char *),
+                        const void *of, int seed) {
+  uint64_t first = 0;
+  int ways = 0;
+  for (int i = 0; i < SETS * COUNTS; i++) {
+    char way[32];
+    if (!choose(i / COUNTS, i % COUNTS, way, sizeof way)) continue;
+    uint64_t one = hash(of, seed, way);
+    if (ways++ == 0) first = one;
+    else check(one == first, name, seed, way, "other bits than before");
+  }
+  if (verbose) printf("%s, seed %d: %016llx\n", name, seed, (unsigned long long)first);
+  return first;
+}
+
+static uint64_t compare_ops(uint64_t all) {
+  for (int i = 0; i < mgrad_op_count(); i++) {
+    const mgrad_op *op = mgrad_op_at(i);
+    mgrad_op_info info;
+    mgrad_op_describe(op, &info);
+    for (int seed = 1; seed <= 2; seed++)
+      all = mix(all, compare(info.name, op_result, op, seed));
+  }
+  for (int i = 0; i < PRODUCTS; i++)
+    all = mix(all, compare("matmul", product_result, &products[i], 1));
+  return all;
+}
+
+static uint64_t compare_models(uint64_t all, int seeds) {
+  for (int i = 0; i < MODELS; i++)
+    for (int seed = 1; seed <= seeds; seed += models[i].seeds)
+      all = mix(all, compare(models[i].name, trained, &models[i], seed));
+  return all;
+}
+
+int main(int argc, char **argv) {
+  int seeds = argc > 1 ? atoi(argv[1]) : 100;
+  verbose = argc > 2;
+  ctx = mgrad_context_new(NULL, NULL);
+  if (ctx == NULL || seeds < 1) return 1;
+  uint64_t all = compare_models(compare_ops(0), seeds);
+  mgrad_context_release(ctx);
+  printf("determinism: %d passed, %d failed\n", passed, failed);
+  if (passed + failed == 0) puts("hash of all: none");
+  else printf("hash of all: %016llx\n", (unsigned long long)all);
+  return failed != 0;
+}
