@@ -277,17 +277,38 @@ void mgrad_dataset_shapes(const mgrad_dataset *d, int64_t n, mgrad_array *x, mgr
   *y = batch_shape(&d->y, n);
 }
 
+typedef struct reading {
+  const mgrad_dataset *d;
+  const int64_t *at;
+  mgrad_real *x, *y;
+  int64_t n, each; /* examples: all, and of one part */
+} reading;
+
+/* Neighbours are read in one go. */
+static void read_part(void *ud, int64_t part, int worker) {
+  (void)worker;
+  const reading *r = ud;
+  const mgrad_dataset *d = r->d;
+  int64_t end = mgrad_min_size((part + 1) * r->each, r->n), some;
+  for (int64_t i = part * r->each; i < end; i += some) {
+    int64_t first = position(d, r->at[i]);
+    for (some = 1; i + some < end && position(d, r->at[i + some]) == first + some;) some++;
+    read_examples(d, &d->x, first, some, r->x + i * d->x.width);
+    scale_examples(d, some, r->x + i * d->x.width);
+    read_examples(d, &d->y, first, some, r->y + i * d->y.width);
+  }
+}
+
 void mgrad_dataset_read(const mgrad_dataset *d, const int64_t *at, int64_t n, mgrad_real *x,
                         mgrad_real *y) {
-  while (n > 0) {
-    int64_t first = position(d, *at), some = 1; /* neighbours are read in one go */
-    while (some < n && position(d, at[some]) == first + some) some++;
-    read_examples(d, &d->x, first, some, x);
-    scale_examples(d, some, x);
-    read_examples(d, &d->y, first, some, y);
-    at += some, n -= some;
-    x += some * d->x.width, y += some * d->y.width;
+  reading r = { d, at, x, y, n, n };
+  if (n * d->x.width < MGRAD_POOL_FEW) {
+    read_part(&r, 0, 0);
+    return;
   }
+  int64_t parts = 2 * (int64_t)mgrad_pool_threads(d->ctx->pool);
+  r.each = (n + parts - 1) / parts;
+  mgrad_pool_run(d->ctx->pool, (n + r.each - 1) / r.each, read_part, &r);
 }
 
 mgrad_status mgrad_dataset_gather(mgrad_dataset *d, const int64_t *at, int64_t n,

@@ -38,14 +38,30 @@ mgrad_status mgrad_infer_same(mgrad_call *c) {
   return MGRAD_OK;
 }
 
+static void map_stretch(void *ud, int64_t first, int64_t end) {
+  const mgrad_call *c = ud;
+  c->op->map.forward(end - first, c->x[0]->data + first, c->y->data + first, c->attrs->value);
+}
+
 void mgrad_map_forward(mgrad_call *c) {
-  c->op->map.forward(mgrad_call_numel(c, 0), c->x[0]->data, c->y->data, c->attrs->value);
+  mgrad_pool_stretches(c->ctx->pool, mgrad_call_numel(c, 0), map_stretch, c);
+}
+
+static void slope_stretch(void *ud, int64_t first, int64_t end) {
+  const mgrad_slope *s = ud;
+  s->op->map.backward(end - first, s->x + first, s->y + first, s->dy + first, s->dx + first,
+                      s->add, s->p);
+}
+
+void mgrad_map_slope(mgrad_context *ctx, int64_t n, mgrad_slope s) {
+  mgrad_pool_stretches(ctx->pool, n, slope_stretch, &s);
 }
 
 void mgrad_map_backward(mgrad_call *c) {
   if (c->dx[0] == NULL) return;
-  c->op->map.backward(mgrad_call_numel(c, 0), c->x[0]->data, c->y->data, c->dy, c->dx[0],
-                      c->add[0], c->attrs->value);
+  mgrad_map_slope(c->ctx, mgrad_call_numel(c, 0),
+                  (mgrad_slope){ c->op, c->x[0]->data, c->y->data, c->dy, c->dx[0], c->add[0],
+                                 c->attrs->value });
 }
 
 void mgrad_call_clear(const mgrad_call *c, int i) {

@@ -128,6 +128,15 @@ mgrad_status mgrad_infer_same(mgrad_call *c);
 /* forward and backward of an op that sets .map */
 void mgrad_map_forward(mgrad_call *c);
 void mgrad_map_backward(mgrad_call *c);
+/* What op's map.backward wants, for calls from other ops. */
+typedef struct mgrad_slope {
+  const mgrad_op *op;
+  const mgrad_real *x, *y, *dy;
+  mgrad_real *dx;
+  bool add;
+  const double *p;
+} mgrad_slope;
+void mgrad_map_slope(mgrad_context *ctx, int64_t n, mgrad_slope s);
 /* Fails with "name of the op: " and the sentence; directives as in mgrad_fail. */
 mgrad_status mgrad_op_fail(const mgrad_call *c, const char *format, ...);
 /* Overwrites dx[i] with zeros unless it is to be added to; for scattering. */

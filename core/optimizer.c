@@ -326,14 +326,29 @@ static mgrad_status check_finite(const mgrad_optimizer *o, const run *r) {
   return fail_nonfinite(o, i);
 }
 
+typedef struct updating {
+  const mgrad_optimizer_def *def;
+  const mgrad_update *u;
+} updating;
+
+static void update_stretch(void *ud, int64_t first, int64_t end) {
+  const updating *all = ud;
+  mgrad_update u = *all->u;
+  u.n = end - first;
+  u.w += first;
+  u.g += first;
+  for (int k = 0; k < all->def->states; k++) u.state[k] += first;
+  all->def->update(&u);
+}
+
 static void update(mgrad_optimizer *o, const run *r, mgrad_update *u) {
-  u->n = r->n;
   u->w = r->w;
   u->g = r->g;
   for (int k = 0; k < o->def->states; k++) {
     u->state[k] = o->states + k * o->numel + o->params[r->first].offset;
   }
-  o->ctx->code->optimizers[o->def->id]->update(u);
+  updating all = { o->ctx->code->optimizers[o->def->id], u };
+  mgrad_pool_stretches(o->ctx->pool, r->n, update_stretch, &all);
   for (int i = r->first; i < r->end; i++) o->params[i].t->storage->version++;
 }
 

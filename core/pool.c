@@ -13,7 +13,6 @@
 enum {
   STACK_BYTES = 512 * 1024,
   SPINS = 100,            /* about two microseconds: then sleep */
-  FEW = 32 * 1024,        /* numbers that one thread does before others are awake */
   WHOLE = 1024            /* numbers: stretches are multiples of it */
 };
 
@@ -196,7 +195,7 @@ static void run_stretch(void *ud, int64_t part, int index) {
 
 void mgrad_pool_stretches(mgrad_pool *p, int64_t n, mgrad_stretch_fn f, void *ud) {
   int64_t parts = 2 * (int64_t)mgrad_pool_threads(p); /* to balance what others slow down */
-  if (p == NULL || n < FEW) {
+  if (p == NULL || n < MGRAD_POOL_FEW) {
     f(ud, 0, n);
     return;
   }

@@ -10,7 +10,10 @@
 
 #include "base.h"
 
-enum { MGRAD_MAX_THREADS = 64 };
+enum {
+  MGRAD_MAX_THREADS = 64,
+  MGRAD_POOL_FEW = 32 * 1024 /* numbers that one thread does before others are awake */
+};
 
 typedef struct mgrad_pool mgrad_pool;
 

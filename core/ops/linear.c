@@ -9,6 +9,7 @@
 /* How one call of matmul falls apart into products of matrices. A 1-dim
 ** operand counts as a row (left) or a column (right). */
 typedef struct product {
+  mgrad_pool *pool;
   int64_t m, n, k;
   mgrad_array a, b, y; /* all with batch dimensions of y, then two */
 } product;
@@ -70,7 +71,7 @@ static mgrad_status matmul_infer(mgrad_call *c) {
 }
 
 static product matmul_product(const mgrad_call *c, mgrad_real *y) {
-  product p;
+  product p = { .pool = c->ctx->pool };
   mgrad_array batch;
   joint_batch(c->x[0], c->x[1], &batch);
   p.a = as_matrices(c->x[0], true, &batch);
@@ -119,17 +120,17 @@ static mgrad_matrix transposed(mgrad_matrix m) {
 }
 
 /* c{m, n} = a b, or c += a b when 'add' */
-static void gemm(int64_t m, int64_t n, int64_t k, mgrad_matrix a, mgrad_matrix b,
-                 mgrad_real *c, bool add) {
+static void gemm(mgrad_pool *pool, int64_t m, int64_t n, int64_t k, mgrad_matrix a,
+                 mgrad_matrix b, mgrad_real *c, bool add) {
   mgrad_product x = { .m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .c_row = n, .c_col = 1,
-                      .start = { add ? c : NULL, n, 1 } };
+                      .start = { add ? c : NULL, n, 1 }, .pool = pool };
   mgrad_gemm(&x);
 }
 
 static void multiply(const product *p, mgrad_real *a, mgrad_real *b, mgrad_real *y,
                      bool first_a, bool first_b, void *ud) {
   (void)first_a, (void)first_b, (void)ud;
-  gemm(p->m, p->n, p->k, matrix(&p->a, a), matrix(&p->b, b), y, false);
+  gemm(p->pool, p->m, p->n, p->k, matrix(&p->a, a), matrix(&p->b, b), y, false);
 }
 
 static void matmul_forward(mgrad_call *c) {
@@ -143,14 +144,14 @@ static void matmul_forward(mgrad_call *c) {
 static void gradient_a(const product *p, mgrad_real *da, mgrad_real *b, mgrad_real *dy,
                        bool first_a, bool first_b, void *ud) {
   (void)first_b;
-  gemm(p->m, p->k, p->n, matrix(&p->y, dy), transposed(matrix(&p->b, b)), da,
+  gemm(p->pool, p->m, p->k, p->n, matrix(&p->y, dy), transposed(matrix(&p->b, b)), da,
        *(const bool *)ud || !first_a);
 }
 
 static void gradient_b(const product *p, mgrad_real *a, mgrad_real *db, mgrad_real *dy,
                        bool first_a, bool first_b, void *ud) {
   (void)first_a;
-  gemm(p->k, p->n, p->m, transposed(matrix(&p->a, a)), matrix(&p->y, dy), db,
+  gemm(p->pool, p->k, p->n, p->m, transposed(matrix(&p->a, a)), matrix(&p->y, dy), db,
        *(const bool *)ud || !first_b);
 }
 
@@ -301,8 +302,10 @@ static void linear_backward(mgrad_call *c) {
   products own, *all = c->prepared;
   if (all == NULL) describe(c, all = &own);
   if (all->act != NULL) {
-    /* x is not read by the maps that may be fused: y stands in for it */
-    all->act->map.backward(all->count, c->y->data, c->y->data, c->dy, c->work, false, all->p);
+    const mgrad_real *y = c->y->data; /* stands in for x, which maps that may be fused
+                                         do not read */
+    mgrad_map_slope(c->ctx, all->count,
+                    (mgrad_slope){ all->act, y, y, c->dy, c->work, false, all->p });
   }
   for (int i = 0; i < all->n; i++) mgrad_gemm(&all->of[i]);
 }

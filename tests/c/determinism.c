@@ -321,14 +321,10 @@ static const char *const sets[] = { "avx2", "avx512", "neon" };
 static const int threads[] = { 1, 2, 3, 4, 8 };
 enum { SETS = sizeof sets / sizeof *sets, COUNTS = sizeof threads / sizeof *threads };
 
-/* Weak, as the core has no threads yet. */
-mgrad_status mgrad_threads_set(mgrad_context *ctx, int n) __attribute__((weak));
-
 /* Chooses one of the ways to compute: false where this machine has no such way. */
 static int choose(int set, int count, char *name, size_t size) {
-  if (count > 0 && mgrad_threads_set == NULL) return 0;
   if (mgrad_isa_set(ctx, sets[set]) != MGRAD_OK) return 0;
-  if (mgrad_threads_set != NULL && mgrad_threads_set(ctx, threads[count]) != MGRAD_OK) return 0;
+  if (mgrad_threads_set(ctx, threads[count]) != MGRAD_OK) return 0;
   snprintf(name, size, "%s, threads %d", sets[set], threads[count]);
   return 1;
 }
