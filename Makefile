@@ -40,7 +40,7 @@ LUA_OUT  := $(BUILD)/lua$(LUA)$(KIND_SUFFIX)
 STRICT := -std=c11 -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno \
           -fno-trapping-math
 # MGRAD_EACH allows vectors, it does not demand them: clang need not say where it has none.
-WARN   := -Wall -Wextra -Wshadow -Wno-missing-field-initializers -Wno-pass-failed
+WARN   := -Wall -Wextra -Wshadow -Wno-missing-field-initializers -Wno-psabi -Wno-pass-failed
 REAL_FLAG := $(if $(filter double,$(REAL)),-DMGRAD_REAL_DOUBLE)
 COMPILE = $(CC) $(STRICT) $(WARN) $(REAL_FLAG) $(CFLAGS) -MMD -MP
 SHARED  = $(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,nodelete

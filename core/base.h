@@ -13,6 +13,8 @@
 #define MGRAD_ALIGN 64          /* bytes; one cache line, one AVX-512 vector */
 #define MGRAD_MAX_OPERANDS 1024 /* of one op; only cat and stack come near */
 
+#define INLINE static inline __attribute__((always_inline))
+
 /* Evaluates 'call' and returns its status from this function unless it is OK. */
 #define MGRAD_TRY(call)                          \
   do {                                           \

@@ -284,14 +284,25 @@ typedef struct reading {
   int64_t n, each; /* examples: all, and of one part */
 } reading;
 
+/* Asks for the bytes of an example some time before they are read: a shuffled one is
+** seldom in a cache. */
+static void fetch(const mgrad_dataset *d, int64_t at) {
+  enum { LINE = 64 };
+  if (d->x.bytes == NULL) return;
+  const unsigned char *from = mgrad_bytes_data(d->x.bytes) + d->x.first + at * d->x.width;
+  for (int64_t i = 0; i < d->x.width; i += LINE) __builtin_prefetch(from + i);
+}
+
 /* Neighbours are read in one go. */
 static void read_part(void *ud, int64_t part, int worker) {
+  enum { AHEAD = 3 };
   (void)worker;
   const reading *r = ud;
   const mgrad_dataset *d = r->d;
   int64_t end = mgrad_min_size((part + 1) * r->each, r->n), some;
   for (int64_t i = part * r->each; i < end; i += some) {
     int64_t first = position(d, r->at[i]);
+    if (i + AHEAD < end) fetch(d, position(d, r->at[i + AHEAD]));
     for (some = 1; i + some < end && position(d, r->at[i + some]) == first + some;) some++;
     read_examples(d, &d->x, first, some, r->x + i * d->x.width);
     scale_examples(d, some, r->x + i * d->x.width);
@@ -302,7 +313,7 @@ static void read_part(void *ud, int64_t part, int worker) {
 void mgrad_dataset_read(const mgrad_dataset *d, const int64_t *at, int64_t n, mgrad_real *x,
                         mgrad_real *y) {
   reading r = { d, at, x, y, n, n };
-  if (n * d->x.width < MGRAD_POOL_FEW) {
+  if (mgrad_pool_few(d->ctx->pool, n * d->x.width)) {
     read_part(&r, 0, 0);
     return;
   }

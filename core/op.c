@@ -44,7 +44,9 @@ static void map_stretch(void *ud, int64_t first, int64_t end) {
 }
 
 void mgrad_map_forward(mgrad_call *c) {
-  mgrad_pool_stretches(c->ctx->pool, mgrad_call_numel(c, 0), map_stretch, c);
+  int64_t n = mgrad_call_numel(c, 0);
+  if (mgrad_pool_few(c->ctx->pool, n)) map_stretch(c, 0, n);
+  else mgrad_pool_stretches(c->ctx->pool, n, map_stretch, c);
 }
 
 static void slope_stretch(void *ud, int64_t first, int64_t end) {
@@ -53,15 +55,16 @@ static void slope_stretch(void *ud, int64_t first, int64_t end) {
                       s->add, s->p);
 }
 
-void mgrad_map_slope(mgrad_context *ctx, int64_t n, mgrad_slope s) {
-  mgrad_pool_stretches(ctx->pool, n, slope_stretch, &s);
+void mgrad_map_slope(mgrad_context *ctx, int64_t n, mgrad_slope *s) {
+  if (mgrad_pool_few(ctx->pool, n)) slope_stretch(s, 0, n);
+  else mgrad_pool_stretches(ctx->pool, n, slope_stretch, s);
 }
 
 void mgrad_map_backward(mgrad_call *c) {
   if (c->dx[0] == NULL) return;
-  mgrad_map_slope(c->ctx, mgrad_call_numel(c, 0),
-                  (mgrad_slope){ c->op, c->x[0]->data, c->y->data, c->dy, c->dx[0], c->add[0],
-                                 c->attrs->value });
+  mgrad_slope s = { c->op, c->x[0]->data, c->y->data, c->dy, c->dx[0], c->add[0],
+                    c->attrs->value };
+  mgrad_map_slope(c->ctx, mgrad_call_numel(c, 0), &s);
 }
 
 void mgrad_call_clear(const mgrad_call *c, int i) {

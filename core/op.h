@@ -136,7 +136,7 @@ typedef struct mgrad_slope {
   bool add;
   const double *p;
 } mgrad_slope;
-void mgrad_map_slope(mgrad_context *ctx, int64_t n, mgrad_slope s);
+void mgrad_map_slope(mgrad_context *ctx, int64_t n, mgrad_slope *s);
 /* Fails with "name of the op: " and the sentence; directives as in mgrad_fail. */
 mgrad_status mgrad_op_fail(const mgrad_call *c, const char *format, ...);
 /* Overwrites dx[i] with zeros unless it is to be added to; for scattering. */

@@ -348,7 +348,9 @@ static void update(mgrad_optimizer *o, const run *r, mgrad_update *u) {
     u->state[k] = o->states + k * o->numel + o->params[r->first].offset;
   }
   updating all = { o->ctx->code->optimizers[o->def->id], u };
-  mgrad_pool_stretches(o->ctx->pool, r->n, update_stretch, &all);
+  u->n = r->n;
+  if (mgrad_pool_few(o->ctx->pool, r->n)) all.def->update(u);
+  else mgrad_pool_stretches(o->ctx->pool, r->n, update_stretch, &all);
   for (int i = r->first; i < r->end; i++) o->params[i].t->storage->version++;
 }
 

@@ -12,7 +12,6 @@
     if (u->plain) name(*u, true);                                               \
     else name(*u, false);                                                       \
   }
-#define INLINE static inline __attribute__((always_inline))
 #define EACH(i) MGRAD_EACH(i, u.n)
 #define LR { "lr", MGRAD_ATTR_REAL, 1e-3, 0, 1e30 }
 #define REAL_ATTR(name, initial, low, high) { name, MGRAD_ATTR_REAL, initial, low, high }

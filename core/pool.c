@@ -195,10 +195,6 @@ static void run_stretch(void *ud, int64_t part, int index) {
 
 void mgrad_pool_stretches(mgrad_pool *p, int64_t n, mgrad_stretch_fn f, void *ud) {
   int64_t parts = 2 * (int64_t)mgrad_pool_threads(p); /* to balance what others slow down */
-  if (p == NULL || n < MGRAD_POOL_FEW) {
-    f(ud, 0, n);
-    return;
-  }
   int64_t each = ((n + parts - 1) / parts + WHOLE - 1) / WHOLE * WHOLE;
   stretches s = { f, ud, n, each };
   mgrad_pool_run(p, (n + each - 1) / each, run_stretch, &s);

@@ -29,8 +29,11 @@ int mgrad_pool_threads(const mgrad_pool *pool);
 typedef void (*mgrad_part_fn)(void *ud, int64_t part, int worker);
 void mgrad_pool_run(mgrad_pool *pool, int64_t parts, mgrad_part_fn f, void *ud);
 
-/* The same for n numbers: calls f for stretches first to end - 1 that cover them,
-** one stretch where they are too few to pay for waking anyone. */
+/* Are n numbers too few to pay for waking anyone? */
+static inline bool mgrad_pool_few(const mgrad_pool *pool, int64_t n) {
+  return pool == NULL || n < MGRAD_POOL_FEW;
+}
+/* The same for n numbers: calls f for stretches first to end - 1 that cover them. */
 typedef void (*mgrad_stretch_fn)(void *ud, int64_t first, int64_t end);
 void mgrad_pool_stretches(mgrad_pool *pool, int64_t n, mgrad_stretch_fn f, void *ud);
 

@@ -61,7 +61,7 @@ typedef struct task {
 ** the last of the vectors is half as wide. */
 INLINE void tile(const int rows, const int vecs, const bool halved, const task *t) {
   vec sum[TILE_ROWS][MOST_VECS];
-  half tail[TILE_ROWS];
+  half_vec tail[TILE_ROWS];
   const int full = halved ? vecs - 1 : vecs;
   const mgrad_real *from = t->from;
   int64_t from_row = t->from_row, c_last = t->c_last;
@@ -70,7 +70,7 @@ INLINE void tile(const int rows, const int vecs, const bool halved, const task *
       sum[i][v] = from == NULL ? (vec){ 0 }
                 : vec_load(from + i * from_row + (v < vecs - 1 ? v * LANES : c_last));
     if (halved)
-      tail[i] = from == NULL ? (half){ 0 } : half_load(from + i * from_row + c_last);
+      tail[i] = from == NULL ? (half_vec){ 0 } : half_vec_load(from + i * from_row + c_last);
   }
   if (t->next != NULL) {
     UNROLL_ROWS for (int i = 0; i < rows; i++)
@@ -82,14 +82,14 @@ INLINE void tile(const int rows, const int vecs, const bool halved, const task *
   int64_t a_row = t->a_row, a_col = t->a_col, b_row = t->b_row, b_vec = t->b_vec;
   for (int64_t p = t->k; p > 0; p--) {
     vec bv[MOST_VECS];
-    half bt = halved ? half_load(last) : (half){ 0 };
+    half_vec bt = halved ? half_vec_load(last) : (half_vec){ 0 };
     UNROLL_VECS for (int v = 0; v < full; v++)
       bv[v] = vec_load(v < vecs - 1 ? b + v * b_vec : last);
     UNROLL_ROWS for (int i = 0; i < rows; i++) {
       mgrad_real x = a[i / 4][i % 4 * a_row];
       UNROLL_VECS for (int v = 0; v < full; v++)
         sum[i][v] = vec_mul_add(x, bv[v], sum[i][v]);
-      if (halved) tail[i] = half_mul_add(x, bt, tail[i]);
+      if (halved) tail[i] = half_vec_mul_add(x, bt, tail[i]);
     }
     for (int g = 0; g < (rows + 3) / 4; g++) a[g] += a_col;
     b += b_row;
@@ -201,9 +201,9 @@ INLINE vec join_quads(const mgrad_real *p, int64_t step) {
 #elif LANES == 8
   return SHUFFLE(quad_load(p), quad_load(p + step), 0, 1, 2, 3, 4, 5, 6, 7);
 #else
-  half a = SHUFFLE(quad_load(p), quad_load(p + step), 0, 1, 2, 3, 4, 5, 6, 7);
+  half_vec a = SHUFFLE(quad_load(p), quad_load(p + step), 0, 1, 2, 3, 4, 5, 6, 7);
   p += 2 * step;
-  half b = SHUFFLE(quad_load(p), quad_load(p + step), 0, 1, 2, 3, 4, 5, 6, 7);
+  half_vec b = SHUFFLE(quad_load(p), quad_load(p + step), 0, 1, 2, 3, 4, 5, 6, 7);
   return SHUFFLE(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 #endif
 }
@@ -469,18 +469,15 @@ static void choose(product *x) {
 static void finish(const product *x) {
   bool rows = x->c_col == 1;
   int64_t n = rows ? x->n : x->m, step = rows ? x->c_row : x->c_col;
-  int64_t count = x->m * x->n / n;
+  int64_t count = rows ? x->m : x->n;
   if (step == n) n *= count, count = 1;
   for (int64_t i = 0; i < count; i++) x->finish(n, x->c + i * step, x->c + i * step, x->p);
 }
 
 static void multiply(const product *x) {
-  switch (x->path) {
-    case PACKED: multiply_packed(x); break;
-    case PACKING: multiply_packing(x); break;
-    case DIRECT: multiply_direct(x); break;
-    default: mgrad_gemm_small(x);
-  }
+  if (x->path == PACKED) multiply_packed(x);
+  else if (x->path == PACKING) multiply_packing(x);
+  else multiply_direct(x);
   if (x->finish != NULL) finish(x);
 }
 
@@ -526,7 +523,10 @@ static void multiply_in_parts(const product *x) {
 void mgrad_gemm(product *x) {
   if (x->m <= 0 || x->n <= 0) return;
   if (x->path == 0) choose(x);
-  if (x->pool != NULL && (double)x->m * (double)x->n * (double)x->k >= WAKING) {
+  if (x->path <= MGRAD_SMALL_PATHS) {
+    mgrad_gemm_small(x);
+    if (x->finish != NULL) finish(x);
+  } else if (x->pool != NULL && (double)x->m * (double)x->n * (double)x->k >= WAKING) {
     multiply_in_parts(x);
   } else {
     multiply(x);

@@ -22,7 +22,7 @@ INLINE product swapped(product x) {
 
 /* small.c: for products of at most MGRAD_SMALL multiplications. The paths through it
 ** count from 1. */
-enum { MGRAD_SMALL = 512, MGRAD_SMALL_PATHS = 3 };
+enum { MGRAD_SMALL = 512, MGRAD_SMALL_PATHS = 4 };
 #define mgrad_gemm_choose_small MGRAD_CODE(mgrad_gemm_choose_small)
 #define mgrad_gemm_small MGRAD_CODE(mgrad_gemm_small)
 void mgrad_gemm_choose_small(product *x);

@@ -6,9 +6,10 @@
 ** the column, p the parameter. Everything accumulates in double.
 */
 #include "kernels.h"
+#include "vec.h"
 #include "maths.h"
 
-enum { LANES = 16, NARROW = 8 }; /* columns below NARROW would wait for each sum */
+enum { FOLDS = 16, NARROW = 8 }; /* columns below NARROW would wait for each sum */
 
 /* GCC would unroll the loop over lanes first, and then fail to vectorize it. */
 #if defined(__GNUC__) && !defined(__clang__)
@@ -24,7 +25,7 @@ enum { LANES = 16, NARROW = 8 }; /* columns below NARROW would wait for each sum
   } while (0)
 
 #define JOIN(lane, join)                                                          \
-  for (int half = LANES / 2; half > 0; half /= 2)                                 \
+  for (int half = FOLDS / 2; half > 0; half /= 2)                                 \
     for (int j = 0; j < half; j++) {                                              \
       double a = lane[j], b = lane[j + half];                                     \
       lane[j] = (join);                                                           \
@@ -33,20 +34,20 @@ enum { LANES = 16, NARROW = 8 }; /* columns below NARROW would wait for each sum
 #define FOLD(name, start, next, join)                                             \
   static double name##_lanes(int64_t n, const mgrad_real *xs, int64_t step,       \
                              double c, double p) {                                \
-    double lane[LANES];                                                           \
+    double lane[FOLDS];                                                           \
     int64_t i = 0;                                                                \
     (void)c, (void)p;                                                             \
     lane[0] = (start);                                                            \
-    if (n < LANES) {                                                              \
+    if (n < FOLDS) {                                                              \
       for (; i < n; i++) PUT(lane[0], xs[i * step], next);                        \
       return lane[0];                                                             \
     }                                                                             \
-    for (int j = 1; j < LANES; j++) lane[j] = (start);                            \
+    for (int j = 1; j < FOLDS; j++) lane[j] = (start);                            \
     if (step == 1)                                                                \
-      for (; i + LANES <= n; i += LANES)                                          \
+      for (; i + FOLDS <= n; i += FOLDS)                                          \
         KEEP_LOOP                                                                 \
-        for (int j = 0; j < LANES; j++) PUT(lane[j], xs[i + j], next);            \
-    for (; i < n; i++) PUT(lane[i % LANES], xs[i * step], next);                  \
+        for (int j = 0; j < FOLDS; j++) PUT(lane[j], xs[i + j], next);            \
+    for (; i < n; i++) PUT(lane[i % FOLDS], xs[i * step], next);                  \
     JOIN(lane, join)                                                              \
     return lane[0];                                                               \
   }                                                                               \
@@ -81,13 +82,19 @@ double mgrad_sum_squares(int64_t n, const mgrad_real *x, int64_t step) {
   return squares_lanes(n, x, step, 0, 0);
 }
 
+/* x - x is 0, or NaN where x is none or infinite. */
 bool mgrad_all_finite(int64_t n, const mgrad_real *x) {
-  enum { BLOCK = 1024 }; /* loops without a way out in them are vectorized */
-  for (int64_t first = 0; first < n; first += BLOCK) {
-    int64_t last = mgrad_min_size(first + BLOCK, n);
-    int bad = 0;
-    for (int64_t i = first; i < last; i++) bad |= x[i] - x[i] != 0;
-    if (bad) return false;
-  }
-  return true;
+  enum { AT_ONCE = 4 };
+  vec rest[AT_ONCE] = { { 0 } };
+  mgrad_real sum = 0;
+  int64_t i = 0;
+  for (; i + AT_ONCE * LANES <= n; i += AT_ONCE * LANES)
+    for (int v = 0; v < AT_ONCE; v++) {
+      vec some = vec_load(x + i + v * LANES);
+      rest[v] += some - some;
+    }
+  for (; i < n; i++) sum += x[i] - x[i];
+  rest[0] += rest[1] + (rest[2] + rest[3]);
+  for (int l = 0; l < LANES; l++) sum += rest[0][l];
+  return sum == 0;
 }

@@ -7,77 +7,79 @@
 */
 #include "gemm.h"
 
-enum { ROWS = 1, COPIED, CHAINS };
+enum { PACKED = 1, SPREAD, COPIED, CHAINS };
 
-/* C is written, and what it starts from read, by vectors where their rows are
-** contiguous. */
-INLINE void gather(int n, const mgrad_real *from, int64_t step, mgrad_real *to) {
-  for (int i = 0; i < n; i++) to[i] = from[i * step];
-}
-
-INLINE void scatter(int n, const mgrad_real *from, mgrad_real *to, int64_t step) {
-  for (int i = 0; i < n; i++) to[i * step] = from[i];
-}
-
-/* Some rows of C{rows, n} by one vector of columns. */
-#define STRIP(type)                                                                 \
-  INLINE type type##_start(const product *x, int64_t i, int64_t j) {                \
+/* A vector of what C starts from, and of C: 'packed', a constant, says that the rows
+** of both are contiguous. */
+#define ENDS(type)                                                                  \
+  INLINE type type##_start(const bool packed, const product *x, int64_t i, int64_t j) { \
     mgrad_real v[sizeof(type) / sizeof(mgrad_real)];                                \
-    if (x->start.data == NULL) return (type){ 0 };                                  \
-    const mgrad_real *from = x->start.data + i * x->start.row + j * x->start.col;   \
-    if (x->start.col == 1) return type##_load(from);                                \
-    gather(sizeof(type) / sizeof *v, from, x->start.col, v);                        \
+    const mgrad_real *from = x->start.data;                                         \
+    if (from == NULL) return (type){ 0 };                                           \
+    from += i * x->start.row + (packed ? j : j * x->start.col);                     \
+    if (packed) return type##_load(from);                                           \
+    for (size_t l = 0; l < sizeof v / sizeof *v; l++) v[l] = from[(int64_t)l * x->start.col]; \
     return type##_load(v);                                                          \
   }                                                                                 \
-  INLINE void type##_put(const product *x, int64_t i, int64_t j, type sum) {        \
+  INLINE void type##_end(const bool packed, const product *x, int64_t i, int64_t j, \
+                         type sum) {                                                \
     mgrad_real v[sizeof(type) / sizeof(mgrad_real)];                                \
-    mgrad_real *to = x->c + i * x->c_row + j * x->c_col;                            \
-    if (x->c_col == 1) {                                                            \
-      type##_store(to, sum);                                                        \
-    } else {                                                                        \
-      type##_store(v, sum);                                                         \
-      scatter(sizeof(type) / sizeof *v, v, to, x->c_col);                           \
-    }                                                                               \
-  }                                                                                 \
-  INLINE void type##_strip(const int rows, const product *x, const mgrad_real *b,   \
-                           int64_t b_row, int64_t i, int64_t j) {                   \
+    mgrad_real *to = x->c + i * x->c_row + (packed ? j : j * x->c_col);             \
+    type##_store(packed ? to : v, sum);                                             \
+    for (size_t l = 0; !packed && l < sizeof v / sizeof *v; l++)                    \
+      to[(int64_t)l * x->c_col] = v[l];                                             \
+  }
+
+/* Columns of C, as many as a vector is wide, some rows at a time. */
+#define COLUMNS(type)                                                               \
+  ENDS(type)                                                                        \
+  INLINE void type##_strip(const int rows, const bool packed, const product *x,     \
+                           const mgrad_real *b, int64_t b_row, int64_t i, int64_t j) { \
     type sum[4];                                                                    \
-    for (int r = 0; r < rows; r++) sum[r] = type##_start(x, i + r, j);              \
+    for (int r = 0; r < rows; r++) sum[r] = type##_start(packed, x, i + r, j);      \
     const mgrad_real *a = x->a.data + i * x->a.row;                                 \
     int64_t a_row = x->a.row, a_col = x->a.col;                                     \
-    b += j;                                                                         \
     for (int64_t p = x->k; p > 0; p--, a += a_col, b += b_row) {                    \
       type bv = type##_load(b);                                                     \
       for (int r = 0; r < rows; r++) sum[r] = type##_mul_add(a[r * a_row], bv, sum[r]); \
     }                                                                               \
-    for (int r = 0; r < rows; r++) type##_put(x, i + r, j, sum[r]);                 \
+    for (int r = 0; r < rows; r++) type##_end(packed, x, i + r, j, sum[r]);         \
   }                                                                                 \
-  INLINE void type##_column(const product *x, const mgrad_real *b, int64_t b_row,   \
-                            int64_t j) {                                            \
+  INLINE void type##_columns(const bool packed, const product *x, const mgrad_real *b, \
+                             int64_t b_row, int64_t j) {                            \
     int64_t i = 0;                                                                  \
-    for (; i + 4 <= x->m; i += 4) type##_strip(4, x, b, b_row, i, j);               \
-    for (; i < x->m; i++) type##_strip(1, x, b, b_row, i, j);                       \
+    for (; i + 4 <= x->m; i += 4) type##_strip(4, packed, x, b + j, b_row, i, j);   \
+    for (; i < x->m; i++) type##_strip(1, packed, x, b + j, b_row, i, j);           \
   }
 
-STRIP(one)
-STRIP(quad)
+COLUMNS(one)
+COLUMNS(quad)
 #if LANES > 8
-STRIP(half)
+COLUMNS(half_vec)
 #endif
 #if LANES > 4
-STRIP(vec)
+COLUMNS(vec)
 #endif
 
-static void multiply_rows(const product *x, const mgrad_real *b, int64_t b_row) {
+INLINE void multiply_rows(const bool packed, const product *x, const mgrad_real *b,
+                          int64_t b_row) {
   int64_t j = 0;
 #if LANES > 4
-  for (; j + LANES <= x->n; j += LANES) vec_column(x, b, b_row, j);
+  for (; j + LANES <= x->n; j += LANES) vec_columns(packed, x, b, b_row, j);
 #endif
 #if LANES > 8
-  if (j + LANES / 2 <= x->n) half_column(x, b, b_row, j), j += LANES / 2;
+  if (j + LANES / 2 <= x->n) half_vec_columns(packed, x, b, b_row, j), j += LANES / 2;
 #endif
-  for (; j + 4 <= x->n; j += 4) quad_column(x, b, b_row, j);
-  for (; j < x->n; j++) one_column(x, b, b_row, j);
+  for (; j + 4 <= x->n; j += 4) quad_columns(packed, x, b, b_row, j);
+  for (; j < x->n; j++) one_columns(packed, x, b, b_row, j);
+}
+
+static void multiply_packed(const product *x, const mgrad_real *b, int64_t b_row) {
+  multiply_rows(true, x, b, b_row);
+}
+
+static void multiply_spread(const product *x, const mgrad_real *b, int64_t b_row) {
+  multiply_rows(false, x, b, b_row);
 }
 
 /* With a copy of B whose rows are contiguous. */
@@ -86,7 +88,7 @@ static void multiply_copied(const product *x) {
   const mgrad_real *row = x->b.data;
   for (int64_t p = x->k; p > 0; p--, row += x->b.row)
     for (int64_t j = 0; j < x->n; j++) *to++ = row[j * x->b.col];
-  multiply_rows(x, copy, x->n);
+  multiply_packed(x, copy, x->n);
 }
 
 /* Numbers of C in one column from row i on, at most four. */
@@ -112,13 +114,18 @@ static void multiply_chains(const product *x) {
   }
 }
 
+/* Are rows of C and of what it starts from contiguous? */
+static bool has_rows(const product *x) {
+  return x->c_col == 1 && (x->start.data == NULL || x->start.col == 1);
+}
+
 void mgrad_gemm_choose_small(product *x) {
   if (x->b.col == 1 && (x->n >= 4 || x->m == 1)) {
-    x->path = ROWS;
+    x->path = has_rows(x) ? PACKED : SPREAD;
   } else if (x->a.row == 1 && x->m >= 4) {
     *x = swapped(*x);
-    x->path = ROWS;
-  } else if (x->n >= 4 && x->m >= 3) {
+    x->path = has_rows(x) ? PACKED : SPREAD;
+  } else if (x->n >= 4 && x->m >= 3 && has_rows(x)) {
     x->path = COPIED;
   } else {
     if (x->m < x->n) *x = swapped(*x);
@@ -127,7 +134,10 @@ void mgrad_gemm_choose_small(product *x) {
 }
 
 void mgrad_gemm_small(const product *x) {
-  if (x->path == ROWS) multiply_rows(x, x->b.data, x->b.row);
-  else if (x->path == COPIED) multiply_copied(x);
-  else multiply_chains(x);
+  switch (x->path) {
+    case PACKED: multiply_packed(x, x->b.data, x->b.row); break;
+    case SPREAD: multiply_spread(x, x->b.data, x->b.row); break;
+    case COPIED: multiply_copied(x); break;
+    default: multiply_chains(x);
+  }
 }

@@ -29,10 +29,8 @@
 #define MUL_ADD(a, b, c) ((a) * (b) + (c))
 #endif
 
-#define INLINE static inline __attribute__((always_inline))
-
 typedef mgrad_real vec __attribute__((vector_size(VEC_BYTES)));
-typedef mgrad_real half __attribute__((vector_size(VEC_BYTES / 2)));
+typedef mgrad_real half_vec __attribute__((vector_size(VEC_BYTES / 2)));
 typedef mgrad_real quad __attribute__((vector_size(4 * sizeof(mgrad_real))));
 
 /* Loads, stores and y + a * x of a type of vector; y + a * x lane by lane is what
@@ -54,7 +52,7 @@ INLINE one one_load(const mgrad_real *p) { return *p; }
 INLINE void one_store(mgrad_real *p, one v) { *p = v; }
 INLINE one one_mul_add(mgrad_real a, one x, one y) { return MUL_ADD(a, x, y); }
 VECTOR(vec)
-VECTOR(half)
+VECTOR(half_vec)
 VECTOR(quad)
 
 #endif

@@ -9,15 +9,29 @@
 #include "../op.h"
 #include "../kernels/maths.h"
 
+/* Numbers of one turn, whatever the instruction set. What is left over at the end is
+** made up to so many: a vector of a function costs little more than a single one. */
+enum { TURN = 64 / sizeof(mgrad_real) };
+
 #define FUNCTION(name, value, slope)                                              \
-  static void name##_forward(int64_t n, const mgrad_real *xs, mgrad_real *ys,     \
-                             const double *p) {                                   \
+  INLINE void name##_values(int64_t n, const mgrad_real *xs, mgrad_real *ys,      \
+                            const double *p) {                                    \
     const mgrad_real p0 = REAL(p[0]), p1 = REAL(p[1]);                            \
     (void)p0, (void)p1;                                                           \
     MGRAD_EACH(i, n) {                                                            \
       mgrad_real x = xs[i];                                                       \
       ys[i] = (value);                                                            \
     }                                                                             \
+  }                                                                               \
+  static void name##_forward(int64_t n, const mgrad_real *xs, mgrad_real *ys,     \
+                             const double *p) {                                   \
+    int64_t whole = n / TURN * TURN;                                              \
+    mgrad_real rest[TURN] = { 0 };                                                \
+    name##_values(whole, xs, ys, p);                                              \
+    if (whole == n) return;                                                       \
+    memcpy(rest, xs + whole, (size_t)(n - whole) * sizeof *rest);                 \
+    name##_values(TURN, rest, rest, p);                                           \
+    memcpy(ys + whole, rest, (size_t)(n - whole) * sizeof *rest);                 \
   }                                                                               \
   static void name##_backward(int64_t n, const mgrad_real *xs, const mgrad_real *ys, \
                               const mgrad_real *dys, mgrad_real *dxs, bool add,   \

@@ -239,7 +239,8 @@ typedef struct products {
   mgrad_product of[3];
   const mgrad_op *act;
   double p[MGRAD_MAX_ATTRS];
-  int64_t count; /* numbers of the result */
+  mgrad_slope slope; /* through the activation, of 'count' numbers */
+  int64_t count;
 } products;
 
 static void describe_forward(const mgrad_call *c, products *all) {
@@ -261,6 +262,8 @@ static void describe_backward(const mgrad_call *c, products *all) {
   all->count = s.m * s.n;
   int64_t used = gradient_numbers(all->act, all->count);
   const mgrad_real *dz = all->act == NULL ? c->dy : c->work;
+  /* x is not read by maps that may be fused: y stands in for it */
+  all->slope = (mgrad_slope){ all->act, c->y->data, c->y->data, c->dy, c->work, false, all->p };
   const mgrad_product each[] = {
     { .m = s.m, .n = s.k, .k = s.n, .a = { dz, s.n, 1 }, .b = { c->x[1]->data, s.k, 1 } },
     { .m = s.n, .n = s.k, .k = s.m, .a = { dz, 1, s.n }, .b = { c->x[0]->data, s.k, 1 } },
@@ -302,10 +305,7 @@ static void linear_backward(mgrad_call *c) {
   products own, *all = c->prepared;
   if (all == NULL) describe(c, all = &own);
   if (all->act != NULL) {
-    const mgrad_real *y = c->y->data; /* stands in for x, which maps that may be fused
-                                         do not read */
-    mgrad_map_slope(c->ctx, all->count,
-                    (mgrad_slope){ all->act, y, y, c->dy, c->work, false, all->p });
+    mgrad_map_slope(c->ctx, all->count, &all->slope);
   }
   for (int i = 0; i < all->n; i++) mgrad_gemm(&all->of[i]);
 }
