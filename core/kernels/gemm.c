@@ -451,20 +451,6 @@ static bool reads_directly(const product *x) {
   return x->m <= FEW_ROWS || x->k * x->n <= IN_L1;
 }
 
-enum { PACKING = MGRAD_SMALL_PATHS + 1, PACKED, DIRECT };
-
-/* Settles how x is computed; C' = B' A' may take its place. */
-static void choose(product *x) {
-  if (x->packed != NULL && x->n >= LANES / 2) {
-    x->path = PACKED;
-  } else if ((x->m | x->n | x->k) <= MGRAD_SMALL && x->m * x->n * x->k <= MGRAD_SMALL) {
-    mgrad_gemm_choose_small(x);
-  } else {
-    if (better_swapped(x)) *x = swapped(*x);
-    x->path = reads_directly(x) ? DIRECT : PACKING;
-  }
-}
-
 /* Rows or columns of C, whichever are contiguous; all of it where it is in one piece. */
 static void finish(const product *x) {
   bool rows = x->c_col == 1;
@@ -472,13 +458,6 @@ static void finish(const product *x) {
   int64_t count = rows ? x->m : x->n;
   if (step == n) n *= count, count = 1;
   for (int64_t i = 0; i < count; i++) x->finish(n, x->c + i * step, x->c + i * step, x->p);
-}
-
-static void multiply(const product *x) {
-  if (x->path == PACKED) multiply_packed(x);
-  else if (x->path == PACKING) multiply_packing(x);
-  else multiply_direct(x);
-  if (x->finish != NULL) finish(x);
 }
 
 /* ---- threads: each part is some columns of C, or some rows where columns are few ---- */
@@ -507,7 +486,8 @@ static void multiply_part(void *ud, int64_t part, int worker) {
   }
   x.nwork /= mgrad_pool_threads(x.pool);
   if (x.work != NULL) x.work += worker * x.nwork;
-  multiply(&x);
+  x.run(&x);
+  if (x.finish != NULL) finish(&x);
 }
 
 static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
@@ -520,16 +500,29 @@ static void multiply_in_parts(const product *x) {
   mgrad_pool_run(x->pool, (n + p.size - 1) / p.size, multiply_part, &p);
 }
 
+/* Settles how x is computed; C' = B' A' may take its place. */
+static void choose(product *x) {
+  if (x->packed != NULL && x->n >= LANES / 2) {
+    x->run = multiply_packed;
+  } else if ((x->m | x->n | x->k) <= MGRAD_SMALL && x->m * x->n * x->k <= MGRAD_SMALL) {
+    mgrad_gemm_choose_small(x);
+  } else {
+    if (better_swapped(x)) *x = swapped(*x);
+    x->run = reads_directly(x) ? multiply_direct : multiply_packing;
+  }
+}
+
+static bool pays_for_waking(const product *x) {
+  return x->pool != NULL && (double)x->m * (double)x->n * (double)x->k >= WAKING;
+}
+
 void mgrad_gemm(product *x) {
-  if (x->m <= 0 || x->n <= 0) return;
-  if (x->path == 0) choose(x);
-  if (x->path <= MGRAD_SMALL_PATHS) {
-    mgrad_gemm_small(x);
-    if (x->finish != NULL) finish(x);
-  } else if (x->pool != NULL && (double)x->m * (double)x->n * (double)x->k >= WAKING) {
+  if (x->run == NULL) choose(x);
+  if (pays_for_waking(x)) {
     multiply_in_parts(x);
   } else {
-    multiply(x);
+    x->run(x);
+    if (x->finish != NULL) finish(x);
   }
 }
 

@@ -20,12 +20,9 @@ INLINE product swapped(product x) {
   return s;
 }
 
-/* small.c: for products of at most MGRAD_SMALL multiplications. The paths through it
-** count from 1. */
-enum { MGRAD_SMALL = 512, MGRAD_SMALL_PATHS = 4 };
+/* small.c: settles how a product of at most MGRAD_SMALL multiplications is computed. */
+enum { MGRAD_SMALL = 512 };
 #define mgrad_gemm_choose_small MGRAD_CODE(mgrad_gemm_choose_small)
-#define mgrad_gemm_small MGRAD_CODE(mgrad_gemm_small)
 void mgrad_gemm_choose_small(product *x);
-void mgrad_gemm_small(const product *x);
 
 #endif

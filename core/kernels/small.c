@@ -7,8 +7,6 @@
 */
 #include "gemm.h"
 
-enum { PACKED = 1, SPREAD, COPIED, CHAINS };
-
 /* A vector of what C starts from, and of C: 'packed', a constant, says that the rows
 ** of both are contiguous. */
 #define ENDS(type)                                                                  \
@@ -74,12 +72,12 @@ INLINE void multiply_rows(const bool packed, const product *x, const mgrad_real 
   for (; j < x->n; j++) one_columns(packed, x, b, b_row, j);
 }
 
-static void multiply_packed(const product *x, const mgrad_real *b, int64_t b_row) {
-  multiply_rows(true, x, b, b_row);
+static void multiply_packed(const product *x) {
+  multiply_rows(true, x, x->b.data, x->b.row);
 }
 
-static void multiply_spread(const product *x, const mgrad_real *b, int64_t b_row) {
-  multiply_rows(false, x, b, b_row);
+static void multiply_spread(const product *x) {
+  multiply_rows(false, x, x->b.data, x->b.row);
 }
 
 /* With a copy of B whose rows are contiguous. */
@@ -88,7 +86,7 @@ static void multiply_copied(const product *x) {
   const mgrad_real *row = x->b.data;
   for (int64_t p = x->k; p > 0; p--, row += x->b.row)
     for (int64_t j = 0; j < x->n; j++) *to++ = row[j * x->b.col];
-  multiply_packed(x, copy, x->n);
+  multiply_rows(true, x, copy, x->n);
 }
 
 /* Numbers of C in one column from row i on, at most four. */
@@ -121,23 +119,14 @@ static bool has_rows(const product *x) {
 
 void mgrad_gemm_choose_small(product *x) {
   if (x->b.col == 1 && (x->n >= 4 || x->m == 1)) {
-    x->path = has_rows(x) ? PACKED : SPREAD;
+    x->run = has_rows(x) ? multiply_packed : multiply_spread;
   } else if (x->a.row == 1 && x->m >= 4) {
     *x = swapped(*x);
-    x->path = has_rows(x) ? PACKED : SPREAD;
+    x->run = has_rows(x) ? multiply_packed : multiply_spread;
   } else if (x->n >= 4 && x->m >= 3 && has_rows(x)) {
-    x->path = COPIED;
+    x->run = multiply_copied;
   } else {
     if (x->m < x->n) *x = swapped(*x);
-    x->path = CHAINS;
-  }
-}
-
-void mgrad_gemm_small(const product *x) {
-  switch (x->path) {
-    case PACKED: multiply_packed(x, x->b.data, x->b.row); break;
-    case SPREAD: multiply_spread(x, x->b.data, x->b.row); break;
-    case COPIED: multiply_copied(x); break;
-    default: multiply_chains(x);
+    x->run = multiply_chains;
   }
 }
