@@ -61,7 +61,7 @@ BIND_OBJ := $(BIND_SRC:%.c=$(BIND_DIR)/%.o)
 SYS_OBJ  := $(BIND_DIR)/bindings/system.o
 MODULES  := $(LUA_OUT)/moongrad/core.so $(LUA_OUT)/moongrad/system.so
 
-.PHONY: all core demo test test-c test-lua test-luas test-scripts grad asan torture torture-quick fuzz fuzz-quick \
+.PHONY: all core demo test tsan test-c test-lua test-luas test-scripts grad asan torture torture-quick fuzz fuzz-quick \
         maths maths-quick bench bench-gemm count determinism determinism-quick lint reference env install rock dist clean help deps deps-demo deps-test
 
 all: $(MODULES) ## build the Lua module (LUA=5.1 .. 5.4, jit)
@@ -147,9 +147,10 @@ maths-quick:
 	@for m in $(MATHS); do $$m || exit 1; done
 
 test-c: ## C tests of the core, in float and double
-	@$(MAKE) --no-print-directory -s $(BUILD)/tests-float/core
+	@$(MAKE) --no-print-directory -s $(BUILD)/tests-float/core $(BUILD)/tests-float/pool
 	@$(MAKE) --no-print-directory -s REAL=double $(BUILD)/tests-double/core
 	$(BUILD)/tests-float/core
+	$(BUILD)/tests-float/pool
 	$(BUILD)/tests-double/core
 	@$(MAKE) --no-print-directory maths-quick
 	@$(MAKE) --no-print-directory grad
@@ -226,6 +227,11 @@ asan: ## C tests and specs under the address and undefined-behaviour sanitizers
 	@$(ASAN) all
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 $(ASAN) test-lua-built
+
+TSAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-tsan CFLAGS='-O1 -g -fsanitize=thread'
+tsan: ## the pool and many contexts at once under the thread sanitizer
+	@$(TSAN) $(BUILD)/tests-float-tsan/pool
+	TSAN_OPTIONS=die_after_fork=0 setarch -R $(BUILD)/tests-float-tsan/pool
 
 .PHONY: test-lua-built
 test-lua-built:

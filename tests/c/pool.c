@@ -1,0 +1,161 @@
+/*
+** pool.c - facts about worker threads: each part is done once, results keep their
+** bits, forked processes and many contexts get along, nothing is left behind.
+*/
+#define _POSIX_C_SOURCE 200809L
+#include "check.h"
+#include "../../core/context.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SIDE = 160, PARTS = 1000, STATES = 4, ROUNDS = 20 };
+
+static mgrad_context *context(int threads) {
+  mgrad_context *ctx = mgrad_context_new(NULL, NULL);
+  if (ctx == NULL || mgrad_threads_set(ctx, threads) != MGRAD_OK) exit(1);
+  return ctx;
+}
+
+/* A number made of all bits of the product of two random matrices and its gradients. */
+static uint64_t product(mgrad_context *ctx) {
+  mgrad_tensor *x[2], *y, *sum;
+  uint64_t hash = 0;
+  mgrad_seed(ctx, 1);
+  for (int i = 0; i < 2; i++) {
+    if (mgrad_tensor_random(ctx, MGRAD_NORMAL, 2, (int64_t[]){ SIDE, SIDE }, &x[i]) != 0) exit(1);
+    mgrad_tensor_require_grad(x[i], 1);
+  }
+  if (mgrad_apply(mgrad_op_find("matmul"), ctx, x, 2, NULL, &y) != MGRAD_OK ||
+      mgrad_apply(mgrad_op_find("sum"), ctx, &y, 1, NULL, &sum) != MGRAD_OK ||
+      mgrad_backward(sum, 0) != MGRAD_OK) exit(1);
+  mgrad_tensor *const all[] = { y, mgrad_tensor_grad(x[0]), mgrad_tensor_grad(x[1]) };
+  for (int t = 0; t < 3; t++) {
+    const unsigned char *p = (const unsigned char *)mgrad_tensor_array(all[t])->data;
+    for (size_t i = 0; i < SIDE * SIDE * sizeof(mgrad_real); i++) hash = hash * 31 + p[i];
+  }
+  mgrad_tensor_release(x[0]);
+  mgrad_tensor_release(x[1]);
+  mgrad_tensor_release(y);
+  mgrad_tensor_release(sum);
+  return hash;
+}
+
+typedef struct counts {
+  atomic_int parts[PARTS];
+  atomic_int at_work[MGRAD_MAX_THREADS];
+  atomic_int shared; /* two of one number at the same time */
+} counts;
+
+static void count(void *ud, int64_t part, int worker) {
+  counts *c = ud;
+  if (atomic_fetch_add(&c->at_work[worker], 1) != 0) atomic_fetch_add(&c->shared, 1);
+  atomic_fetch_add(&c->parts[part], 1);
+  atomic_fetch_sub(&c->at_work[worker], 1);
+}
+
+static void test_parts(void) {
+  test("each part of a job is done once, by workers with numbers of their own");
+  static counts c;
+  mgrad_context *ctx = context(8);
+  for (int n = 1; n <= PARTS; n++) mgrad_pool_run(ctx->pool, n, count, &c);
+  int right = 0;
+  for (int i = 0; i < PARTS; i++) right += c.parts[i] == PARTS - i;
+  CHECK(right == PARTS);
+  CHECK(c.shared == 0);
+  mgrad_context_release(ctx);
+}
+
+static void test_numbers(void) {
+  test("any number of threads from 1 to 64 gives the same bits; others are refused");
+  mgrad_context *ctx = context(1);
+  uint64_t first = product(ctx);
+  int same = 0;
+  for (int n = 1; n <= MGRAD_MAX_THREADS; n++) {
+    CHECK(mgrad_threads_set(ctx, n) == MGRAD_OK && mgrad_threads(ctx) == n);
+    same += product(ctx) == first;
+  }
+  CHECK(same == MGRAD_MAX_THREADS);
+  CHECK(mgrad_threads_set(ctx, 0) == MGRAD_INVALID);
+  CHECK(mgrad_threads_set(ctx, MGRAD_MAX_THREADS + 1) == MGRAD_INVALID);
+  CHECK(mgrad_threads(ctx) == MGRAD_MAX_THREADS);
+  mgrad_context_release(ctx);
+}
+
+/* The thread sanitizer knows no threads begun after a fork. */
+#if !defined(__SANITIZE_THREAD__)
+static void test_fork(void) {
+  test("a forked process begins workers of its own; its parent keeps the old ones");
+  mgrad_context *ctx = context(3);
+  uint64_t first = product(ctx);
+  for (int i = 0; i < ROUNDS; i++) {
+    pid_t child = fork();
+    if (child == 0) {
+      int same = product(ctx) == first;
+      mgrad_context_release(ctx);
+      _exit(same ? 0 : 1);
+    }
+    int status = -1;
+    CHECK(product(ctx) == first);
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+  }
+  mgrad_context_release(ctx);
+}
+
+#else
+static void test_fork(void) {}
+#endif
+
+static int threads_here(void) {
+  char line[256];
+  int n = -1;
+  FILE *f = fopen("/proc/self/status", "r");
+  while (f != NULL && fgets(line, sizeof line, f) != NULL) sscanf(line, "Threads: %d", &n);
+  if (f != NULL) fclose(f);
+  return n;
+}
+
+static void test_release(void) {
+  test("a released context leaves no thread behind");
+  int before = threads_here();
+  for (int i = 0; i < ROUNDS; i++) {
+    mgrad_context *ctx = context(5);
+    CHECK(threads_here() == before); /* none before there is work */
+    product(ctx);
+    CHECK(before < 0 || threads_here() > before);
+    mgrad_context_release(ctx);
+    CHECK(threads_here() == before);
+  }
+}
+
+static void *host_thread(void *ud) {
+  for (int i = 0; i < ROUNDS; i++) {
+    mgrad_context *ctx = context(1 + i % 3);
+    *(uint64_t *)ud = product(ctx);
+    mgrad_context_release(ctx);
+  }
+  return NULL;
+}
+
+static void test_hosts(void) {
+  test("contexts on several threads of the host do not know of each other");
+  pthread_t id[STATES];
+  uint64_t hash[STATES];
+  for (int i = 0; i < STATES; i++)
+    if (pthread_create(&id[i], NULL, host_thread, &hash[i]) != 0) exit(1);
+  for (int i = 0; i < STATES; i++) pthread_join(id[i], NULL);
+  for (int i = 1; i < STATES; i++) CHECK(hash[i] == hash[0]);
+}
+
+int main(void) {
+  test_parts();
+  test_numbers();
+  test_fork();
+  test_release();
+  test_hosts();
+  return check_report("pool");
+}
