@@ -187,7 +187,27 @@ static int call(lua_State *L, const char *who, pass f) {
 }
 
 static int layer_call(lua_State *L) { return call(L, "call", mgrad_layer_forward); }
-static int layer_predict(lua_State *L) { return call(L, "predict", mgrad_layer_predict); }
+
+static mgrad_status predict_into(lua_State *L, lmgrad_state *S, mgrad_layer *l,
+                                 mgrad_tensor *x, mgrad_tensor *out) {
+  lua_State *before = lmgrad_enter(S, L);
+  mgrad_status status = mgrad_layer_predict_into(l, x, out);
+  lmgrad_leave(S, before);
+  return status;
+}
+
+/* l:predict(x [, out]) -> the result, a new tensor or out */
+static int layer_predict(lua_State *L) {
+  if (lua_isnoneornil(L, 3)) return call(L, "predict", mgrad_layer_predict);
+  lmgrad_state *S = LMGRAD_STATE(L);
+  lua_settop(L, 3);
+  lmgrad_to_tensor(L, S, 2, "predict", "input");
+  mgrad_tensor *out = lmgrad_check_tensor(L, 3, "predict", "out");
+  mgrad_tensor *x = lmgrad_check_tensor(L, 2, "predict", "input");
+  mgrad_layer *l = check_self(L, "predict");
+  LMGRAD_CHANGE(L, S, predict_into(L, S, l, x, out));
+  return 1;
+}
 
 /* ---- tensors ---- */
 

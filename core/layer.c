@@ -477,13 +477,21 @@ static mgrad_plan *find_plan(mgrad_layer *l, const mgrad_array *x) {
   return NULL;
 }
 
-/* The result is the caller's own: the plan's place is written again next time. */
+/* A tensor for the result, or the caller's, which has to fit. */
+static mgrad_status place(mgrad_context *ctx, const mgrad_array *result, mgrad_tensor **y) {
+  if (*y == NULL) return mgrad_tensor_like(ctx, result, y);
+  if (mgrad_shape_equal(&(*y)->a, result)) return mgrad_tensor_writable(*y, "predict");
+  return mgrad_fail(ctx, MGRAD_INVALID, "predict: out is %a, expected %a", &(*y)->a, result);
+}
+
+/* The plan's own place for the result is written again next time. */
 static mgrad_status replay(mgrad_plan *p, mgrad_tensor *x, mgrad_tensor **y) {
   mgrad_array_copy(mgrad_plan_x(p), &x->a);
   MGRAD_TRY(mgrad_plan_forward(p));
   const mgrad_array *result = mgrad_plan_prediction(p);
-  MGRAD_TRY(mgrad_tensor_like(x->ctx, result, y));
+  MGRAD_TRY(place(x->ctx, result, y));
   mgrad_array_copy(&(*y)->a, result);
+  (*y)->storage->version++;
   return MGRAD_OK;
 }
 
@@ -495,21 +503,45 @@ static void keep_plan(mgrad_layer *l, const mgrad_recorder *r, const mgrad_plan_
   l->plans[0] = plan;
 }
 
-mgrad_status mgrad_layer_predict(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
-  mgrad_context *ctx = l->ctx;
-  bool plannable = ctx->frame == NULL && ctx->recorder == NULL && l->complete &&
-                   mgrad_shape_packed(&x->a) && mgrad_tensor_numel(x) <= MOST_INPUTS;
+static mgrad_status predict_anew(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y,
+                                 bool plannable) {
   if (!plannable) return quietly(mgrad_layer_forward, l, x, y);
-  mgrad_plan *plan = find_plan(l, &x->a);
-  if (plan != NULL) return replay(plan, x, y);
   mgrad_recorder r;
-  mgrad_record_begin(&r, ctx);
+  mgrad_record_begin(&r, l->ctx);
   mgrad_status status = quietly(mgrad_layer_forward, l, x, y);
   mgrad_record_end(&r);
   mgrad_plan_ends ends = { .x = x, .prediction = *y };
   if (status == MGRAD_OK) keep_plan(l, &r, &ends);
   mgrad_record_free(&r);
   return status;
+}
+
+/* Into *y, or into a new tensor where that is NULL. */
+static mgrad_status predict(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
+  mgrad_context *ctx = l->ctx;
+  bool plannable = ctx->frame == NULL && ctx->recorder == NULL && l->complete &&
+                   mgrad_shape_packed(&x->a) && mgrad_tensor_numel(x) <= MOST_INPUTS;
+  mgrad_plan *plan = plannable ? find_plan(l, &x->a) : NULL;
+  if (plan != NULL) return replay(plan, x, y);
+  mgrad_tensor *fresh = NULL;
+  MGRAD_TRY(predict_anew(l, x, &fresh, plannable));
+  if (*y == NULL) {
+    *y = fresh;
+    return MGRAD_OK;
+  }
+  mgrad_status status = place(ctx, &fresh->a, y);
+  if (status == MGRAD_OK) status = mgrad_tensor_copy(*y, fresh);
+  mgrad_tensor_release(fresh);
+  return status;
+}
+
+mgrad_status mgrad_layer_predict(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
+  *y = NULL;
+  return predict(l, x, y);
+}
+
+mgrad_status mgrad_layer_predict_into(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor *out) {
+  return predict(l, x, &out);
 }
 
 mgrad_status mgrad_layer_hunt(mgrad_layer *l, mgrad_tensor *x) {

@@ -266,6 +266,10 @@ MGRAD_API mgrad_status mgrad_layer_forward(mgrad_layer *l, mgrad_tensor *x,
 /* As forward, in eval mode and without recording. */
 MGRAD_API mgrad_status mgrad_layer_predict(mgrad_layer *l, mgrad_tensor *x,
                                            mgrad_tensor **y);
+/* The same into a tensor of the result's shape; allocates nothing for inputs of a
+** shape that was seen before. */
+MGRAD_API mgrad_status mgrad_layer_predict_into(mgrad_layer *l, mgrad_tensor *x,
+                                                mgrad_tensor *out);
 MGRAD_API void mgrad_layer_train(mgrad_layer *l, int on);
 MGRAD_API int mgrad_layer_training(const mgrad_layer *l);
 MGRAD_API const char *mgrad_layer_kind(const mgrad_layer *l);

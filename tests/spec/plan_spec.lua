@@ -1,6 +1,7 @@
 -- Replaying a plan gives the same bits as running op by op, and allocates nothing.
 
 local mg = require "moongrad"
+local h = require "tests.spec.helper"
 
 local nets = {
   ["a net with dropout"] = function()
@@ -146,5 +147,28 @@ describe("predict from a plan", function()
     for _ = 1, 3 do assert.equal(x:to_string(), dropping:predict(x):to_string()) end
     assert.equal(1, #dropping:train()(x))
     assert.equal(x:to_string(), dropping:predict(x):to_string())
+  end)
+
+  it("predict into a tensor of the caller's allocates nothing", function()
+    local net = mg.sequential { 6, mg.dense(9, "tanh"), mg.dense(4) }
+    local x, out = mg.randn(3, 6), mg.zeros(3, 4)
+    local first = net:predict(x)
+    assert.equal(out, net:predict(x, out))
+    assert.equal(first:to_string(), out:to_string())
+    local function count() return (select(4, mg.memory())) end
+    local before = count()
+    for _ = 1, 10 do net:predict(x, out) end
+    assert.equal(before, count())
+    -- new weights are seen, and a layer that has no plan works the same way
+    mg.no_grad(function() net:named()["0.weight"]:fill(0.5) end)
+    assert.equal(net:predict(x):to_string(), net:predict(x, out):to_string())
+    local own = mg.sequential { net, function(y) return y * 2 end }
+    assert.equal(own:predict(x):to_string(), own:predict(x, out):to_string())
+    h.fails("predict: out is {4}, expected {3, 4}", net.predict, net, x, mg.zeros(4))
+    h.fails("predict: out is a layer, expected a tensor", net.predict, net, x, net)
+    local w = mg.zeros(3, 4)
+    w.requires_grad = true
+    h.fails("result of a recorded op", net.predict, net, x, w * 2)
+    assert.equal(out:to_string(), own:predict(x):to_string())
   end)
 end)
