@@ -192,12 +192,15 @@ fuzz-quick:
 
 WORKLOADS ?= $(patsubst tests/bench/%.lua,%,$(wildcard tests/bench/w[0-9].lua))
 ROUNDS    ?= 1
-bench: all ## figures of workloads w1 to w8; PEERS=folder shows built peers beside
-	@for round in $$(seq $(ROUNDS)); do for w in $(WORKLOADS); do \
+bench: all $(BUILD)/bench-core ## figures of workloads w1 to w8; PEERS=folder shows built peers beside
+	@for round in $$(seq $(ROUNDS)); do $(BUILD)/bench-core; for w in $(WORKLOADS); do \
 	  $(LUA_ENV) PEERS='$(PEERS)' $(LUA_BIN) tests/bench/$$w.lua; \
 	  [ -z '$(PEERS)' ] || $(MAKE) --no-print-directory -s -C '$(PEERS)' run W=$$w; \
 	done; done | tee $(BUILD)/bench.txt
 	@$(LUA_BIN) tests/bench/table.lua $(BUILD)/bench.txt
+
+$(BUILD)/bench-core: tests/bench/core.c $(CORE_LIB)
+	$(COMPILE) $< $(CORE_LIB) -lm -o $@
 
 # OpenBLAS and oneDNN 2, where they are, run in the same process.
 GEMM_ISA   = $(lastword $(HERE))

@@ -8,7 +8,10 @@
 local rows = {
   { "w1 XOR, loop in C", "w1", "steps_s_run", "steps/s", "steps_s" },
   { "w1 XOR, loop in Lua", "w1", "steps_s_call", "steps/s", "steps_s" },
+  { "w1 XOR, from C", "w1", "steps_s_core", "steps/s", "steps_s" },
   { "w2 agent, batch of 1", "w2", "lat_mean_us", "us", less = true },
+  { "w2 into a tensor", "w2", "lat_into_us", "us", "lat_mean_us", less = true },
+  { "w2 from C", "w2", "lat_core_us", "us", "lat_mean_us", less = true },
   { "w2 1,000 agents at once", "w2", "agents_1000_us", "us", less = true },
   { "w3 Fashion-MNIST, epoch", "w3", "epoch_s", "s", less = true },
   { "w4 the same, 1024-1024", "w4", "samples_s", "samples/s" },
