@@ -85,10 +85,10 @@ static int layer_new(lua_State *L) {
   return 1;
 }
 
-/* custom(kind, function) or custom(kind, forward, class) -> layer */
+/* custom(kind, function, class or nil, pure) -> layer */
 static int layer_custom(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  lua_settop(L, 3);
+  lua_settop(L, 4);
   if (lua_type(L, 1) != LUA_TSTRING) lmgrad_type_error(L, 1, "custom", "kind", "a string");
   const char *kind = lua_tostring(L, 1);
   if (lua_type(L, 2) != LUA_TFUNCTION) {
@@ -96,6 +96,7 @@ static int layer_custom(lua_State *L) {
   }
   mgrad_layer **out = lmgrad_box_layer(L);
   LMGRAD_TRY(L, S, mgrad_layer_custom(S->ctx, kind, forward, S, out));
+  mgrad_layer_set_pure(*out, lua_toboolean(L, 4));
   adopt(L, *out);
   lmgrad_getuser(L, -1);
   lua_pushvalue(L, 2);

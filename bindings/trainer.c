@@ -76,6 +76,9 @@ static void read_loss(lua_State *L, lmgrad_state *S, int own, mgrad_trainer_opti
   if (lua_type(L, -1) == LUA_TFUNCTION) {
     o->loss_fn = loss_fn;
     o->loss_ud = lmgrad_anchor(L, S, own, lua_gettop(L));
+    lua_getfield(L, 1, "loss_pure");
+    o->loss_pure = lua_toboolean(L, -1);
+    lua_pop(L, 1);
   } else if (lua_type(L, -1) == LUA_TSTRING) {
     mgrad_op_info info = { .loss = 0 };
     o->loss = mgrad_op_find(lua_tostring(L, -1));

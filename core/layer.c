@@ -343,7 +343,7 @@ static mgrad_status forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
   }
   MGRAD_TRY(build(l, &x->a));
   if (l->def != NULL) return l->def->forward(l, x, y);
-  ctx->observed = true; /* what a host's function does cannot be replayed */
+  if (!l->pure) ctx->observed = true; /* what it does otherwise cannot be replayed */
   return l->fn(l->ud, l, x, y);
 }
 
@@ -590,6 +590,11 @@ const char *mgrad_layer_kind(const mgrad_layer *l) { return l->kind; }
 const mgrad_layer_def *mgrad_layer_definition(const mgrad_layer *l) { return l->def; }
 const mgrad_attrs *mgrad_layer_attrs(const mgrad_layer *l) { return &l->attrs; }
 const char *mgrad_layer_name(const mgrad_layer *l) { return l->name; }
+
+void mgrad_layer_set_pure(mgrad_layer *l, int on) {
+  l->ctx->changes++;
+  l->pure = on != 0;
+}
 
 mgrad_status mgrad_layer_set_name(mgrad_layer *l, const char *name) {
   return copy_name(l->ctx, l->name, name);

@@ -51,6 +51,7 @@ struct mgrad_layer {
   mgrad_attrs attrs;
   mgrad_layer_fn fn;          /* of a custom layer */
   void *ud;
+  bool pure;                  /* all that fn does is in the ops that it applies */
   mgrad_slot *parts;
   int nparts, room;
   mgrad_plan *plans[MGRAD_LAYER_PLANS]; /* of predict, the latest first */

@@ -244,6 +244,10 @@ typedef mgrad_status (*mgrad_layer_fn)(void *ud, mgrad_layer *layer, mgrad_tenso
 MGRAD_API mgrad_status mgrad_layer_custom(mgrad_context *ctx, const char *kind,
                                           mgrad_layer_fn forward, void *ud,
                                           mgrad_layer **out);
+/* Says that 'forward' of a custom layer only applies ops to x, to parts of the layer
+** and to constants: the same ones each time, whatever the numbers, and nothing else.
+** Training and prediction then call it once for each shape of x and replay its ops. */
+MGRAD_API void mgrad_layer_set_pure(mgrad_layer *l, int on);
 MGRAD_API mgrad_layer *mgrad_layer_retain(mgrad_layer *l);
 MGRAD_API void mgrad_layer_release(mgrad_layer *l);
 
@@ -400,6 +404,7 @@ typedef struct mgrad_trainer_options {
   const mgrad_attrs *loss_attrs;
   mgrad_loss_fn loss_fn;
   void *loss_ud;
+  int loss_pure;              /* loss_fn is as mgrad_layer_set_pure says */
   int no_plan;                /* every step op by op; the same numbers, slower */
   int nmetrics;
   struct { const char *name; mgrad_metric_fn fn; void *ud; } metrics[MGRAD_MAX_METRICS];

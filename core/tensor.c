@@ -81,6 +81,7 @@ mgrad_status mgrad_tensor_random(mgrad_context *ctx, mgrad_random kind, int ndim
                                  const int64_t *size, mgrad_tensor **out) {
   mgrad_tensor *t;
   MGRAD_TRY(mgrad_tensor_new(ctx, ndim, size, &t));
+  ctx->observed = true; /* a replay would have the same numbers again */
   mgrad_status status = MGRAD_OK;
   int64_t n = mgrad_tensor_numel(t);
   switch (kind) {

@@ -157,7 +157,7 @@ static mgrad_status apply_loss(mgrad_trainer *t, mgrad_tensor *prediction, mgrad
   if (o->loss != NULL) {
     MGRAD_TRY(mgrad_apply(o->loss, t->ctx, both, 2, &t->loss_attrs, loss));
   } else {
-    t->ctx->observed = true; /* a host's function cannot be replayed */
+    if (!o->loss_pure) t->ctx->observed = true; /* a host's function cannot be replayed */
     MGRAD_TRY(o->loss_fn(o->loss_ud, prediction, y, loss));
   }
   mgrad_status status = check_loss(*loss);

@@ -1,5 +1,7 @@
 --- Layers: containers, layers written in Lua, and how a net is shown.
 
+local check = require "moongrad.check"
+
 local concat = table.concat
 
 local function text(v) return type(v) == "string" and '"' .. v .. '"' or type(v) end
@@ -49,7 +51,7 @@ return function(mg, core)
   local function to_layer(v, kind, place)
     local is = core.type(v)
     if is == "layer" then return v end
-    if type(v) == "function" then return core.custom("function", v) end
+    if type(v) == "function" then return core.custom("function", v, nil, core.is_pure(v)) end
     if type(v) == "string" then return new.activation(v) end
     error(("%s: entry %d is a %s, expected a layer, the name of an activation or a function")
       :format(kind, place, is or text(v)), 4)
@@ -96,6 +98,22 @@ return function(mg, core)
   --- An activation by its name.
   function mg.activation(name) return new.activation(name) end
 
+  local pure = setmetatable({}, { __mode = "k" })
+
+  --- Promises that f, a layer's function, a class's forward or a loss, only applies
+  -- ops to what it is given: the same ones each time, whatever the numbers are, and
+  -- nothing that Lua would notice. It is then called once for each shape; training
+  -- and predict replay its ops without calling Lua. Where f reads numbers (item, get)
+  -- or makes random tensors it is called every time nevertheless.
+  -- @treturn function  f
+  function mg.pure(f)
+    check.is("function", f, "pure", "f")
+    pure[f] = true
+    return f
+  end
+
+  function core.is_pure(f) return pure[f] == true end
+
   --- A class of layers written in Lua. class.init(self, ...) sets up its parts,
   -- class.forward(self, x) returns the result. Layers and tensors put into
   -- fields of self are its parts; tensors that require a gradient are its
@@ -109,7 +127,7 @@ return function(mg, core)
       error(('module: class "%s" needs a function forward'):format(name), 2)
     end
     return function(...)
-      local self = core.custom(name, class.forward, class)
+      local self = core.custom(name, class.forward, class, core.is_pure(class.forward))
       if class.init then class.init(self, ...) end
       return self
     end

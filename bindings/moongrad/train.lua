@@ -72,10 +72,10 @@ return function(mg, core)
   function mg.trainer(o)
     check.options(o, known, "trainer")
     local net = o.net
-    if type(net) == "function" then net = core.custom("function", net) end
+    if type(net) == "function" then net = core.custom("function", net, nil, core.is_pure(net)) end
     return core.trainer {
-      net = net, loss = to_loss(o.loss), optimizer = to_optimizer(o.optimizer),
-      metrics = metric_list(o.metrics), plan = o.plan,
+      net = net, loss = to_loss(o.loss), loss_pure = core.is_pure(o.loss),
+      optimizer = to_optimizer(o.optimizer), metrics = metric_list(o.metrics), plan = o.plan,
     }
   end
 

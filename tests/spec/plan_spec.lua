@@ -172,3 +172,73 @@ describe("predict from a plan", function()
     assert.equal(out:to_string(), own:predict(x):to_string())
   end)
 end)
+
+describe("functions that are promised to be pure", function()
+  local function trained(wrap, options)
+    local calls = { layer = 0, forward = 0, loss = 0 }
+    local function counted(name, f)
+      return wrap(function(...)
+        calls[name] = calls[name] + 1
+        return f(...)
+      end)
+    end
+    mg.seed(5)
+    local scaled = mg.module("scaled", {
+      init = function(self)
+        self.scale = mg.ones(1, 8)
+        self.scale.requires_grad = true
+      end,
+      forward = counted("forward", function(self, x) return x * self.scale + 0.5 end),
+    })
+    local net = mg.sequential { 5, mg.dense(8), scaled(), mg.dropout(0.2),
+      counted("layer", function(x) return (x:sin() + x * 2):narrow(2, 1, 7) end), mg.dense(2) }
+    local trainer = mg.trainer { net = net, optimizer = mg.adam { lr = 0.01 },
+      plan = options and options.plan,
+      loss = counted("loss", function(p, y) return ((p - y) * (p - y)):mean() end) }
+    local x, y = mg.randn(6, 5), mg.randn(6, 2)
+    for _ = 1, 3 do trainer:step(x, y) end
+    local before, called = select(4, mg.memory()), calls.layer
+    for _ = 1, 5 do trainer:step(x, y) end
+    local allocations, more = select(4, mg.memory()) - before, calls.layer - called
+    return { hash = net:hash(), predicted = net:predict(x):to_string(), more = more,
+             allocations = allocations, calls = calls, net = net, x = x }
+  end
+
+  local function as_it_is(f) return f end
+
+  it("become part of the plan: the same bits, no call, no allocation", function()
+    local tape, plan = trained(as_it_is, { plan = false }), trained(mg.pure)
+    assert.equal(tape.hash, plan.hash)
+    assert.equal(tape.predicted, plan.predicted)
+    assert.equal(tape.hash, trained(as_it_is).hash)
+    assert.equal(5, tape.more)
+    assert.equal(0, plan.more)
+    assert.is_true(tape.allocations > 0)
+    local net, x, calls = plan.net, plan.x, plan.calls
+    local out, seen = net:predict(x), calls.forward
+    assert.equal(out:to_string(), net:predict(x):to_string())
+    assert.equal(seen, calls.forward)
+    assert.is_true(calls.loss <= 2)
+  end)
+
+  it("are called each time where they read numbers or make random ones", function()
+    local function calls_of(f)
+      local n = 0
+      local net = mg.sequential { 3, mg.dense(3), mg.pure(function(x) n = n + 1 return f(x) end) }
+      local trainer = mg.trainer { net = net, loss = "mse", optimizer = mg.sgd { lr = 0.1 } }
+      local x, y = mg.randn(4, 3), mg.randn(4, 3)
+      for _ = 1, 2 do trainer:step(x, y) end
+      local before = n
+      for _ = 1, 4 do trainer:step(x, y) end
+      return n - before
+    end
+    assert.equal(0, calls_of(function(x) return x * 3 end))
+    assert.equal(4, calls_of(function(x) return x * x:detach():max():item() end))
+    assert.equal(4, calls_of(function(x) return x + mg.randn(4, 3) end))
+  end)
+
+  it("refuse what is no function", function()
+    h.fails("pure: f is nil, expected a function", mg.pure)
+    h.fails("pure: f is a number, expected a function", mg.pure, 3)
+  end)
+end)
