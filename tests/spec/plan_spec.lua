@@ -88,9 +88,9 @@ describe("a plan", function()
   end)
   it("runs a layer written in Lua at every step", function()
     local calls = 0
-    local net = mg.sequential { 4, mg.dense(3), function(h)
+    local net = mg.sequential { 4, mg.dense(3), function(y)
       calls = calls + 1
-      return h * 2
+      return y * 2
     end, mg.dense(2) }
     local _, trainer, x, y = setup { net = net }
     local before = calls
@@ -150,26 +150,27 @@ describe("predict from a plan", function()
   end)
 
   it("predict into a tensor of the caller's allocates nothing", function()
-    local net = mg.sequential { 6, mg.dense(9, "tanh"), mg.dense(4) }
-    local x, out = mg.randn(3, 6), mg.zeros(3, 4)
-    local first = net:predict(x)
-    assert.equal(out, net:predict(x, out))
+    local out = mg.zeros(3, 4)
+    local wide = mg.sequential { 6, mg.dense(9, "tanh"), mg.dense(4) }
+    local batch = mg.randn(3, 6)
+    local first = wide:predict(batch)
+    assert.equal(out, wide:predict(batch, out))
     assert.equal(first:to_string(), out:to_string())
     local function count() return (select(4, mg.memory())) end
     local before = count()
-    for _ = 1, 10 do net:predict(x, out) end
+    for _ = 1, 10 do wide:predict(batch, out) end
     assert.equal(before, count())
     -- new weights are seen, and a layer that has no plan works the same way
-    mg.no_grad(function() net:named()["0.weight"]:fill(0.5) end)
-    assert.equal(net:predict(x):to_string(), net:predict(x, out):to_string())
-    local own = mg.sequential { net, function(y) return y * 2 end }
-    assert.equal(own:predict(x):to_string(), own:predict(x, out):to_string())
-    h.fails("predict: out is {4}, expected {3, 4}", net.predict, net, x, mg.zeros(4))
-    h.fails("predict: out is a layer, expected a tensor", net.predict, net, x, net)
+    mg.no_grad(function() wide:named()["0.weight"]:fill(0.5) end)
+    assert.equal(wide:predict(batch):to_string(), wide:predict(batch, out):to_string())
+    local own = mg.sequential { wide, function(y) return y * 2 end }
+    assert.equal(own:predict(batch):to_string(), own:predict(batch, out):to_string())
+    h.fails("predict: out is {4}, expected {3, 4}", wide.predict, wide, batch, mg.zeros(4))
+    h.fails("predict: out is a layer, expected a tensor", wide.predict, wide, batch, wide)
     local w = mg.zeros(3, 4)
     w.requires_grad = true
-    h.fails("result of a recorded op", net.predict, net, x, w * 2)
-    assert.equal(out:to_string(), own:predict(x):to_string())
+    h.fails("result of a recorded op", wide.predict, wide, batch, w * 2)
+    assert.equal(out:to_string(), own:predict(batch):to_string())
   end)
 end)
 
