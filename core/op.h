@@ -53,7 +53,7 @@ typedef enum mgrad_fill {
 
 enum { MGRAD_EXAMPLE_OPERANDS = 4, MGRAD_EXAMPLE_DIMS = 5, MGRAD_OP_EXAMPLES = 6 };
 
-/* A case for the gradient test, the method table and the reference. */
+/* A case for the gradient test. */
 typedef struct mgrad_example {
   /* One shape an operand, ended by 0; {-1} leaves an optional operand out,
   ** {0} is a single number. The list ends at the first all-zero entry after
@@ -100,8 +100,17 @@ struct mgrad_op {
   void (*prepare)(mgrad_call *c);
   size_t bytes;
   mgrad_map map;            /* set for functions of one operand */
-  mgrad_example examples[MGRAD_OP_EXAMPLES];
+  const mgrad_example *examples; /* by MGRAD_EXAMPLES */
 };
+
+/* The examples of a descriptor. The gradient test runs in double, so only there are
+** they compiled in: they outweigh all else that is known of an op. */
+#ifdef MGRAD_REAL_DOUBLE
+#define MGRAD_EXAMPLES(...)                                                       \
+  .examples = (const mgrad_example[MGRAD_OP_EXAMPLES]){ __VA_ARGS__ }
+#else
+#define MGRAD_EXAMPLES(...) .examples = NULL
+#endif
 
 /* How a descriptor is opened: MGRAD_OP(exp) = { MGRAD_NAMED(exp), .. }; */
 #define MGRAD_OP(word) const mgrad_op MGRAD_CODE(mgrad_op_##word)

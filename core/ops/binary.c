@@ -181,13 +181,13 @@ static mgrad_status where_infer(mgrad_call *c) {
 #define READS_A 1u
 #define READS_B 2u
 #define RANGE(from, to) .low = from, .high = to
-#define EXAMPLES(from, to) {                                                      \
-  { .shapes = { { 2, 3 }, { 2, 3 } }, RANGE(from, to) },                          \
-  { .shapes = { { 2, 3 }, { 3 } }, RANGE(from, to) },                             \
-  { .shapes = { { 2, 1 }, { 3 } }, RANGE(from, to) },                             \
-  { .shapes = { { 0 }, { 4 } }, RANGE(from, to) },                                \
-  { .shapes = { { 3, 2 }, { 0 } }, RANGE(from, to) },                             \
-  { .shapes = { { 2, 1, 3 }, { 4, 1 } }, RANGE(from, to) } }
+#define EXAMPLES(from, to)                                                        \
+  MGRAD_EXAMPLES({ .shapes = { { 2, 3 }, { 2, 3 } }, RANGE(from, to) },           \
+                 { .shapes = { { 2, 3 }, { 3 } }, RANGE(from, to) },              \
+                 { .shapes = { { 2, 1 }, { 3 } }, RANGE(from, to) },              \
+                 { .shapes = { { 0 }, { 4 } }, RANGE(from, to) },                 \
+                 { .shapes = { { 3, 2 }, { 0 } }, RANGE(from, to) },              \
+                 { .shapes = { { 2, 1, 3 }, { 4, 1 } }, RANGE(from, to) })
 
 /* ---- arithmetic ---- */
 
@@ -198,7 +198,7 @@ static void add_backward(mgrad_call *c) {
   pass_down(c, 1);
 }
 MGRAD_OP(add) = { PAIR(add, pair_infer),
-  .doc = "a + b", .examples = EXAMPLES(-2, 2) };
+  .doc = "a + b", EXAMPLES(-2, 2) };
 
 VALUE(sub_value, A - B)
 SLOPE(sub_slope_b, -1)
@@ -208,15 +208,15 @@ static void sub_backward(mgrad_call *c) {
   backward(c, 1, sub_slope_b);
 }
 MGRAD_OP(sub) = { PAIR(sub, work_infer),
-  .doc = "a - b", .examples = EXAMPLES(-2, 2) };
+  .doc = "a - b", EXAMPLES(-2, 2) };
 
 FUNCTION2(mul, A * B, B, A)
 MGRAD_OP(mul) = { PAIR(mul, work_infer), .reads = READS_A | READS_B,
-  .doc = "a * b, element by element", .examples = EXAMPLES(-2, 2) };
+  .doc = "a * b, element by element", EXAMPLES(-2, 2) };
 
 FUNCTION2(div, A / B, 1 / B, -Y / B)
 MGRAD_OP(div) = { PAIR(div, work_infer), .reads = READS_B | MGRAD_READS_Y,
-  .doc = "a / b", .examples = EXAMPLES(0.4, 3) };
+  .doc = "a / b", EXAMPLES(0.4, 3) };
 
 /* The two commonest exponents without the logarithm; both are exact in C's pow. */
 static inline mgrad_real power(mgrad_real a, mgrad_real b) {
@@ -227,46 +227,46 @@ FUNCTION2(pow, power(A, B), B == 0 ? 0 : B * power(A, B - 1),
           A == 0 && B >= 0 ? 0 : Y * LOG(A))
 MGRAD_OP(pow) = { PAIR(pow, work_infer),
   .reads = READS_A | READS_B | MGRAD_READS_Y,
-  .doc = "a to the power b", .examples = EXAMPLES(0.3, 2.5) };
+  .doc = "a to the power b", EXAMPLES(0.3, 2.5) };
 
 /* Half a slope each where both are equal. */
 FUNCTION2(minimum, A < B || A != A ? A : B, REAL(0.5) * (mgrad_real)((A < B) + (A <= B)),
           REAL(0.5) * (mgrad_real)((B < A) + (B <= A)))
 MGRAD_OP(minimum) = { PAIR(minimum, work_infer),
   .reads = READS_A | READS_B,
-  .doc = "the smaller of a and b, NaN if one is", .examples = EXAMPLES(-2, 2) };
+  .doc = "the smaller of a and b, NaN if one is", EXAMPLES(-2, 2) };
 
 FUNCTION2(maximum, A > B || A != A ? A : B, REAL(0.5) * (mgrad_real)((A > B) + (A >= B)),
           REAL(0.5) * (mgrad_real)((B > A) + (B >= A)))
 MGRAD_OP(maximum) = { PAIR(maximum, work_infer),
   .reads = READS_A | READS_B,
-  .doc = "the larger of a and b, NaN if one is", .examples = EXAMPLES(-2, 2) };
+  .doc = "the larger of a and b, NaN if one is", EXAMPLES(-2, 2) };
 
 /* ---- comparisons ---- */
 
 COMPARISON(eq, A == B)
 MGRAD_OP(eq) = { COMPARE(eq),
-  .doc = "1 where a equals b, else 0", .examples = EXAMPLES(-2, 2) };
+  .doc = "1 where a equals b, else 0", EXAMPLES(-2, 2) };
 
 COMPARISON(ne, A != B)
 MGRAD_OP(ne) = { COMPARE(ne),
-  .doc = "1 where a differs from b, else 0", .examples = EXAMPLES(-2, 2) };
+  .doc = "1 where a differs from b, else 0", EXAMPLES(-2, 2) };
 
 COMPARISON(lt, A < B)
 MGRAD_OP(lt) = { COMPARE(lt),
-  .doc = "1 where a is less than b, else 0", .examples = EXAMPLES(-2, 2) };
+  .doc = "1 where a is less than b, else 0", EXAMPLES(-2, 2) };
 
 COMPARISON(le, A <= B)
 MGRAD_OP(le) = { COMPARE(le),
-  .doc = "1 where a is at most b, else 0", .examples = EXAMPLES(-2, 2) };
+  .doc = "1 where a is at most b, else 0", EXAMPLES(-2, 2) };
 
 COMPARISON(gt, A > B)
 MGRAD_OP(gt) = { COMPARE(gt),
-  .doc = "1 where a is greater than b, else 0", .examples = EXAMPLES(-2, 2) };
+  .doc = "1 where a is greater than b, else 0", EXAMPLES(-2, 2) };
 
 COMPARISON(ge, A >= B)
 MGRAD_OP(ge) = { COMPARE(ge),
-  .doc = "1 where a is at least b, else 0", .examples = EXAMPLES(-2, 2) };
+  .doc = "1 where a is at least b, else 0", EXAMPLES(-2, 2) };
 
 /* ---- where ---- */
 
@@ -310,7 +310,7 @@ MGRAD_OP(where) = {
   .reads = READS_A, .constant = 1,
   .doc = "a where the condition is not 0, else b",
   .infer = where_infer, .forward = where_forward, .backward = where_backward,
-  .examples = { { .shapes = { { 2, 3 }, { 2, 3 }, { 2, 3 } }, BITS_FIRST },
-                { .shapes = { { 3 }, { 2, 3 }, { 0 } }, BITS_FIRST },
-                { .shapes = { { 2, 1, 3 }, { 4, 1 }, { 3 } }, BITS_FIRST },
-                { .shapes = { { 4, 3 }, { 3 }, { 4, 1 } }, BITS_FIRST } } };
+  MGRAD_EXAMPLES({ .shapes = { { 2, 3 }, { 2, 3 }, { 2, 3 } }, BITS_FIRST },
+                 { .shapes = { { 3 }, { 2, 3 }, { 0 } }, BITS_FIRST },
+                 { .shapes = { { 2, 1, 3 }, { 4, 1 }, { 3 } }, BITS_FIRST },
+                 { .shapes = { { 4, 3 }, { 3 }, { 4, 1 } }, BITS_FIRST }) };

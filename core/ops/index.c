@@ -110,12 +110,12 @@ MGRAD_OP(cat) = {
   .attrs = { { "dim", MGRAD_ATTR_DIM, 1 } },
   .doc = "tensors joined end to end along a dimension they have",
   .infer = cat_infer, .forward = join_forward, .backward = join_backward,
-  .examples = { { .operands = 2, .shapes = { { 2, 3 }, { 1, 3 } } },
-                { .operands = 3, .shapes = { { 2, 1, 2 }, { 2, 3, 2 }, { 2, 2, 2 } },
-                  .attrs = { { "dim", 2 } } },
-                { .operands = 2, .shapes = { { 2, 3 }, { 2, 1 } },
-                  .attrs = { { "dim", -1 } } },
-                { .operands = 1, .shapes = { { 4 } } } } };
+  MGRAD_EXAMPLES({ .operands = 2, .shapes = { { 2, 3 }, { 1, 3 } } },
+                 { .operands = 3, .shapes = { { 2, 1, 2 }, { 2, 3, 2 }, { 2, 2, 2 } },
+                   .attrs = { { "dim", 2 } } },
+                 { .operands = 2, .shapes = { { 2, 3 }, { 2, 1 } },
+                   .attrs = { { "dim", -1 } } },
+                 { .operands = 1, .shapes = { { 4 } } }) };
 
 static mgrad_status stack_infer(mgrad_call *c) {
   if (c->n < 1) return list_fail(c);
@@ -131,13 +131,13 @@ MGRAD_OP(stack) = {
   .attrs = { { "dim", MGRAD_ATTR_DIM, 1 } },
   .doc = "tensors of one shape side by side along a new dimension",
   .infer = stack_infer, .forward = join_forward, .backward = join_backward,
-  .examples = { { .operands = 2, .shapes = { { 2, 3 }, { 2, 3 } } },
-                { .operands = 3, .shapes = { { 2, 3 }, { 2, 3 }, { 2, 3 } },
-                  .attrs = { { "dim", 2 } } },
-                { .operands = 2, .shapes = { { 2, 2 }, { 2, 2 } },
-                  .attrs = { { "dim", 3 } } },
-                { .operands = 2, .shapes = { { 3 }, { 3 } },
-                  .attrs = { { "dim", -1 } } } } };
+  MGRAD_EXAMPLES({ .operands = 2, .shapes = { { 2, 3 }, { 2, 3 } } },
+                 { .operands = 3, .shapes = { { 2, 3 }, { 2, 3 }, { 2, 3 } },
+                   .attrs = { { "dim", 2 } } },
+                 { .operands = 2, .shapes = { { 2, 2 }, { 2, 2 } },
+                   .attrs = { { "dim", 3 } } },
+                 { .operands = 2, .shapes = { { 3 }, { 3 } },
+                   .attrs = { { "dim", -1 } } }) };
 
 /* ---- index_select: x seen as {outer, n, inner}, slices of 'inner' picked ---- */
 
@@ -182,12 +182,12 @@ MGRAD_OP(index_select) = {
   .doc = "the places of one dimension that ids names, in that order",
   .reads = 2, .constant = 2, .infer = index_select_infer, .check = picked_check,
   .forward = index_select_forward, .backward = index_select_backward,
-  .examples = { { .shapes = { { 3, 2 }, { 5 } }, .fill = { 0, MGRAD_FILL_LABELS },
-                  .labels = 3, .attrs = { { "dim", 1 } } },
-                { .shapes = { { 2, 4, 2 }, { 3 } }, .fill = { 0, MGRAD_FILL_LABELS },
-                  .labels = 4, .attrs = { { "dim", 2 } } },
-                { .shapes = { { 2, 3 }, { 2 } }, .fill = { 0, MGRAD_FILL_LABELS },
-                  .labels = 3, .attrs = { { "dim", -1 } } } } };
+  MGRAD_EXAMPLES({ .shapes = { { 3, 2 }, { 5 } }, .fill = { 0, MGRAD_FILL_LABELS },
+                   .labels = 3, .attrs = { { "dim", 1 } } },
+                 { .shapes = { { 2, 4, 2 }, { 3 } }, .fill = { 0, MGRAD_FILL_LABELS },
+                   .labels = 4, .attrs = { { "dim", 2 } } },
+                 { .shapes = { { 2, 3 }, { 2 } }, .fill = { 0, MGRAD_FILL_LABELS },
+                   .labels = 3, .attrs = { { "dim", -1 } } }) };
 
 /* ---- gather ---- */
 
@@ -238,12 +238,12 @@ MGRAD_OP(gather) = {
   .doc = "one number for each id: of its own place in x, but in 'dim' of place id",
   .reads = 2, .constant = 2, .infer = gather_infer, .check = picked_check,
   .forward = gather_forward, .backward = gather_backward,
-  .examples = { { .shapes = { { 3, 4 }, { 3, 1 } }, .fill = { 0, MGRAD_FILL_LABELS },
-                  .labels = 4, .attrs = { { "dim", 2 } } },
-                { .shapes = { { 3, 4 }, { 5, 2 } }, .fill = { 0, MGRAD_FILL_LABELS },
-                  .labels = 3, .attrs = { { "dim", 1 } } },
-                { .shapes = { { 2, 3, 2 }, { 2, 4, 1 } }, .attrs = { { "dim", -2 } },
-                  .fill = { 0, MGRAD_FILL_LABELS }, .labels = 3 } } };
+  MGRAD_EXAMPLES({ .shapes = { { 3, 4 }, { 3, 1 } }, .fill = { 0, MGRAD_FILL_LABELS },
+                   .labels = 4, .attrs = { { "dim", 2 } } },
+                 { .shapes = { { 3, 4 }, { 5, 2 } }, .fill = { 0, MGRAD_FILL_LABELS },
+                   .labels = 3, .attrs = { { "dim", 1 } } },
+                 { .shapes = { { 2, 3, 2 }, { 2, 4, 1 } }, .attrs = { { "dim", -2 } },
+                   .fill = { 0, MGRAD_FILL_LABELS }, .labels = 3 }) };
 
 /* ---- one_hot ---- */
 
@@ -266,7 +266,7 @@ MGRAD_OP(one_hot) = {
   .attrs = { { "n", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 9e15 } },
   .doc = "each id as n numbers, 1 at place id and 0 elsewhere",
   .infer = one_hot_infer, .check = one_hot_check, .forward = one_hot_forward,
-  .examples = { { .shapes = { { 4 } }, .fill = { MGRAD_FILL_LABELS }, .labels = 3,
-                  .attrs = { { "n", 3 } } },
-                { .shapes = { { 2, 3 } }, .fill = { MGRAD_FILL_LABELS }, .labels = 3,
-                  .attrs = { { "n", 5 } } } } };
+  MGRAD_EXAMPLES({ .shapes = { { 4 } }, .fill = { MGRAD_FILL_LABELS }, .labels = 3,
+                   .attrs = { { "n", 3 } } },
+                 { .shapes = { { 2, 3 } }, .fill = { MGRAD_FILL_LABELS }, .labels = 3,
+                   .attrs = { { "n", 5 } } }) };

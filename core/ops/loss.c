@@ -143,31 +143,31 @@ static mgrad_status check_signs(const mgrad_call *c) {
 
 /* One example for each reduction. */
 #define EXAMPLES(...)                                                             \
-  { { .shapes = { { 3, 4 }, { 3, 4 } }, __VA_ARGS__ },                            \
-    { .shapes = { { 7 }, { 7 } }, __VA_ARGS__,                                    \
-      .attrs = { { "reduction", SUM } } },                                        \
-    { .shapes = { { 2, 3, 2 }, { 2, 3, 2 } }, __VA_ARGS__,                        \
-      .attrs = { { "reduction", NONE } } } }
+  MGRAD_EXAMPLES({ .shapes = { { 3, 4 }, { 3, 4 } }, __VA_ARGS__ },               \
+                 { .shapes = { { 7 }, { 7 } }, __VA_ARGS__,                       \
+                   .attrs = { { "reduction", SUM } } },                           \
+                 { .shapes = { { 2, 3, 2 }, { 2, 3, 2 } }, __VA_ARGS__,           \
+                   .attrs = { { "reduction", NONE } } })
 
 #define WEIGHTED_EXAMPLES(...)                                                    \
-  { { .shapes = { { 3, 4 }, { 3, 4 }, { -1 } }, __VA_ARGS__ },                    \
-    { .shapes = { { 3, 4 }, { 3, 4 }, { 3, 4 } }, __VA_ARGS__ },                  \
-    { .shapes = { { 7 }, { 7 }, { -1 } }, __VA_ARGS__,                            \
-      .attrs = { { "reduction", SUM } } },                                        \
-    { .shapes = { { 7 }, { 7 }, { 7 } }, __VA_ARGS__,                             \
-      .attrs = { { "reduction", NONE } } } }
+  MGRAD_EXAMPLES({ .shapes = { { 3, 4 }, { 3, 4 }, { -1 } }, __VA_ARGS__ },       \
+                 { .shapes = { { 3, 4 }, { 3, 4 }, { 3, 4 } }, __VA_ARGS__ },     \
+                 { .shapes = { { 7 }, { 7 }, { -1 } }, __VA_ARGS__,               \
+                   .attrs = { { "reduction", SUM } } },                           \
+                 { .shapes = { { 7 }, { 7 }, { 7 } }, __VA_ARGS__,                \
+                   .attrs = { { "reduction", NONE } } })
 
 LOSS(mse, (p - t) * (p - t), 2 * (p - t), 2 * (t - p))
 MGRAD_OP(mse) = { PAIR(mse), .attrs = { REDUCTION },
   .doc = "mean squared error: (prediction - target)^2",
-  .examples = EXAMPLES(.low = -2, .high = 2) };
+  EXAMPLES(.low = -2, .high = 2) };
 
 static inline mgrad_real sign(mgrad_real x) { return (mgrad_real)((x > 0) - (x < 0)); }
 
 LOSS(mae, ABS(p - t), sign(p - t), sign(t - p))
 MGRAD_OP(mae) = { PAIR(mae), .attrs = { REDUCTION },
   .doc = "mean absolute error: |prediction - target|",
-  .examples = EXAMPLES(.low = -2, .high = 2) };
+  EXAMPLES(.low = -2, .high = 2) };
 
 static inline mgrad_real huber(mgrad_real d, mgrad_real delta) {
   mgrad_real size = ABS(d);
@@ -182,7 +182,7 @@ LOSS(huber, huber(p - t, OPTION), clip(p - t, OPTION), clip(t - p, OPTION))
 MGRAD_OP(huber) = { PAIR(huber),
   .attrs = { REDUCTION, { "delta", MGRAD_ATTR_REAL, 1, 1e-30, 1e30 } },
   .doc = "squared error, halved, up to delta, and from there a straight line",
-  .examples = EXAMPLES(.low = -2, .high = 2) };
+  EXAMPLES(.low = -2, .high = 2) };
 
 /* As PyTorch: no log below -100, so that one wrong certainty is not infinite. */
 static inline mgrad_real clamped(mgrad_real v) { return v < -100 ? -100 : v; }
@@ -197,7 +197,7 @@ LOSS(bce, -w * (t * clamped(LOG(p)) + (1 - t) * clamped(LOG1P(-p))),
 MGRAD_OP(bce) = { WEIGHTED_PAIR(bce), .attrs = { REDUCTION },
   .check = check_chances,
   .doc = "binary cross entropy of probabilities and targets from 0 to 1",
-  .examples = WEIGHTED_EXAMPLES(.low = 0.1, .high = 0.9) };
+  WEIGHTED_EXAMPLES(.low = 0.1, .high = 0.9) };
 
 /* log(1 + exp(x)) - t x, with no difference of infinities in it */
 static inline mgrad_real logits_value(mgrad_real x, mgrad_real t) {
@@ -209,14 +209,14 @@ LOSS(bce_with_logits, w * logits_value(p, t), w * (mgrad_sigmoid(p) - t), -w * p
 MGRAD_OP(bce_with_logits) = { WEIGHTED_PAIR(bce_with_logits),
   .attrs = { REDUCTION },
   .doc = "binary cross entropy of sigmoid(prediction), exact for any size of it",
-  .examples = WEIGHTED_EXAMPLES(.low = -3, .high = 3) };
+  WEIGHTED_EXAMPLES(.low = -3, .high = 3) };
 
 /* t * (log t - p), and its slope in t, by their limits at t = 0 */
 LOSS(kl_div, t == 0 ? 0 : t * (LOG(t) - p), -t, t == 0 ? 0 : LOG(t) + 1 - p)
 MGRAD_OP(kl_div) = { PAIR(kl_div), .attrs = { REDUCTION },
   .doc = "Kullback-Leibler divergence of log-probabilities from target probabilities; "
          "the mean is over all numbers",
-  .examples = EXAMPLES(.low = -3, .high = -0.1,
+  EXAMPLES(.low = -3, .high = -0.1,
                        .fill = { MGRAD_FILL_RANGE, MGRAD_FILL_CHANCES }) };
 
 /* A margin just met still pulls, as in PyTorch: equal numbers get ranked. */
@@ -225,7 +225,7 @@ static inline mgrad_real positive(mgrad_real x) { return x < 0 ? 0 : x; }
 LOSS(hinge, positive(1 - t * p), 1 - t * p < 0 ? 0 : -t, 1 - t * p < 0 ? 0 : -p)
 MGRAD_OP(hinge) = { PAIR(hinge), .attrs = { REDUCTION }, .constant = 2,
   .check = check_signs, .doc = "max(0, 1 - target * prediction), targets -1 or 1",
-  .examples = EXAMPLES(.low = -2, .high = 2,
+  EXAMPLES(.low = -2, .high = 2,
                        .fill = { MGRAD_FILL_RANGE, MGRAD_FILL_SIGNS }) };
 
 #define SHORTFALL (OPTION - w * (p - t))
@@ -240,10 +240,10 @@ MGRAD_OP(margin_ranking) = { MGRAD_NAMED(margin_ranking),
   .infer = infer_ranking, .check = check_signs,
   .forward = margin_ranking_forward, .backward = margin_ranking_backward,
   .doc = "max(0, margin - target * (a - b)): a above b where target is 1, else below",
-  .examples = { RANKING(SHAPE(7), .attrs = { { "margin", 0.3 } }),
-                RANKING(SHAPE(3, 4), .attrs = { { "reduction", SUM } }),
-                RANKING(SHAPE(7),
-                        .attrs = { { "reduction", NONE }, { "margin", 1 } }) } };
+  MGRAD_EXAMPLES(RANKING(SHAPE(7), .attrs = { { "margin", 0.3 } }),
+                 RANKING(SHAPE(3, 4), .attrs = { { "reduction", SUM } }),
+                 RANKING(SHAPE(7),
+                         .attrs = { { "reduction", NONE }, { "margin", 1 } })) };
 
 /* ---- cosine_embedding ---- */
 
@@ -315,11 +315,11 @@ MGRAD_OP(cosine_embedding) = { MGRAD_NAMED(cosine_embedding),
   .forward = cosine_embedding_forward, .backward = cosine_embedding_backward,
   .doc = "of each row, 1 - cos(a, b) where target is 1, max(0, cos(a, b) - margin) "
          "where -1",
-  .examples = { EMBEDDING(6, 3, .low = -1, .high = 1),
-                EMBEDDING(5, 4, .low = 0.1, .high = 1,
-                          .attrs = { { "reduction", SUM } }),
-                EMBEDDING(5, 2,
-                          .attrs = { { "reduction", NONE }, { "margin", -0.5 } }) } };
+  MGRAD_EXAMPLES(EMBEDDING(6, 3, .low = -1, .high = 1),
+                 EMBEDDING(5, 4, .low = 0.1, .high = 1,
+                           .attrs = { { "reduction", SUM } }),
+                 EMBEDDING(5, 2,
+                           .attrs = { { "reduction", NONE }, { "margin", -0.5 } })) };
 
 /* ---- classes: nll, cross_entropy ---- */
 
@@ -445,7 +445,7 @@ MGRAD_OP(nll) = { CLASSES_OF(nll), .reads = 6, .constant = 6,
   .attrs = { REDUCTION, { "ignore", MGRAD_ATTR_REAL, NO_LABEL } },
   .doc = "minus the log-probability {n, classes, ...} of each label from 1, times its "
          "class's weight; rows labelled 'ignore' count nothing, and a mean of none is 0",
-  .examples = {
+  MGRAD_EXAMPLES(
     { .shapes = { { 4, 5 }, { 4 }, { -1 } }, .low = -3, .high = -0.1, LABELS(5) },
     { .shapes = { { 6, 3 }, { 6 }, { 3 } }, .low = 0.1, .high = 2, LABELS(3) },
     { .shapes = { { 6, 3 }, { 6 }, { 3 } }, .low = 0.1, .high = 2, LABELS(3),
@@ -453,7 +453,7 @@ MGRAD_OP(nll) = { CLASSES_OF(nll), .reads = 6, .constant = 6,
     { .shapes = { { 2, 3, 2 }, { 2, 2 }, { -1 } }, .low = -3, .high = -0.1, LABELS(3),
       .attrs = { { "reduction", SUM } } },
     { .shapes = { { 2, 3, 2 }, { 2, 2 }, { 3 } }, .low = 0.1, .high = 2, LABELS(3),
-      .attrs = { { "reduction", NONE } } } } };
+      .attrs = { { "reduction", NONE } } }) };
 
 enum { SMOOTHING_AT = 1, IGNORE_AT = 2 };
 
@@ -564,7 +564,7 @@ MGRAD_OP(cross_entropy) = { CLASSES_OF(cross_entropy), .reads = 7,
              { "ignore", MGRAD_ATTR_REAL, NO_LABEL } },
   .doc = "nll of log_softmax of logits {n, classes, ...}; the target is labels from 1, "
          "or probabilities in the shape of the logits",
-  .examples = {
+  MGRAD_EXAMPLES(
     { .shapes = { { 4, 5 }, { 4 }, { -1 } }, .low = -3, .high = 3, LABELS(5) },
     { .shapes = { { 6, 3 }, { 6 }, { 3 } }, .low = 0.1, .high = 2, LABELS(3),
       .attrs = { { "label_smoothing", 0.2 }, { "ignore", 2 } } },
@@ -574,4 +574,4 @@ MGRAD_OP(cross_entropy) = { CLASSES_OF(cross_entropy), .reads = 7,
       .attrs = { { "reduction", SUM }, { "label_smoothing", 0.1 } } },
     { .shapes = { { 4, 3 }, { 4, 3 }, { -1 } }, .low = -2, .high = 2, CHANCES },
     { .shapes = { { 2, 3, 2 }, { 2, 3, 2 }, { 3 } }, .low = 0.1, .high = 2, CHANCES,
-      .attrs = { { "label_smoothing", 0.3 } } } } };
+      .attrs = { { "label_smoothing", 0.3 } } }) };

@@ -41,6 +41,6 @@ MGRAD_OP(dropout) = {
   .attrs = { { "p", MGRAD_ATTR_REAL, 0.5, 0, 1 } },
   .doc = "each number set to 0 with probability p (below 1), else divided by 1 - p",
   .infer = dropout_infer, .forward = dropout_forward, .backward = dropout_backward,
-  .examples = { { .shapes = { { 3, 5 } } },
-                { .shapes = { { 2, 3, 2 } }, .attrs = { { "p", 0.2 } } },
-                { .shapes = { { 7 } }, .attrs = { { "p", 0 } } } } };
+  MGRAD_EXAMPLES({ .shapes = { { 3, 5 } } },
+                 { .shapes = { { 2, 3, 2 } }, .attrs = { { "p", 0.2 } } },
+                 { .shapes = { { 7 } }, .attrs = { { "p", 0 } } }) };

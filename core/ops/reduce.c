@@ -214,63 +214,65 @@ static mgrad_status arg_infer(mgrad_call *c) {
   .forward = word##_forward
 
 /* One of all, in one column, in few columns, in many. */
-#define EXAMPLES {                                                                \
-  { .shapes = { { 3, 4 } } },                                                     \
-  { .shapes = { { 2, 3, 4 } }, .attrs = { { "dim", 2 } } },                       \
-  { .shapes = { { 2, 40 } }, .attrs = { { "dim", -1 }, { "keepdim", 1 } } },      \
-  { .shapes = { { 2, 3, 9 } }, .attrs = { { "dim", 2 }, { "keepdim", 1 } } },     \
-  { .shapes = { { 2, 2, 2 } }, .attrs = { { "keepdim", 1 } } } }
+#define EXAMPLES                                                                  \
+  MGRAD_EXAMPLES(                                                                 \
+    { .shapes = { { 3, 4 } } },                                                   \
+    { .shapes = { { 2, 3, 4 } }, .attrs = { { "dim", 2 } } },                     \
+    { .shapes = { { 2, 40 } }, .attrs = { { "dim", -1 }, { "keepdim", 1 } } },    \
+    { .shapes = { { 2, 3, 9 } }, .attrs = { { "dim", 2 }, { "keepdim", 1 } } },   \
+    { .shapes = { { 2, 2, 2 } }, .attrs = { { "keepdim", 1 } } })
 
 REDUCTION(sum, mgrad_fold_sum, F)
 GRADIENT(sum, nothing, DY, S)
 MGRAD_OP(sum) = { REDUCE(sum, reduce_infer),
   .backward = sum_backward, .attrs = { ATTRS },
-  .doc = "the sum along dim, or of all", .examples = EXAMPLES };
+  .doc = "the sum along dim, or of all", EXAMPLES };
 
 REDUCTION(mean, mgrad_fold_sum, F / n)
 GRADIENT(mean, nothing, DY / n, S)
 MGRAD_OP(mean) = { REDUCE(mean, reduce_infer),
   .backward = mean_backward, .attrs = { ATTRS },
-  .doc = "the mean along dim, or of all", .examples = EXAMPLES };
+  .doc = "the mean along dim, or of all", EXAMPLES };
 
 REDUCTION(max, mgrad_fold_max, F)
 GRADIENT(max, first_max, DY, K == F ? S : 0)
 MGRAD_OP(max) = { REDUCE(max, reduce_infer),
   .backward = max_backward, .attrs = { ATTRS }, .reads = READS_X,
   .doc = "the largest along dim, or of all; its gradient goes to the first",
-  .examples = EXAMPLES };
+  EXAMPLES };
 
 REDUCTION(min, mgrad_fold_min, F)
 GRADIENT(min, first_min, DY, K == F ? S : 0)
 MGRAD_OP(min) = { REDUCE(min, reduce_infer),
   .backward = min_backward, .attrs = { ATTRS }, .reads = READS_X,
   .doc = "the smallest along dim, or of all; its gradient goes to the first",
-  .examples = EXAMPLES };
+  EXAMPLES };
 
 REDUCTION(argmax, first_max, F + 1)
 MGRAD_OP(argmax) = { REDUCE(argmax, arg_infer), .constant = 1,
   .attrs = { ATTRS },
   .doc = "where the largest along dim is, from 1; the first of equals",
-  .examples = EXAMPLES };
+  EXAMPLES };
 
 REDUCTION(argmin, first_min, F + 1)
 MGRAD_OP(argmin) = { REDUCE(argmin, arg_infer), .constant = 1,
   .attrs = { ATTRS },
   .doc = "where the smallest along dim is, from 1; the first of equals",
-  .examples = EXAMPLES };
+  EXAMPLES };
 
-#define SPREAD_EXAMPLES {                                                         \
-  { .shapes = { { 3, 4 } } },                                                     \
-  { .shapes = { { 2, 3, 4 } }, .attrs = { { "dim", 2 }, { "correction", 0 } } },  \
-  { .shapes = { { 2, 40 } }, .attrs = { { "dim", -1 }, { "keepdim", 1 } } },      \
-  { .shapes = { { 2, 3, 9 } }, .attrs = { { "dim", 2 } } } }
+#define SPREAD_EXAMPLES                                                           \
+  MGRAD_EXAMPLES(                                                                 \
+    { .shapes = { { 3, 4 } } },                                                   \
+    { .shapes = { { 2, 3, 4 } }, .attrs = { { "dim", 2 }, { "correction", 0 } } },\
+    { .shapes = { { 2, 40 } }, .attrs = { { "dim", -1 }, { "keepdim", 1 } } },    \
+    { .shapes = { { 2, 3, 9 } }, .attrs = { { "dim", 2 } } })
 
 REDUCTION(var, deviations, F / (n - p))
 GRADIENT(var, means, 2 * DY / (n - p), S * (X - F))
 MGRAD_OP(var) = { REDUCE(var, spread_infer),
   .backward = var_backward, .attrs = { ATTRS, CORRECTION }, .reads = READS_X,
   .doc = "the variance along dim, or of all: squared deviations / (n - correction)",
-  .examples = SPREAD_EXAMPLES };
+  SPREAD_EXAMPLES };
 
 REDUCTION(std, deviations, sqrt(F / (n - p)))
 GRADIENT(std, means, Y == 0 ? 0 : DY / ((n - p) * Y), S * (X - F))
@@ -278,7 +280,7 @@ MGRAD_OP(std) = { REDUCE(std, spread_infer),
   .backward = std_backward, .attrs = { ATTRS, CORRECTION },
   .reads = READS_X | MGRAD_READS_Y,
   .doc = "the standard deviation along dim, or of all: the square root of var",
-  .examples = SPREAD_EXAMPLES };
+  SPREAD_EXAMPLES };
 
 REDUCTION(norm, norms, F)
 GRADIENT(norm, nothing, DY, S * norm_slope(X, Y, p))
@@ -286,10 +288,10 @@ MGRAD_OP(norm) = { REDUCE(norm, reduce_infer),
   .backward = norm_backward, .reads = READS_X | MGRAD_READS_Y,
   .attrs = { ATTRS, { "p", MGRAD_ATTR_REAL, 2, 1, 1e30 } },
   .doc = "(the sum of |x|^p)^(1/p) along dim, or of all; slope 0 at a zero vector",
-  .examples = {
+  MGRAD_EXAMPLES(
     { .shapes = { { 3, 4 } } },
     { .shapes = { { 2, 3, 4 } }, .attrs = { { "dim", 2 }, { "p", 3 } } },
     { .shapes = { { 2, 40 } }, .low = 0.2, .high = 2,
       .attrs = { { "dim", -1 }, { "keepdim", 1 }, { "p", 1 } } },
     { .shapes = { { 2, 3, 9 } }, .attrs = { { "dim", 2 }, { "p", 2.5 } } },
-    { .shapes = { { 5 } }, .low = -9, .high = 9, .attrs = { { "p", 4 } } } } };
+    { .shapes = { { 5 } }, .low = -9, .high = 9, .attrs = { { "p", 4 } } }) };
