@@ -5,7 +5,8 @@
 ** attribute of every loss is "reduction": the values of the single examples,
 ** or their mean or sum. LOSS(name, value, slope_p, slope_t) makes the loops of
 ** an elementwise one from expressions in p (prediction), t (target) and w (the
-** third operand, 1 where there is none). Shapes must be equal: a target {4}
+** third operand, 1 where there is none), which is laid out a block at a time, as
+** is the gradient from above: each expression needs one loop. Shapes must be equal: a target {4}
 ** broadcast against {4, 1} would be {4, 4}, an old and silent mistake.
 */
 #include "../op.h"
@@ -68,29 +69,69 @@ static const mgrad_real *third_of(const mgrad_call *c) {
   return c->n > 2 && c->x[2] ? c->x[2]->data : NULL;
 }
 
-#define EACH(statement)                                                            \
-  do {                                                                            \
-    const mgrad_real *ps = c->x[0]->data, *ts = c->x[1]->data, *ws = third_of(c);   \
+enum { BLOCK = 256 };
+
+/* What an expression makes of n numbers, times the gradient 'us' from above where
+** it is a slope; 'out' overlaps nothing else. */
+typedef void (*loop)(const mgrad_call *c, int64_t n, const mgrad_real *ps,
+                     const mgrad_real *ts, const mgrad_real *ws, const mgrad_real *us,
+                     mgrad_real *out);
+
+#define LOOP(name, expression)                                                    \
+  static void name(const mgrad_call *c, int64_t n, const mgrad_real *restrict ps, \
+                   const mgrad_real *restrict ts, const mgrad_real *restrict ws,  \
+                   const mgrad_real *restrict us, mgrad_real *restrict out) {     \
+    (void)c, (void)us;                                                            \
     for (int64_t i = 0; i < n; i++) {                                             \
-      mgrad_real p = ps[i], t = ts[i], w = ws ? ws[i] : 1;                        \
+      mgrad_real p = ps[i], t = ts[i], w = ws[i];                                 \
       (void)p, (void)t, (void)w;                                                  \
-      statement;                                                                  \
+      out[i] = (expression);                                                      \
     }                                                                             \
-  } while (0)
+  }
 
 #define LOSS(name, value, slope_p, slope_t)                                       \
-  static void name##_forward(mgrad_call *c) {                                     \
-    int64_t n = mgrad_call_numel(c, 0);                                           \
-    mgrad_real *values = values_of(c);                                            \
-    EACH(values[i] = (value));                                                    \
-    reduce(c, n, (double)n);                                                      \
-  }                                                                               \
+  LOOP(name##_value, value)                                                       \
+  LOOP(name##_slope_p, us[i] * (slope_p))                                         \
+  LOOP(name##_slope_t, us[i] * (slope_t))                                         \
+  static void name##_forward(mgrad_call *c) { forward(c, name##_value); }         \
   static void name##_backward(mgrad_call *c) {                                    \
-    int64_t n = mgrad_call_numel(c, 0);                                           \
-    upstream u = upstream_of(c, (double)n);                                       \
-    if (c->dx[0]) EACH(put(c->dx[0] + i, c->add[0], up(&u, i) * (slope_p)));      \
-    if (c->dx[1]) EACH(put(c->dx[1] + i, c->add[1], up(&u, i) * (slope_t)));      \
+    backward(c, 0, name##_slope_p);                                               \
+    backward(c, 1, name##_slope_t);                                               \
   }
+
+/* The gradients of m values from i on; a single one stays from block to block. */
+static void lay_out(const upstream *u, int64_t i, int64_t m, mgrad_real *us) {
+  mgrad_real single = up(u, 0);
+  if (u->step != 0)
+    for (int64_t j = 0; j < m; j++) us[j] = u->dy[i + j] * u->scale;
+  else if (i == 0)
+    for (int64_t j = 0; j < m; j++) us[j] = single;
+}
+
+/* Runs f over all numbers; u is NULL where it is no slope. */
+static void run(const mgrad_call *c, loop f, const upstream *u, mgrad_real *out, bool add) {
+  const mgrad_real *ps = c->x[0]->data, *ts = c->x[1]->data, *ws = third_of(c);
+  int64_t n = mgrad_call_numel(c, 0), block = mgrad_min_size(BLOCK, n);
+  mgrad_real ones[BLOCK], us[BLOCK], d[BLOCK];
+  for (int64_t j = 0; ws == NULL && j < block; j++) ones[j] = 1;
+  for (int64_t i = 0; i < n; i += BLOCK) {
+    int64_t m = mgrad_min_size(BLOCK, n - i);
+    if (u != NULL) lay_out(u, i, m, us);
+    f(c, m, ps + i, ts + i, ws ? ws + i : ones, us, add ? d : out + i);
+    for (int64_t j = 0; add && j < m; j++) out[i + j] += d[j];
+  }
+}
+
+static void forward(mgrad_call *c, loop value) {
+  int64_t n = mgrad_call_numel(c, 0);
+  run(c, value, NULL, values_of(c), false);
+  reduce(c, n, (double)n);
+}
+
+static void backward(mgrad_call *c, int i, loop slope) {
+  upstream u = upstream_of(c, (double)mgrad_call_numel(c, 0));
+  if (c->dx[i]) run(c, slope, &u, c->dx[i], c->add[i]);
+}
 
 /* Checks that the operands have one shape; 'names' are those of the three. */
 static mgrad_status infer_equal(mgrad_call *c, const char *const names[3]) {
