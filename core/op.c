@@ -50,9 +50,14 @@ void mgrad_map_forward(mgrad_call *c) {
 }
 
 static void slope_stretch(void *ud, int64_t first, int64_t end) {
+  enum { BLOCK = 256 };
   const mgrad_slope *s = ud;
-  s->op->map.backward(end - first, s->x + first, s->y + first, s->dy + first, s->dx + first,
-                      s->add, s->p);
+  mgrad_real d[BLOCK];
+  for (int64_t i = first, m; i < end; i += m) {
+    m = s->add ? mgrad_min_size(BLOCK, end - i) : end - i;
+    s->op->map.backward(m, s->x + i, s->y + i, s->dy + i, s->add ? d : s->dx + i, s->p);
+    for (int64_t j = 0; s->add && j < m; j++) s->dx[i + j] += d[j];
+  }
 }
 
 void mgrad_map_slope(mgrad_context *ctx, int64_t n, mgrad_slope *s) {

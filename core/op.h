@@ -35,11 +35,11 @@ typedef struct mgrad_call {
 } mgrad_call;
 
 /* An elementwise function of one operand, on n packed numbers; 'p' are the
-** attribute values. backward: dx = dy * f'(x), or dx += .. when 'add'. */
+** attribute values. backward: dx = dy * f'(x). */
 typedef struct mgrad_map {
   void (*forward)(int64_t n, const mgrad_real *x, mgrad_real *y, const double *p);
   void (*backward)(int64_t n, const mgrad_real *x, const mgrad_real *y,
-                   const mgrad_real *dy, mgrad_real *dx, bool add, const double *p);
+                   const mgrad_real *dy, mgrad_real *dx, const double *p);
 } mgrad_map;
 
 /* How the tests fill an operand of an example. */
@@ -137,7 +137,7 @@ mgrad_status mgrad_infer_same(mgrad_call *c);
 /* forward and backward of an op that sets .map */
 void mgrad_map_forward(mgrad_call *c);
 void mgrad_map_backward(mgrad_call *c);
-/* What op's map.backward wants, for calls from other ops. */
+/* What op's map.backward wants, and whether dx is added to. */
 typedef struct mgrad_slope {
   const mgrad_op *op;
   const mgrad_real *x, *y, *dy;

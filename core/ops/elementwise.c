@@ -34,22 +34,14 @@ enum { TURN = 64 / sizeof(mgrad_real) };
     memcpy(ys + whole, rest, (size_t)(n - whole) * sizeof *rest);                 \
   }                                                                               \
   static void name##_backward(int64_t n, const mgrad_real *xs, const mgrad_real *ys, \
-                              const mgrad_real *dys, mgrad_real *dxs, bool add,   \
+                              const mgrad_real *dys, mgrad_real *dxs,             \
                               const double *p) {                                  \
     const mgrad_real p0 = REAL(p[0]), p1 = REAL(p[1]);                            \
     (void)p0, (void)p1;                                                           \
-    if (add) {                                                                    \
-      MGRAD_EACH(i, n) {                                                          \
-        mgrad_real x = xs[i], y = ys[i];                                          \
-        (void)x, (void)y;                                                         \
-        dxs[i] += dys[i] * (slope);                                               \
-      }                                                                           \
-    } else {                                                                      \
-      MGRAD_EACH(i, n) {                                                          \
-        mgrad_real x = xs[i], y = ys[i];                                          \
-        (void)x, (void)y;                                                         \
-        dxs[i] = dys[i] * (slope);                                                \
-      }                                                                           \
+    MGRAD_EACH(i, n) {                                                            \
+      mgrad_real x = xs[i], y = ys[i];                                            \
+      (void)x, (void)y;                                                           \
+      dxs[i] = dys[i] * (slope);                                                  \
     }                                                                             \
   }
 
