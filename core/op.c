@@ -22,9 +22,11 @@ const mgrad_op *mgrad_op_find(const char *name) {
 }
 
 void mgrad_op_describe(const mgrad_op *op, mgrad_op_info *out) {
+  static const mgrad_attr_spec none = { .type = MGRAD_ATTR_NONE };
   *out = (mgrad_op_info){
     .name = op->name, .doc = op->doc, .operands = op->operands, .order = op->order,
-    .attrs = op->attrs, .activation = (op->flags & MGRAD_OP_ACTIVATION) != 0,
+    .attrs = op->attrs != NULL ? op->attrs : &none,
+    .activation = (op->flags & MGRAD_OP_ACTIVATION) != 0,
     .loss = (op->flags & MGRAD_OP_LOSS) != 0, .differentiable = op->backward != NULL,
     .elementwise = op->map.forward != NULL || (op->flags & MGRAD_OP_BROADCAST) != 0,
   };
@@ -220,7 +222,7 @@ static bool recorded(const applying *a) {
   return false;
 }
 
-static bool attrs_used(const mgrad_op *op) { return op->attrs[0].type != MGRAD_ATTR_NONE; }
+static bool attrs_used(const mgrad_op *op) { return op->attrs != NULL; }
 
 /* The node, without operands yet. Its block: node, kept, x, attrs, saved. */
 static mgrad_status make_node(applying *a) {

@@ -85,7 +85,7 @@ struct mgrad_op {
   const char *doc;          /* one line, no full stop */
   const char *operands;     /* "x weight bias?"; "x.." for a list */
   const char *order;        /* order of arguments; NULL = operands, then attrs */
-  mgrad_attr_spec attrs[MGRAD_MAX_ATTRS]; /* at most one less, ended by zeros */
+  const mgrad_attr_spec *attrs; /* by MGRAD_ATTRS; NULL = none */
   unsigned flags;
   unsigned reads;           /* bit i: backward reads x[i]; MGRAD_READS_Y: y */
   unsigned constant;        /* bit i: no gradient flows to x[i] */
@@ -102,6 +102,10 @@ struct mgrad_op {
   mgrad_map map;            /* set for functions of one operand */
   const mgrad_example *examples; /* by MGRAD_EXAMPLES */
 };
+
+/* The attributes of a descriptor, at most MGRAD_MAX_ATTRS. */
+#define MGRAD_ATTRS(...)                                                          \
+  .attrs = (const mgrad_attr_spec[]){ __VA_ARGS__, { .type = MGRAD_ATTR_NONE } }
 
 /* The examples of a descriptor. The gradient test runs in double, so only there are
 ** they compiled in: they outweigh all else that is known of an op. */
@@ -158,8 +162,9 @@ static inline int64_t mgrad_call_numel(const mgrad_call *c, int i) {
 static inline int64_t mgrad_call_int(const mgrad_call *c, int i) {
   return (int64_t)c->attrs->value[i];
 }
-/* The values of attributes that are left out. */
+/* The values of attributes that are left out; specs may be NULL. */
 static inline void mgrad_attrs_initial(const mgrad_attr_spec *specs, double *value) {
+  if (specs == NULL) return;
   for (; specs->type != MGRAD_ATTR_NONE; specs++) *value++ = specs->initial;
 }
 /* Checks that every number of x[i] is an integer from 1 to 'high'; 'what' names

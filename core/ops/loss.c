@@ -6,8 +6,8 @@
 ** or their mean or sum. LOSS(name, value, slope_p, slope_t) makes the loops of
 ** an elementwise one from expressions in p (prediction), t (target) and w (the
 ** third operand, 1 where there is none), which is laid out a block at a time, as
-** is the gradient from above: each expression needs one loop. Shapes must be equal: a target {4}
-** broadcast against {4, 1} would be {4, 4}, an old and silent mistake.
+** is the gradient from above: each expression needs one loop. Shapes must be equal:
+** a target {4} broadcast against {4, 1} would be {4, 4}, an old and silent mistake.
 */
 #include "../op.h"
 #include "../kernels/kernels.h"
@@ -199,14 +199,14 @@ static mgrad_status check_signs(const mgrad_call *c) {
                    .attrs = { { "reduction", NONE } } })
 
 LOSS(mse, (p - t) * (p - t), 2 * (p - t), 2 * (t - p))
-MGRAD_OP(mse) = { PAIR(mse), .attrs = { REDUCTION },
+MGRAD_OP(mse) = { PAIR(mse), MGRAD_ATTRS(REDUCTION),
   .doc = "mean squared error: (prediction - target)^2",
   EXAMPLES(.low = -2, .high = 2) };
 
 static inline mgrad_real sign(mgrad_real x) { return (mgrad_real)((x > 0) - (x < 0)); }
 
 LOSS(mae, ABS(p - t), sign(p - t), sign(t - p))
-MGRAD_OP(mae) = { PAIR(mae), .attrs = { REDUCTION },
+MGRAD_OP(mae) = { PAIR(mae), MGRAD_ATTRS(REDUCTION),
   .doc = "mean absolute error: |prediction - target|",
   EXAMPLES(.low = -2, .high = 2) };
 
@@ -221,7 +221,7 @@ static inline mgrad_real clip(mgrad_real d, mgrad_real delta) {
 
 LOSS(huber, huber(p - t, OPTION), clip(p - t, OPTION), clip(t - p, OPTION))
 MGRAD_OP(huber) = { PAIR(huber),
-  .attrs = { REDUCTION, { "delta", MGRAD_ATTR_REAL, 1, 1e-30, 1e30 } },
+  MGRAD_ATTRS(REDUCTION, { "delta", MGRAD_ATTR_REAL, 1, 1e-30, 1e30 }),
   .doc = "squared error, halved, up to delta, and from there a straight line",
   EXAMPLES(.low = -2, .high = 2) };
 
@@ -235,7 +235,7 @@ static inline mgrad_real bce_slope(mgrad_real p, mgrad_real t) {
 
 LOSS(bce, -w * (t * clamped(LOG(p)) + (1 - t) * clamped(LOG1P(-p))),
      w * bce_slope(p, t), w * (clamped(LOG1P(-p)) - clamped(LOG(p))))
-MGRAD_OP(bce) = { WEIGHTED_PAIR(bce), .attrs = { REDUCTION },
+MGRAD_OP(bce) = { WEIGHTED_PAIR(bce), MGRAD_ATTRS(REDUCTION),
   .check = check_chances,
   .doc = "binary cross entropy of probabilities and targets from 0 to 1",
   WEIGHTED_EXAMPLES(.low = 0.1, .high = 0.9) };
@@ -248,13 +248,13 @@ static inline mgrad_real logits_value(mgrad_real x, mgrad_real t) {
 
 LOSS(bce_with_logits, w * logits_value(p, t), w * (mgrad_sigmoid(p) - t), -w * p)
 MGRAD_OP(bce_with_logits) = { WEIGHTED_PAIR(bce_with_logits),
-  .attrs = { REDUCTION },
+  MGRAD_ATTRS(REDUCTION),
   .doc = "binary cross entropy of sigmoid(prediction), exact for any size of it",
   WEIGHTED_EXAMPLES(.low = -3, .high = 3) };
 
 /* t * (log t - p), and its slope in t, by their limits at t = 0 */
 LOSS(kl_div, t == 0 ? 0 : t * (LOG(t) - p), -t, t == 0 ? 0 : LOG(t) + 1 - p)
-MGRAD_OP(kl_div) = { PAIR(kl_div), .attrs = { REDUCTION },
+MGRAD_OP(kl_div) = { PAIR(kl_div), MGRAD_ATTRS(REDUCTION),
   .doc = "Kullback-Leibler divergence of log-probabilities from target probabilities; "
          "the mean is over all numbers",
   EXAMPLES(.low = -3, .high = -0.1,
@@ -264,7 +264,7 @@ MGRAD_OP(kl_div) = { PAIR(kl_div), .attrs = { REDUCTION },
 static inline mgrad_real positive(mgrad_real x) { return x < 0 ? 0 : x; }
 
 LOSS(hinge, positive(1 - t * p), 1 - t * p < 0 ? 0 : -t, 1 - t * p < 0 ? 0 : -p)
-MGRAD_OP(hinge) = { PAIR(hinge), .attrs = { REDUCTION }, .constant = 2,
+MGRAD_OP(hinge) = { PAIR(hinge), MGRAD_ATTRS(REDUCTION), .constant = 2,
   .check = check_signs, .doc = "max(0, 1 - target * prediction), targets -1 or 1",
   EXAMPLES(.low = -2, .high = 2,
                        .fill = { MGRAD_FILL_RANGE, MGRAD_FILL_SIGNS }) };
@@ -277,7 +277,7 @@ LOSS(margin_ranking, positive(SHORTFALL), SHORTFALL < 0 ? 0 : -w, SHORTFALL < 0 
 #define SHAPE(...) { __VA_ARGS__ }
 MGRAD_OP(margin_ranking) = { MGRAD_NAMED(margin_ranking),
   .operands = "a b target", .flags = MGRAD_OP_LOSS, .reads = 7, .constant = 4,
-  .attrs = { REDUCTION, { "margin", MGRAD_ATTR_REAL, 0 } },
+  MGRAD_ATTRS(REDUCTION, { "margin", MGRAD_ATTR_REAL, 0 }),
   .infer = infer_ranking, .check = check_signs,
   .forward = margin_ranking_forward, .backward = margin_ranking_backward,
   .doc = "max(0, margin - target * (a - b)): a above b where target is 1, else below",
@@ -351,7 +351,7 @@ static void cosine_embedding_backward(mgrad_call *c) {
     .fill = { MGRAD_FILL_RANGE, MGRAD_FILL_RANGE, MGRAD_FILL_SIGNS }, __VA_ARGS__ }
 MGRAD_OP(cosine_embedding) = { MGRAD_NAMED(cosine_embedding),
   .operands = "a b target", .flags = MGRAD_OP_LOSS, .reads = 7, .constant = 4,
-  .attrs = { REDUCTION, { "margin", MGRAD_ATTR_REAL, 0, -1, 1 } },
+  MGRAD_ATTRS(REDUCTION, { "margin", MGRAD_ATTR_REAL, 0, -1, 1 }),
   .infer = cosine_embedding_infer, .check = check_signs,
   .forward = cosine_embedding_forward, .backward = cosine_embedding_backward,
   .doc = "of each row, 1 - cos(a, b) where target is 1, max(0, cos(a, b) - margin) "
@@ -483,7 +483,7 @@ static void nll_backward(mgrad_call *c) {
   .backward = word##_backward
 
 MGRAD_OP(nll) = { CLASSES_OF(nll), .reads = 6, .constant = 6,
-  .attrs = { REDUCTION, { "ignore", MGRAD_ATTR_REAL, NO_LABEL } },
+  MGRAD_ATTRS(REDUCTION, { "ignore", MGRAD_ATTR_REAL, NO_LABEL }),
   .doc = "minus the log-probability {n, classes, ...} of each label from 1, times its "
          "class's weight; rows labelled 'ignore' count nothing, and a mean of none is 0",
   MGRAD_EXAMPLES(
@@ -601,8 +601,8 @@ static void cross_entropy_backward(mgrad_call *c) {
 
 MGRAD_OP(cross_entropy) = { CLASSES_OF(cross_entropy), .reads = 7,
   .constant = 4,
-  .attrs = { REDUCTION, { "label_smoothing", MGRAD_ATTR_REAL, 0, 0, 1 },
-             { "ignore", MGRAD_ATTR_REAL, NO_LABEL } },
+  MGRAD_ATTRS(REDUCTION, { "label_smoothing", MGRAD_ATTR_REAL, 0, 0, 1 },
+              { "ignore", MGRAD_ATTR_REAL, NO_LABEL }),
   .doc = "nll of log_softmax of logits {n, classes, ...}; the target is labels from 1, "
          "or probabilities in the shape of the logits",
   MGRAD_EXAMPLES(

@@ -239,39 +239,39 @@ REDUCTION(sum, mgrad_fold_sum, F)
 SLOPES(spread, S)
 GRADIENT(sum, nothing, DY, spread)
 MGRAD_OP(sum) = { REDUCE(sum, reduce_infer),
-  .backward = sum_backward, .attrs = { ATTRS },
+  .backward = sum_backward, MGRAD_ATTRS(ATTRS),
   .doc = "the sum along dim, or of all", EXAMPLES };
 
 REDUCTION(mean, mgrad_fold_sum, F / n)
 GRADIENT(mean, nothing, DY / n, spread)
 MGRAD_OP(mean) = { REDUCE(mean, reduce_infer),
-  .backward = mean_backward, .attrs = { ATTRS },
+  .backward = mean_backward, MGRAD_ATTRS(ATTRS),
   .doc = "the mean along dim, or of all", EXAMPLES };
 
 REDUCTION(max, mgrad_fold_max, F)
 SLOPES(to_position, K == F ? S : 0)
 GRADIENT(max, first_max, DY, to_position)
 MGRAD_OP(max) = { REDUCE(max, reduce_infer),
-  .backward = max_backward, .attrs = { ATTRS }, .reads = READS_X,
+  .backward = max_backward, MGRAD_ATTRS(ATTRS), .reads = READS_X,
   .doc = "the largest along dim, or of all; its gradient goes to the first",
   EXAMPLES };
 
 REDUCTION(min, mgrad_fold_min, F)
 GRADIENT(min, first_min, DY, to_position)
 MGRAD_OP(min) = { REDUCE(min, reduce_infer),
-  .backward = min_backward, .attrs = { ATTRS }, .reads = READS_X,
+  .backward = min_backward, MGRAD_ATTRS(ATTRS), .reads = READS_X,
   .doc = "the smallest along dim, or of all; its gradient goes to the first",
   EXAMPLES };
 
 REDUCTION(argmax, first_max, F + 1)
 MGRAD_OP(argmax) = { REDUCE(argmax, arg_infer), .constant = 1,
-  .attrs = { ATTRS },
+  MGRAD_ATTRS(ATTRS),
   .doc = "where the largest along dim is, from 1; the first of equals",
   EXAMPLES };
 
 REDUCTION(argmin, first_min, F + 1)
 MGRAD_OP(argmin) = { REDUCE(argmin, arg_infer), .constant = 1,
-  .attrs = { ATTRS },
+  MGRAD_ATTRS(ATTRS),
   .doc = "where the smallest along dim is, from 1; the first of equals",
   EXAMPLES };
 
@@ -286,14 +286,14 @@ REDUCTION(var, deviations, F / (n - p))
 SLOPES(deviation, S * (X - F))
 GRADIENT(var, means, 2 * DY / (n - p), deviation)
 MGRAD_OP(var) = { REDUCE(var, spread_infer),
-  .backward = var_backward, .attrs = { ATTRS, CORRECTION }, .reads = READS_X,
+  .backward = var_backward, MGRAD_ATTRS(ATTRS, CORRECTION), .reads = READS_X,
   .doc = "the variance along dim, or of all: squared deviations / (n - correction)",
   SPREAD_EXAMPLES };
 
 REDUCTION(std, deviations, sqrt(F / (n - p)))
 GRADIENT(std, means, Y == 0 ? 0 : DY / ((n - p) * Y), deviation)
 MGRAD_OP(std) = { REDUCE(std, spread_infer),
-  .backward = std_backward, .attrs = { ATTRS, CORRECTION },
+  .backward = std_backward, MGRAD_ATTRS(ATTRS, CORRECTION),
   .reads = READS_X | MGRAD_READS_Y,
   .doc = "the standard deviation along dim, or of all: the square root of var",
   SPREAD_EXAMPLES };
@@ -307,7 +307,7 @@ static void along_norm(mgrad_call *c, const block *b, const double *f, const dou
 GRADIENT(norm, nothing, DY, along_norm)
 MGRAD_OP(norm) = { REDUCE(norm, reduce_infer),
   .backward = norm_backward, .reads = READS_X | MGRAD_READS_Y,
-  .attrs = { ATTRS, { "p", MGRAD_ATTR_REAL, 2, 1, 1e30 } },
+  MGRAD_ATTRS(ATTRS, { "p", MGRAD_ATTR_REAL, 2, 1, 1e30 }),
   .doc = "(the sum of |x|^p)^(1/p) along dim, or of all; slope 0 at a zero vector",
   MGRAD_EXAMPLES(
     { .shapes = { { 3, 4 } } },

@@ -262,7 +262,7 @@ static void check_example(const mgrad_op *op, const mgrad_example *e, int act) {
 
 static void check_op(const mgrad_op *op) {
   static char name[96];
-  int act_attr = op->attrs[0].type == MGRAD_ATTR_ACT, checked = 0;
+  int act_attr = op->attrs != NULL && op->attrs[0].type == MGRAD_ATTR_ACT, checked = 0;
   snprintf(name, sizeof name, "op %s", op->name);
   test(name);
   for (int k = 0; k < MGRAD_OP_EXAMPLES; k++) {
