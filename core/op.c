@@ -51,20 +51,28 @@ void mgrad_map_forward(mgrad_call *c) {
   else mgrad_pool_stretches(c->ctx->pool, n, map_stretch, c);
 }
 
-static void slope_stretch(void *ud, int64_t first, int64_t end) {
+/* What is added to comes out a block at a time, which stays in the cache. */
+static void add_stretch(void *ud, int64_t first, int64_t end) {
   enum { BLOCK = 256 };
   const mgrad_slope *s = ud;
   mgrad_real d[BLOCK];
-  for (int64_t i = first, m; i < end; i += m) {
-    m = s->add ? mgrad_min_size(BLOCK, end - i) : end - i;
-    s->op->map.backward(m, s->x + i, s->y + i, s->dy + i, s->add ? d : s->dx + i, s->p);
-    for (int64_t j = 0; s->add && j < m; j++) s->dx[i + j] += d[j];
+  for (int64_t i = first; i < end; i += BLOCK) {
+    int64_t m = mgrad_min_size(BLOCK, end - i);
+    s->op->map.backward(m, s->x + i, s->y + i, s->dy + i, d, s->p);
+    for (int64_t j = 0; j < m; j++) s->dx[i + j] += d[j];
   }
 }
 
+static void slope_stretch(void *ud, int64_t first, int64_t end) {
+  const mgrad_slope *s = ud;
+  s->op->map.backward(end - first, s->x + first, s->y + first, s->dy + first, s->dx + first,
+                      s->p);
+}
+
 void mgrad_map_slope(mgrad_context *ctx, int64_t n, mgrad_slope *s) {
-  if (mgrad_pool_few(ctx->pool, n)) slope_stretch(s, 0, n);
-  else mgrad_pool_stretches(ctx->pool, n, slope_stretch, s);
+  mgrad_stretch_fn f = s->add ? add_stretch : slope_stretch;
+  if (mgrad_pool_few(ctx->pool, n)) f(s, 0, n);
+  else mgrad_pool_stretches(ctx->pool, n, f, s);
 }
 
 void mgrad_map_backward(mgrad_call *c) {

@@ -82,7 +82,8 @@ static void run_pass(void *ud, int64_t n, mgrad_real *const p[3],
     mgrad_real *out = t->out + at;
     t->f(m, packed(a, i, m, p[0], step[0]), packed(b, i, m, p[1], step[1]), t->y + at,
          t->dy + at, t->add ? d : out);
-    for (int64_t j = 0; t->add && j < m; j++) out[j] += d[j];
+    if (t->add)
+      for (int64_t j = 0; j < m; j++) out[j] += d[j];
   }
   t->first += n;
 }

@@ -99,38 +99,39 @@ typedef void (*loop)(const mgrad_call *c, int64_t n, const mgrad_real *ps,
     backward(c, 1, name##_slope_t);                                               \
   }
 
-/* The gradients of m values from i on; a single one stays from block to block. */
-static void lay_out(const upstream *u, int64_t i, int64_t m, mgrad_real *us) {
-  mgrad_real single = up(u, 0);
-  if (u->step != 0)
-    for (int64_t j = 0; j < m; j++) us[j] = u->dy[i + j] * u->scale;
-  else if (i == 0)
-    for (int64_t j = 0; j < m; j++) us[j] = single;
+/* What is not there as packed numbers, weights of 1 and a single gradient for all, is
+** laid out for one block and serves every block. */
+static void fill(mgrad_real *x, int64_t n, mgrad_real value) {
+  for (int64_t j = 0; j < n && j < BLOCK; j++) x[j] = value;
 }
 
-/* Runs f over all numbers; u is NULL where it is no slope. */
-static void run(const mgrad_call *c, loop f, const upstream *u, mgrad_real *out, bool add) {
+/* Runs f over n numbers; u is NULL where it is no slope. */
+static void run(const mgrad_call *c, loop f, int64_t n, const upstream *u, mgrad_real *out,
+                bool add) {
   const mgrad_real *ps = c->x[0]->data, *ts = c->x[1]->data, *ws = third_of(c);
-  int64_t n = mgrad_call_numel(c, 0), block = mgrad_min_size(BLOCK, n);
-  mgrad_real ones[BLOCK], us[BLOCK], d[BLOCK];
-  for (int64_t j = 0; ws == NULL && j < block; j++) ones[j] = 1;
-  for (int64_t i = 0; i < n; i += BLOCK) {
-    int64_t m = mgrad_min_size(BLOCK, n - i);
-    if (u != NULL) lay_out(u, i, m, us);
-    f(c, m, ps + i, ts + i, ws ? ws + i : ones, us, add ? d : out + i);
-    for (int64_t j = 0; add && j < m; j++) out[i + j] += d[j];
+  const mgrad_real *us = u != NULL && u->step != 0 ? u->dy : NULL; /* their scale is 1 */
+  mgrad_real ones[BLOCK], single[BLOCK], d[BLOCK];
+  if (c->n > 2 && ws == NULL) fill(ones, n, 1);
+  if (u != NULL && us == NULL) fill(single, n, up(u, 0));
+  for (int64_t i = 0, m; i < n; i += m) {
+    m = mgrad_min_size(BLOCK, n - i);
+    f(c, m, ps + i, ts + i, ws != NULL ? ws + i : ones, us != NULL ? us + i : single,
+      add ? d : out + i);
+    for (int64_t j = 0; j < m && add; j++) out[i + j] += d[j];
   }
 }
 
 static void forward(mgrad_call *c, loop value) {
   int64_t n = mgrad_call_numel(c, 0);
-  run(c, value, NULL, values_of(c), false);
+  run(c, value, n, NULL, values_of(c), false);
   reduce(c, n, (double)n);
 }
 
 static void backward(mgrad_call *c, int i, loop slope) {
-  upstream u = upstream_of(c, (double)mgrad_call_numel(c, 0));
-  if (c->dx[i]) run(c, slope, &u, c->dx[i], c->add[i]);
+  if (c->dx[i] == NULL) return;
+  int64_t n = mgrad_call_numel(c, 0);
+  upstream u = upstream_of(c, (double)n);
+  run(c, slope, n, &u, c->dx[i], c->add[i]);
 }
 
 /* Checks that the operands have one shape; 'names' are those of the three. */
