@@ -74,6 +74,18 @@ $(CORE_DIR)/%.o: %.c
 
 $(CORE_DIR)/core/code.o: COMPILE += $(if $(ISAS),-DMGRAD_X86_SETS)
 
+# The core is many short loops. GCC would unroll the tail of each, a quarter of all code;
+# in gemm.c and small.c unrolled loops are what keeps sums in registers.
+TAILS := $(if $(findstring Free Software,$(shell $(CC) --version)),--param=max-completely-peeled-insns=20)
+$(filter-out %/gemm.o %/small.o,$(CORE_OBJ)): COMPILE += $(TAILS)
+
+# The bindings have no loops worth a copy.
+$(BIND_OBJ): COMPILE += $(if $(filter -O3,$(CFLAGS)),-O2)
+
+# Exceptions never pass through the core: a Lua that throws them is called in protected
+# mode only. The bindings need the tables that the core goes without.
+$(CORE_OBJ): COMPILE += -fno-asynchronous-unwind-tables
+
 define isa_rule
 $(CORE_DIR)/$(1)/%.o: %.c
 	@mkdir -p $$(@D)

@@ -22,9 +22,11 @@ const mgrad_op *mgrad_op_find(const char *name) {
 }
 
 void mgrad_op_describe(const mgrad_op *op, mgrad_op_info *out) {
+  static const mgrad_attr_spec none = { .type = MGRAD_ATTR_NONE };
   *out = (mgrad_op_info){
     .name = op->name, .doc = op->doc, .operands = op->operands, .order = op->order,
-    .attrs = op->attrs, .activation = (op->flags & MGRAD_OP_ACTIVATION) != 0,
+    .attrs = op->attrs != NULL ? op->attrs : &none,
+    .activation = (op->flags & MGRAD_OP_ACTIVATION) != 0,
     .loss = (op->flags & MGRAD_OP_LOSS) != 0, .differentiable = op->backward != NULL,
     .elementwise = op->map.forward != NULL || (op->flags & MGRAD_OP_BROADCAST) != 0,
   };
@@ -49,15 +51,28 @@ void mgrad_map_forward(mgrad_call *c) {
   else mgrad_pool_stretches(c->ctx->pool, n, map_stretch, c);
 }
 
+/* What is added to comes out a block at a time, which stays in the cache. */
+static void add_stretch(void *ud, int64_t first, int64_t end) {
+  enum { BLOCK = 256 };
+  const mgrad_slope *s = ud;
+  mgrad_real d[BLOCK];
+  for (int64_t i = first; i < end; i += BLOCK) {
+    int64_t m = mgrad_min_size(BLOCK, end - i);
+    s->op->map.backward(m, s->x + i, s->y + i, s->dy + i, d, s->p);
+    for (int64_t j = 0; j < m; j++) s->dx[i + j] += d[j];
+  }
+}
+
 static void slope_stretch(void *ud, int64_t first, int64_t end) {
   const mgrad_slope *s = ud;
   s->op->map.backward(end - first, s->x + first, s->y + first, s->dy + first, s->dx + first,
-                      s->add, s->p);
+                      s->p);
 }
 
 void mgrad_map_slope(mgrad_context *ctx, int64_t n, mgrad_slope *s) {
-  if (mgrad_pool_few(ctx->pool, n)) slope_stretch(s, 0, n);
-  else mgrad_pool_stretches(ctx->pool, n, slope_stretch, s);
+  mgrad_stretch_fn f = s->add ? add_stretch : slope_stretch;
+  if (mgrad_pool_few(ctx->pool, n)) f(s, 0, n);
+  else mgrad_pool_stretches(ctx->pool, n, f, s);
 }
 
 void mgrad_map_backward(mgrad_call *c) {
@@ -215,7 +230,7 @@ static bool recorded(const applying *a) {
   return false;
 }
 
-static bool attrs_used(const mgrad_op *op) { return op->attrs[0].type != MGRAD_ATTR_NONE; }
+static bool attrs_used(const mgrad_op *op) { return op->attrs != NULL; }
 
 /* The node, without operands yet. Its block: node, kept, x, attrs, saved. */
 static mgrad_status make_node(applying *a) {

@@ -35,11 +35,11 @@ typedef struct mgrad_call {
 } mgrad_call;
 
 /* An elementwise function of one operand, on n packed numbers; 'p' are the
-** attribute values. backward: dx = dy * f'(x), or dx += .. when 'add'. */
+** attribute values. backward: dx = dy * f'(x). */
 typedef struct mgrad_map {
   void (*forward)(int64_t n, const mgrad_real *x, mgrad_real *y, const double *p);
   void (*backward)(int64_t n, const mgrad_real *x, const mgrad_real *y,
-                   const mgrad_real *dy, mgrad_real *dx, bool add, const double *p);
+                   const mgrad_real *dy, mgrad_real *dx, const double *p);
 } mgrad_map;
 
 /* How the tests fill an operand of an example. */
@@ -53,7 +53,7 @@ typedef enum mgrad_fill {
 
 enum { MGRAD_EXAMPLE_OPERANDS = 4, MGRAD_EXAMPLE_DIMS = 5, MGRAD_OP_EXAMPLES = 6 };
 
-/* A case for the gradient test, the method table and the reference. */
+/* A case for the gradient test. */
 typedef struct mgrad_example {
   /* One shape an operand, ended by 0; {-1} leaves an optional operand out,
   ** {0} is a single number. The list ends at the first all-zero entry after
@@ -85,7 +85,7 @@ struct mgrad_op {
   const char *doc;          /* one line, no full stop */
   const char *operands;     /* "x weight bias?"; "x.." for a list */
   const char *order;        /* order of arguments; NULL = operands, then attrs */
-  mgrad_attr_spec attrs[MGRAD_MAX_ATTRS]; /* at most one less, ended by zeros */
+  const mgrad_attr_spec *attrs; /* by MGRAD_ATTRS; NULL = none */
   unsigned flags;
   unsigned reads;           /* bit i: backward reads x[i]; MGRAD_READS_Y: y */
   unsigned constant;        /* bit i: no gradient flows to x[i] */
@@ -100,8 +100,21 @@ struct mgrad_op {
   void (*prepare)(mgrad_call *c);
   size_t bytes;
   mgrad_map map;            /* set for functions of one operand */
-  mgrad_example examples[MGRAD_OP_EXAMPLES];
+  const mgrad_example *examples; /* by MGRAD_EXAMPLES */
 };
+
+/* The attributes of a descriptor, at most MGRAD_MAX_ATTRS. */
+#define MGRAD_ATTRS(...)                                                          \
+  .attrs = (const mgrad_attr_spec[]){ __VA_ARGS__, { .type = MGRAD_ATTR_NONE } }
+
+/* The examples of a descriptor. The gradient test runs in double, so only there are
+** they compiled in: they outweigh all else that is known of an op. */
+#ifdef MGRAD_REAL_DOUBLE
+#define MGRAD_EXAMPLES(...)                                                       \
+  .examples = (const mgrad_example[MGRAD_OP_EXAMPLES]){ __VA_ARGS__ }
+#else
+#define MGRAD_EXAMPLES(...) .examples = NULL
+#endif
 
 /* How a descriptor is opened: MGRAD_OP(exp) = { MGRAD_NAMED(exp), .. }; */
 #define MGRAD_OP(word) const mgrad_op MGRAD_CODE(mgrad_op_##word)
@@ -128,7 +141,7 @@ mgrad_status mgrad_infer_same(mgrad_call *c);
 /* forward and backward of an op that sets .map */
 void mgrad_map_forward(mgrad_call *c);
 void mgrad_map_backward(mgrad_call *c);
-/* What op's map.backward wants, for calls from other ops. */
+/* What op's map.backward wants, and whether dx is added to. */
 typedef struct mgrad_slope {
   const mgrad_op *op;
   const mgrad_real *x, *y, *dy;
@@ -149,8 +162,9 @@ static inline int64_t mgrad_call_numel(const mgrad_call *c, int i) {
 static inline int64_t mgrad_call_int(const mgrad_call *c, int i) {
   return (int64_t)c->attrs->value[i];
 }
-/* The values of attributes that are left out. */
+/* The values of attributes that are left out; specs may be NULL. */
 static inline void mgrad_attrs_initial(const mgrad_attr_spec *specs, double *value) {
+  if (specs == NULL) return;
   for (; specs->type != MGRAD_ATTR_NONE; specs++) *value++ = specs->initial;
 }
 /* Checks that every number of x[i] is an integer from 1 to 'high'; 'what' names

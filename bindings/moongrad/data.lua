@@ -3,15 +3,11 @@
 -- Functions that read files return nil and a message when a file is missing or
 -- damaged. Class labels count from 1.
 
-local check = require "moongrad.check"
-local csv = require "moongrad.csv"
-
 local FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
 local GZIP = "\31\139"
 
-return function(mg, core)
-  local data, methods = {}, core.dataset_methods
-  mg.data = data
+return function(mg, core, require)
+  local check, data, methods = require "moongrad.check", {}, {}
 
   ---------------------------------------------------------------------- tensors
 
@@ -114,17 +110,6 @@ return function(mg, core)
     end
     return d:affine(scale, offset), stats
   end
-
-  core.set_tostring("dataset", function(d)
-    if not core.open(d) then return "dataset (closed)" end
-    local x, y = d:batch(1, 1)
-    local function size(t)
-      local s = t.shape
-      s[1] = #d
-      return "{" .. table.concat(s, ", ") .. "}"
-    end
-    return ("dataset (x %s, y %s)"):format(size(x), size(y))
-  end)
 
   -------------------------------------------------------------------- idx files
 
@@ -284,7 +269,7 @@ return function(mg, core)
     options = check.options(options or {}, { target = true, header = true }, "csv")
     local text, message = read_file(path)
     if not text then return nil, message end
-    local rows, wrong = csv.rows(text)
+    local rows, wrong = require("moongrad.csv").rows(text)
     if not rows then return nil, path .. ":" .. wrong end
     local names = options.header ~= false and table.remove(rows, 1) or nil
     if not rows[1] or #rows[1] < 2 then
@@ -305,4 +290,6 @@ return function(mg, core)
     infos[set] = { columns = names, classes = classes }
     return set
   end
+
+  return data, methods
 end

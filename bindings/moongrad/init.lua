@@ -6,6 +6,7 @@
 -- This file puts the module together from the C core (moongrad.core), whose
 -- tables of ops, layers, optimizers and losses become functions here.
 
+local require = require -- a host may take the global one away later
 local core = require "moongrad.core"
 core.own_files()
 local check = require "moongrad.check"
@@ -18,9 +19,39 @@ for _, name in ipairs { "tensor", "zeros", "ones", "full", "eye", "arange", "lin
   mg[name] = core[name]
 end
 for name, op in pairs(core.ops) do mg[name] = op end
-for _, part in ipairs { "tensor", "layer", "optimizer", "data", "train" } do
+for _, part in ipairs { "tensor", "layer", "optimizer", "trainer" } do
   require("moongrad." .. part)(mg, core)
 end
+
+-- What many programs do not use is read when it is first called: most of the time
+-- that require "moongrad" takes is Lua's compiler's.
+
+local parts = {}
+
+--- Puts functions of those names into t that stand for the ones in a part, in the
+-- table that it returns as its which-th value (1).
+local function later(t, names, part, which)
+  for name in names:gmatch("%S+") do
+    local function stand_in(...)
+      parts[part] = parts[part] or { require("moongrad." .. part)(mg, core, require) }
+      local f = parts[part][which or 1][name]
+      if t[name] == stand_in then t[name] = f end
+      return f(...)
+    end
+    t[name] = stand_in
+  end
+end
+
+mg.data = {}
+later(mg.data, "tensors dataset function func idx mnist fashion_mnist csv", "data")
+later(core.dataset_methods, "split batches normalize info", "data", 2)
+later(core.trainer_methods, "evaluate run epochs fit", "train")
+later(core.layer_methods, "summary", "show", 2)
+later(mg, "gradcheck", "gradcheck")
+
+local as_text = {}
+later(as_text, "tensor layer optimizer trainer dataset", "show")
+for kind, f in pairs(as_text) do core.set_tostring(kind, f) end
 
 --- Runs f(...) without recording for gradients and returns its results. An
 -- error passes through unchanged.

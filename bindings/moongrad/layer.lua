@@ -1,51 +1,11 @@
---- Layers: containers, layers written in Lua, and how a net is shown.
+--- Layers: containers and layers written in Lua.
 
 local check = require "moongrad.check"
 
-local concat = table.concat
-
 local function text(v) return type(v) == "string" and '"' .. v .. '"' or type(v) end
 
---- {784, 10} as "{784, 10}", the batch as n.
-local function shape(size)
-  if not size then return "?" end
-  local parts = { "n" }
-  for i = 2, #size do parts[i] = ("%d"):format(size[i]) end
-  return "{" .. concat(parts, ", ") .. "}"
-end
-
---- 12345 as "12,345".
-local function thousands(n)
-  local s, k = ("%d"):format(n), 1
-  while k > 0 do s, k = s:gsub("^(%d+)(%d%d%d)", "%1,%2") end
-  return s
-end
-
-local function row(kind, output, n)
-  return ("%-36s %-22s %13s"):format(kind, output, n)
-end
-
---- Adds a line for each layer that has no layers of its own.
-local function add_rows(l, path, out)
-  local d = l:describe()
-  local children = {}
-  for _, part in ipairs(d.parts) do
-    if part.layer then children[#children + 1] = part end
-  end
-  if #children == 0 or path == "" then
-    local title = d.kind .. (d.name and ' "' .. d.name .. '"' or "")
-    if path ~= "" then title = path .. "  " .. title end
-    if #children == 0 then
-      out[#out + 1] = row(title, shape(d.output), thousands(l:num_parameters()))
-    end
-  end
-  for _, part in ipairs(children) do
-    add_rows(part.layer, path == "" and part.name or path .. "." .. part.name, out)
-  end
-end
-
 return function(mg, core)
-  local methods, new = core.layer_methods, core.layers
+  local new = core.layers
 
   --- Anything that can stand in a container, as a layer.
   local function to_layer(v, kind, place)
@@ -132,26 +92,4 @@ return function(mg, core)
       return self
     end
   end
-
-  --- A table of all layers: output shape and parameters, and the total.
-  -- @param[opt] size  size of one example, a number or a table
-  -- @treturn string
-  function methods.summary(l, size)
-    if size then
-      local sizes = type(size) == "table" and size or { size }
-      l:predict(mg.zeros(1, (table.unpack or unpack)(sizes)))
-    end
-    local out = { row("layer", "output", "parameters"), ("-"):rep(73) }
-    add_rows(l, "", out)
-    out[#out + 1] = ("-"):rep(73)
-    out[#out + 1] = row("total", "", thousands(l:num_parameters()))
-    return concat(out, "\n")
-  end
-
-  core.set_tostring("layer", function(l)
-    if not core.open(l) then return "layer (closed)" end
-    local d = l:describe()
-    return ("%s%s (%s parameters)"):format(d.kind, d.name and ' "' .. d.name .. '"' or "",
-      thousands(l:num_parameters()))
-  end)
 end

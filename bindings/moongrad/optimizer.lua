@@ -18,9 +18,4 @@ return function(mg, core)
     mg[name] = optimizer(new)
     mg.optimizers[name] = mg[name]
   end
-
-  core.set_tostring("optimizer", function(o)
-    if not core.open(o) then return "optimizer (closed)" end
-    return ("%s (lr %g, %d steps done)"):format(o.kind, o.lr, o.steps)
-  end)
 end

@@ -5,61 +5,36 @@
 ** a, slope of b) makes its loops: 'value' is written in A and B, slopes in A, B
 ** and Y = f(A, B). These stand for places in memory and are looked at only where
 ** an expression names them, so 'reads' in the descriptor says just what it uses.
-** Operands of a smaller shape are read through strides, never copied.
+** Loops see packed numbers: an operand of a smaller shape, or of odd strides, is
+** laid out a block at a time, so that each function needs one loop.
 */
 #include "../op.h"
 #include "../kernels/kernels.h"
 #include "../kernels/maths.h"
 
-/* One pass over all pairs of numbers. out, y and dy are packed; 'first' is where
-** the run at hand begins in them. */
-typedef struct pass pass;
-typedef void (*pass_fn)(const pass *t, int64_t n, const mgrad_real *a, int64_t step_a,
-                        const mgrad_real *b, int64_t step_b);
-struct pass {
-  pass_fn f;
-  mgrad_real *out;
-  const mgrad_real *y, *dy;
-  int64_t first;
-  bool add;
-};
+enum { BLOCK = 256 };
 
-#define A a[i * sa]
-#define B b[i * sb]
+/* What the expressions make of n numbers; 'out' overlaps nothing else. */
+typedef void (*loop)(int64_t n, const mgrad_real *a, const mgrad_real *b,
+                     const mgrad_real *y, const mgrad_real *dy, mgrad_real *out);
+
+#define A a[i]
+#define B b[i]
 #define Y y[i]
+#define DY dy[i]
 
-/* The loop, with steps the compiler knows where they are the usual ones. */
-#define EACH(statement)                                                           \
-  (void)sa, (void)sb;                                                             \
-  for (int64_t i = 0; i < n; i++) { statement }
-#define STEPS(a, b, statement) { enum { sa = a, sb = b }; EACH(statement) }
-#define EACH_PAIR(statement)                                                      \
-  if (step_a == 1 && step_b == 1) STEPS(1, 1, statement)                          \
-  else if (step_a == 1 && step_b == 0) STEPS(1, 0, statement)                     \
-  else if (step_a == 0 && step_b == 1) STEPS(0, 1, statement)                     \
-  else { int64_t sa = step_a, sb = step_b; EACH(statement) }
-
-#define PASS(name)                                                                \
-  static void name(const pass *t, int64_t n, const mgrad_real *a, int64_t step_a, \
-                   const mgrad_real *b, int64_t step_b)
-
-#define VALUE(name, value)                                                        \
-  PASS(name) {                                                                    \
-    mgrad_real *out = t->out + t->first;                                          \
-    EACH_PAIR(out[i] = (value);)                                                  \
+#define LOOP(name, expression)                                                    \
+  static void name(int64_t n, const mgrad_real *restrict a,                       \
+                   const mgrad_real *restrict b, const mgrad_real *restrict y,    \
+                   const mgrad_real *restrict dy, mgrad_real *restrict out) {     \
+    (void)a, (void)b, (void)y, (void)dy;                                          \
+    for (int64_t i = 0; i < n; i++) out[i] = (expression);                        \
   }
 
-#define SLOPE(name, slope)                                                        \
-  PASS(name) {                                                                    \
-    mgrad_real *out = t->out + t->first;                                          \
-    const mgrad_real *y = t->y + t->first, *dy = t->dy + t->first;                \
-    bool add = t->add;                                                            \
-    (void)a, (void)b, (void)y;                                                    \
-    EACH_PAIR(mgrad_real d = dy[i] * (slope); out[i] = add ? out[i] + d : d;)     \
-  }
+#define SLOPE(name, slope) LOOP(name, DY * (slope))
 
 #define FUNCTION2(name, value, slope_a, slope_b)                                  \
-  VALUE(name##_value, value)                                                      \
+  LOOP(name##_value, value)                                                       \
   SLOPE(name##_slope_a, slope_a)                                                  \
   SLOPE(name##_slope_b, slope_b)                                                  \
   static void name##_forward(mgrad_call *c) { forward(c, name##_value); }         \
@@ -69,15 +44,47 @@ struct pass {
   }
 
 #define COMPARISON(name, value)                                                   \
-  VALUE(name##_value, (mgrad_real)(value))                                        \
+  LOOP(name##_value, (mgrad_real)(value))                                         \
   static void name##_forward(mgrad_call *c) { forward(c, name##_value); }
 
 /* ---- passes ---- */
 
+/* One pass over all pairs of numbers. out, y and dy are packed; 'first' is where
+** the run at hand begins in them. */
+typedef struct pass {
+  loop f;
+  mgrad_real *out;
+  const mgrad_real *y, *dy;
+  int64_t first;
+  bool add;
+} pass;
+
+/* m numbers of x, 'step' apart, from i on, as packed ones: laid out in 'room'
+** where they are not. A number that repeats stays there from block to block. */
+static const mgrad_real *packed(mgrad_real *room, int64_t i, int64_t m,
+                                const mgrad_real *x, int64_t step) {
+  if (step == 1) return x + i;
+  if (step != 0)
+    for (int64_t j = 0; j < m; j++) room[j] = x[(i + j) * step];
+  else if (i == 0)
+    for (int64_t j = 0; j < m; j++) room[j] = *x;
+  return room;
+}
+
 static void run_pass(void *ud, int64_t n, mgrad_real *const p[3],
                      const int64_t step[3]) {
   pass *t = ud;
-  t->f(t, n, p[0], step[0], p[1], step[1]);
+  mgrad_real a[BLOCK], b[BLOCK], d[BLOCK];
+  bool direct = step[0] == 1 && step[1] == 1 && !t->add;
+  for (int64_t i = 0, m; i < n; i += m) {
+    m = direct ? n : mgrad_min_size(BLOCK, n - i);
+    int64_t at = t->first + i;
+    mgrad_real *out = t->out + at;
+    t->f(m, packed(a, i, m, p[0], step[0]), packed(b, i, m, p[1], step[1]), t->y + at,
+         t->dy + at, t->add ? d : out);
+    if (t->add)
+      for (int64_t j = 0; j < m; j++) out[j] += d[j];
+  }
   t->first += n;
 }
 
@@ -92,7 +99,8 @@ static void run_pairs(pass *t, const mgrad_array *a, const mgrad_array *b,
                       const mgrad_array *y) {
   int64_t step_a = whole_step(a, y), step_b = whole_step(b, y);
   if (step_a >= 0 && step_b >= 0) {
-    t->f(t, mgrad_shape_numel(y), a->data, step_a, b->data, step_b);
+    run_pass(t, mgrad_shape_numel(y), (mgrad_real *const[3]){ a->data, b->data },
+             (const int64_t[3]){ step_a, step_b });
     return;
   }
   mgrad_array wide_a, wide_b;
@@ -101,8 +109,8 @@ static void run_pairs(pass *t, const mgrad_array *a, const mgrad_array *b,
   mgrad_walk(&wide_a, &wide_b, NULL, run_pass, t);
 }
 
-static void forward(mgrad_call *c, pass_fn value) {
-  pass t = { .f = value, .out = c->y->data };
+static void forward(mgrad_call *c, loop value) {
+  pass t = { .f = value, .out = c->y->data, .y = c->y->data, .dy = c->y->data };
   run_pairs(&t, c->x[0], c->x[1], c->y);
 }
 
@@ -115,7 +123,7 @@ static mgrad_array seen(const mgrad_call *c, int i) {
 }
 
 /* The gradient of operand i, whose slope is a function of x[0] and 'b'. */
-static void slope_pass(mgrad_call *c, int i, pass_fn slope, const mgrad_array *a,
+static void slope_pass(mgrad_call *c, int i, loop slope, const mgrad_array *a,
                        const mgrad_array *b) {
   bool direct = mgrad_shape_equal(c->x[i], c->y);
   pass t = { .f = slope, .out = direct ? c->dx[i] : c->work, .dy = c->dy,
@@ -125,7 +133,7 @@ static void slope_pass(mgrad_call *c, int i, pass_fn slope, const mgrad_array *a
   if (!direct) mgrad_reduce_to(c->x[i], c->dx[i], c->y, c->work, c->add[i]);
 }
 
-static void backward(mgrad_call *c, int i, pass_fn slope) {
+static void backward(mgrad_call *c, int i, loop slope) {
   if (c->dx[i] == NULL) return;
   mgrad_array a = seen(c, 0), b = seen(c, 1);
   slope_pass(c, i, slope, &a, &b);
@@ -181,26 +189,26 @@ static mgrad_status where_infer(mgrad_call *c) {
 #define READS_A 1u
 #define READS_B 2u
 #define RANGE(from, to) .low = from, .high = to
-#define EXAMPLES(from, to) {                                                      \
-  { .shapes = { { 2, 3 }, { 2, 3 } }, RANGE(from, to) },                          \
-  { .shapes = { { 2, 3 }, { 3 } }, RANGE(from, to) },                             \
-  { .shapes = { { 2, 1 }, { 3 } }, RANGE(from, to) },                             \
-  { .shapes = { { 0 }, { 4 } }, RANGE(from, to) },                                \
-  { .shapes = { { 3, 2 }, { 0 } }, RANGE(from, to) },                             \
-  { .shapes = { { 2, 1, 3 }, { 4, 1 } }, RANGE(from, to) } }
+#define EXAMPLES(from, to)                                                        \
+  MGRAD_EXAMPLES({ .shapes = { { 2, 3 }, { 2, 3 } }, RANGE(from, to) },           \
+                 { .shapes = { { 2, 3 }, { 3 } }, RANGE(from, to) },              \
+                 { .shapes = { { 2, 1 }, { 3 } }, RANGE(from, to) },              \
+                 { .shapes = { { 0 }, { 4 } }, RANGE(from, to) },                 \
+                 { .shapes = { { 3, 2 }, { 0 } }, RANGE(from, to) },              \
+                 { .shapes = { { 2, 1, 3 }, { 4, 1 } }, RANGE(from, to) })
 
 /* ---- arithmetic ---- */
 
-VALUE(add_value, A + B)
+LOOP(add_value, A + B)
 static void add_forward(mgrad_call *c) { forward(c, add_value); }
 static void add_backward(mgrad_call *c) {
   pass_down(c, 0);
   pass_down(c, 1);
 }
 MGRAD_OP(add) = { PAIR(add, pair_infer),
-  .doc = "a + b", .examples = EXAMPLES(-2, 2) };
+  .doc = "a + b", EXAMPLES(-2, 2) };
 
-VALUE(sub_value, A - B)
+LOOP(sub_value, A - B)
 SLOPE(sub_slope_b, -1)
 static void sub_forward(mgrad_call *c) { forward(c, sub_value); }
 static void sub_backward(mgrad_call *c) {
@@ -208,65 +216,83 @@ static void sub_backward(mgrad_call *c) {
   backward(c, 1, sub_slope_b);
 }
 MGRAD_OP(sub) = { PAIR(sub, work_infer),
-  .doc = "a - b", .examples = EXAMPLES(-2, 2) };
+  .doc = "a - b", EXAMPLES(-2, 2) };
 
 FUNCTION2(mul, A * B, B, A)
 MGRAD_OP(mul) = { PAIR(mul, work_infer), .reads = READS_A | READS_B,
-  .doc = "a * b, element by element", .examples = EXAMPLES(-2, 2) };
+  .doc = "a * b, element by element", EXAMPLES(-2, 2) };
 
 FUNCTION2(div, A / B, 1 / B, -Y / B)
 MGRAD_OP(div) = { PAIR(div, work_infer), .reads = READS_B | MGRAD_READS_Y,
-  .doc = "a / b", .examples = EXAMPLES(0.4, 3) };
+  .doc = "a / b", EXAMPLES(0.4, 3) };
 
 /* The two commonest exponents without the logarithm; both are exact in C's pow. */
 static inline mgrad_real power(mgrad_real a, mgrad_real b) {
   return b == 2 ? a * a : b == 1 ? a : POW(a, b);
 }
 
-FUNCTION2(pow, power(A, B), B == 0 ? 0 : B * power(A, B - 1),
-          A == 0 && B >= 0 ? 0 : Y * LOG(A))
+LOOP(pow_value, power(A, B))
+LOOP(square_value, A * A)
+SLOPE(pow_slope_a, B == 0 ? 0 : B * power(A, B - 1))
+SLOPE(square_slope, 2 * A)
+SLOPE(pow_slope_b, A == 0 && B >= 0 ? 0 : Y * LOG(A))
+
+/* x^2, the same without a look at each exponent */
+static bool is_square(const mgrad_call *c) {
+  return mgrad_call_numel(c, 1) == 1 && c->x[1]->data[0] == 2;
+}
+
+static void pow_forward(mgrad_call *c) {
+  forward(c, is_square(c) ? square_value : pow_value);
+}
+
+static void pow_backward(mgrad_call *c) {
+  backward(c, 0, is_square(c) ? square_slope : pow_slope_a);
+  backward(c, 1, pow_slope_b);
+}
+
 MGRAD_OP(pow) = { PAIR(pow, work_infer),
   .reads = READS_A | READS_B | MGRAD_READS_Y,
-  .doc = "a to the power b", .examples = EXAMPLES(0.3, 2.5) };
+  .doc = "a to the power b", EXAMPLES(0.3, 2.5) };
 
 /* Half a slope each where both are equal. */
 FUNCTION2(minimum, A < B || A != A ? A : B, REAL(0.5) * (mgrad_real)((A < B) + (A <= B)),
           REAL(0.5) * (mgrad_real)((B < A) + (B <= A)))
 MGRAD_OP(minimum) = { PAIR(minimum, work_infer),
   .reads = READS_A | READS_B,
-  .doc = "the smaller of a and b, NaN if one is", .examples = EXAMPLES(-2, 2) };
+  .doc = "the smaller of a and b, NaN if one is", EXAMPLES(-2, 2) };
 
 FUNCTION2(maximum, A > B || A != A ? A : B, REAL(0.5) * (mgrad_real)((A > B) + (A >= B)),
           REAL(0.5) * (mgrad_real)((B > A) + (B >= A)))
 MGRAD_OP(maximum) = { PAIR(maximum, work_infer),
   .reads = READS_A | READS_B,
-  .doc = "the larger of a and b, NaN if one is", .examples = EXAMPLES(-2, 2) };
+  .doc = "the larger of a and b, NaN if one is", EXAMPLES(-2, 2) };
 
 /* ---- comparisons ---- */
 
 COMPARISON(eq, A == B)
 MGRAD_OP(eq) = { COMPARE(eq),
-  .doc = "1 where a equals b, else 0", .examples = EXAMPLES(-2, 2) };
+  .doc = "1 where a equals b, else 0", EXAMPLES(-2, 2) };
 
 COMPARISON(ne, A != B)
 MGRAD_OP(ne) = { COMPARE(ne),
-  .doc = "1 where a differs from b, else 0", .examples = EXAMPLES(-2, 2) };
+  .doc = "1 where a differs from b, else 0", EXAMPLES(-2, 2) };
 
 COMPARISON(lt, A < B)
 MGRAD_OP(lt) = { COMPARE(lt),
-  .doc = "1 where a is less than b, else 0", .examples = EXAMPLES(-2, 2) };
+  .doc = "1 where a is less than b, else 0", EXAMPLES(-2, 2) };
 
 COMPARISON(le, A <= B)
 MGRAD_OP(le) = { COMPARE(le),
-  .doc = "1 where a is at most b, else 0", .examples = EXAMPLES(-2, 2) };
+  .doc = "1 where a is at most b, else 0", EXAMPLES(-2, 2) };
 
 COMPARISON(gt, A > B)
 MGRAD_OP(gt) = { COMPARE(gt),
-  .doc = "1 where a is greater than b, else 0", .examples = EXAMPLES(-2, 2) };
+  .doc = "1 where a is greater than b, else 0", EXAMPLES(-2, 2) };
 
 COMPARISON(ge, A >= B)
 MGRAD_OP(ge) = { COMPARE(ge),
-  .doc = "1 where a is at least b, else 0", .examples = EXAMPLES(-2, 2) };
+  .doc = "1 where a is at least b, else 0", EXAMPLES(-2, 2) };
 
 /* ---- where ---- */
 
@@ -287,19 +313,11 @@ static void where_forward(mgrad_call *c) {
 
 /* A is the condition; a choice, not a product, so that what was not chosen gets
 ** 0 even from an infinite dy. */
-#define CHOOSE(name, chosen)                                                      \
-  PASS(name) {                                                                    \
-    mgrad_real *out = t->out + t->first;                                          \
-    const mgrad_real *dy = t->dy + t->first;                                      \
-    bool add = t->add;                                                            \
-    (void)b;                                                                      \
-    EACH_PAIR(mgrad_real d = (chosen) ? dy[i] : 0; out[i] = add ? out[i] + d : d;) \
-  }
-CHOOSE(where_slope_a, A != 0)
-CHOOSE(where_slope_b, !(A != 0))
+LOOP(where_slope_a, A != 0 ? DY : 0)
+LOOP(where_slope_b, A != 0 ? 0 : DY)
 
 static void where_backward(mgrad_call *c) {
-  const pass_fn slopes[] = { where_slope_a, where_slope_b };
+  const loop slopes[] = { where_slope_a, where_slope_b };
   for (int i = 1; i <= 2; i++)
     if (c->dx[i] != NULL) slope_pass(c, i, slopes[i - 1], c->x[0], c->x[0]);
 }
@@ -310,7 +328,7 @@ MGRAD_OP(where) = {
   .reads = READS_A, .constant = 1,
   .doc = "a where the condition is not 0, else b",
   .infer = where_infer, .forward = where_forward, .backward = where_backward,
-  .examples = { { .shapes = { { 2, 3 }, { 2, 3 }, { 2, 3 } }, BITS_FIRST },
-                { .shapes = { { 3 }, { 2, 3 }, { 0 } }, BITS_FIRST },
-                { .shapes = { { 2, 1, 3 }, { 4, 1 }, { 3 } }, BITS_FIRST },
-                { .shapes = { { 4, 3 }, { 3 }, { 4, 1 } }, BITS_FIRST } } };
+  MGRAD_EXAMPLES({ .shapes = { { 2, 3 }, { 2, 3 }, { 2, 3 } }, BITS_FIRST },
+                 { .shapes = { { 3 }, { 2, 3 }, { 0 } }, BITS_FIRST },
+                 { .shapes = { { 2, 1, 3 }, { 4, 1 }, { 3 } }, BITS_FIRST },
+                 { .shapes = { { 4, 3 }, { 3 }, { 4, 1 } }, BITS_FIRST }) };

@@ -107,15 +107,15 @@ static mgrad_status cat_infer(mgrad_call *c) {
 
 MGRAD_OP(cat) = {
   MGRAD_NAMED(cat), .operands = "x..", .flags = MGRAD_OP_LIST,
-  .attrs = { { "dim", MGRAD_ATTR_DIM, 1 } },
+  MGRAD_ATTRS({ "dim", MGRAD_ATTR_DIM, 1 }),
   .doc = "tensors joined end to end along a dimension they have",
   .infer = cat_infer, .forward = join_forward, .backward = join_backward,
-  .examples = { { .operands = 2, .shapes = { { 2, 3 }, { 1, 3 } } },
-                { .operands = 3, .shapes = { { 2, 1, 2 }, { 2, 3, 2 }, { 2, 2, 2 } },
-                  .attrs = { { "dim", 2 } } },
-                { .operands = 2, .shapes = { { 2, 3 }, { 2, 1 } },
-                  .attrs = { { "dim", -1 } } },
-                { .operands = 1, .shapes = { { 4 } } } } };
+  MGRAD_EXAMPLES({ .operands = 2, .shapes = { { 2, 3 }, { 1, 3 } } },
+                 { .operands = 3, .shapes = { { 2, 1, 2 }, { 2, 3, 2 }, { 2, 2, 2 } },
+                   .attrs = { { "dim", 2 } } },
+                 { .operands = 2, .shapes = { { 2, 3 }, { 2, 1 } },
+                   .attrs = { { "dim", -1 } } },
+                 { .operands = 1, .shapes = { { 4 } } }) };
 
 static mgrad_status stack_infer(mgrad_call *c) {
   if (c->n < 1) return list_fail(c);
@@ -128,16 +128,16 @@ static mgrad_status stack_infer(mgrad_call *c) {
 
 MGRAD_OP(stack) = {
   MGRAD_NAMED(stack), .operands = "x..", .flags = MGRAD_OP_LIST,
-  .attrs = { { "dim", MGRAD_ATTR_DIM, 1 } },
+  MGRAD_ATTRS({ "dim", MGRAD_ATTR_DIM, 1 }),
   .doc = "tensors of one shape side by side along a new dimension",
   .infer = stack_infer, .forward = join_forward, .backward = join_backward,
-  .examples = { { .operands = 2, .shapes = { { 2, 3 }, { 2, 3 } } },
-                { .operands = 3, .shapes = { { 2, 3 }, { 2, 3 }, { 2, 3 } },
-                  .attrs = { { "dim", 2 } } },
-                { .operands = 2, .shapes = { { 2, 2 }, { 2, 2 } },
-                  .attrs = { { "dim", 3 } } },
-                { .operands = 2, .shapes = { { 3 }, { 3 } },
-                  .attrs = { { "dim", -1 } } } } };
+  MGRAD_EXAMPLES({ .operands = 2, .shapes = { { 2, 3 }, { 2, 3 } } },
+                 { .operands = 3, .shapes = { { 2, 3 }, { 2, 3 }, { 2, 3 } },
+                   .attrs = { { "dim", 2 } } },
+                 { .operands = 2, .shapes = { { 2, 2 }, { 2, 2 } },
+                   .attrs = { { "dim", 3 } } },
+                 { .operands = 2, .shapes = { { 3 }, { 3 } },
+                   .attrs = { { "dim", -1 } } }) };
 
 /* ---- index_select: x seen as {outer, n, inner}, slices of 'inner' picked ---- */
 
@@ -178,16 +178,16 @@ static void index_select_backward(mgrad_call *c) {
 
 MGRAD_OP(index_select) = {
   MGRAD_NAMED(index_select), .operands = "x ids", .order = "x dim ids",
-  .attrs = { { "dim", MGRAD_ATTR_DIM, MGRAD_REQUIRED } },
+  MGRAD_ATTRS({ "dim", MGRAD_ATTR_DIM, MGRAD_REQUIRED }),
   .doc = "the places of one dimension that ids names, in that order",
   .reads = 2, .constant = 2, .infer = index_select_infer, .check = picked_check,
   .forward = index_select_forward, .backward = index_select_backward,
-  .examples = { { .shapes = { { 3, 2 }, { 5 } }, .fill = { 0, MGRAD_FILL_LABELS },
-                  .labels = 3, .attrs = { { "dim", 1 } } },
-                { .shapes = { { 2, 4, 2 }, { 3 } }, .fill = { 0, MGRAD_FILL_LABELS },
-                  .labels = 4, .attrs = { { "dim", 2 } } },
-                { .shapes = { { 2, 3 }, { 2 } }, .fill = { 0, MGRAD_FILL_LABELS },
-                  .labels = 3, .attrs = { { "dim", -1 } } } } };
+  MGRAD_EXAMPLES({ .shapes = { { 3, 2 }, { 5 } }, .fill = { 0, MGRAD_FILL_LABELS },
+                   .labels = 3, .attrs = { { "dim", 1 } } },
+                 { .shapes = { { 2, 4, 2 }, { 3 } }, .fill = { 0, MGRAD_FILL_LABELS },
+                   .labels = 4, .attrs = { { "dim", 2 } } },
+                 { .shapes = { { 2, 3 }, { 2 } }, .fill = { 0, MGRAD_FILL_LABELS },
+                   .labels = 3, .attrs = { { "dim", -1 } } }) };
 
 /* ---- gather ---- */
 
@@ -234,16 +234,16 @@ static void gather_backward(mgrad_call *c) {
 
 MGRAD_OP(gather) = {
   MGRAD_NAMED(gather), .operands = "x ids", .order = "x dim ids",
-  .attrs = { { "dim", MGRAD_ATTR_DIM, MGRAD_REQUIRED } },
+  MGRAD_ATTRS({ "dim", MGRAD_ATTR_DIM, MGRAD_REQUIRED }),
   .doc = "one number for each id: of its own place in x, but in 'dim' of place id",
   .reads = 2, .constant = 2, .infer = gather_infer, .check = picked_check,
   .forward = gather_forward, .backward = gather_backward,
-  .examples = { { .shapes = { { 3, 4 }, { 3, 1 } }, .fill = { 0, MGRAD_FILL_LABELS },
-                  .labels = 4, .attrs = { { "dim", 2 } } },
-                { .shapes = { { 3, 4 }, { 5, 2 } }, .fill = { 0, MGRAD_FILL_LABELS },
-                  .labels = 3, .attrs = { { "dim", 1 } } },
-                { .shapes = { { 2, 3, 2 }, { 2, 4, 1 } }, .attrs = { { "dim", -2 } },
-                  .fill = { 0, MGRAD_FILL_LABELS }, .labels = 3 } } };
+  MGRAD_EXAMPLES({ .shapes = { { 3, 4 }, { 3, 1 } }, .fill = { 0, MGRAD_FILL_LABELS },
+                   .labels = 4, .attrs = { { "dim", 2 } } },
+                 { .shapes = { { 3, 4 }, { 5, 2 } }, .fill = { 0, MGRAD_FILL_LABELS },
+                   .labels = 3, .attrs = { { "dim", 1 } } },
+                 { .shapes = { { 2, 3, 2 }, { 2, 4, 1 } }, .attrs = { { "dim", -2 } },
+                   .fill = { 0, MGRAD_FILL_LABELS }, .labels = 3 }) };
 
 /* ---- one_hot ---- */
 
@@ -263,10 +263,10 @@ static void one_hot_forward(mgrad_call *c) {
 
 MGRAD_OP(one_hot) = {
   MGRAD_NAMED(one_hot), .operands = "ids", .constant = 1,
-  .attrs = { { "n", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 9e15 } },
+  MGRAD_ATTRS({ "n", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 9e15 }),
   .doc = "each id as n numbers, 1 at place id and 0 elsewhere",
   .infer = one_hot_infer, .check = one_hot_check, .forward = one_hot_forward,
-  .examples = { { .shapes = { { 4 } }, .fill = { MGRAD_FILL_LABELS }, .labels = 3,
-                  .attrs = { { "n", 3 } } },
-                { .shapes = { { 2, 3 } }, .fill = { MGRAD_FILL_LABELS }, .labels = 3,
-                  .attrs = { { "n", 5 } } } } };
+  MGRAD_EXAMPLES({ .shapes = { { 4 } }, .fill = { MGRAD_FILL_LABELS }, .labels = 3,
+                   .attrs = { { "n", 3 } } },
+                 { .shapes = { { 2, 3 } }, .fill = { MGRAD_FILL_LABELS }, .labels = 3,
+                   .attrs = { { "n", 5 } } }) };

@@ -176,12 +176,12 @@ MGRAD_OP(matmul) = {
   .doc = "product of matrices: {m, k} by {k, n}, batches in front broadcast, 1-dim"
          " operands as a row or a column",
   .infer = matmul_infer, .forward = matmul_forward, .backward = matmul_backward,
-  .examples = { { .shapes = { { 2, 3 }, { 3, 4 } } },
-                { .shapes = { { 3 }, { 3 } } },
-                { .shapes = { { 3 }, { 3, 2 } } },
-                { .shapes = { { 2, 3 }, { 3 } } },
-                { .shapes = { { 2, 1, 3, 4 }, { 5, 4, 2 } } },
-                { .shapes = { { 5, 2, 3 }, { 3 } } } } };
+  MGRAD_EXAMPLES({ .shapes = { { 2, 3 }, { 3, 4 } } },
+                 { .shapes = { { 3 }, { 3 } } },
+                 { .shapes = { { 3 }, { 3, 2 } } },
+                 { .shapes = { { 2, 3 }, { 3 } } },
+                 { .shapes = { { 2, 1, 3, 4 }, { 5, 4, 2 } } },
+                 { .shapes = { { 5, 2, 3 }, { 3 } } }) };
 
 /* ---- linear: y = act(x W' + b) ---- */
 
@@ -312,10 +312,10 @@ static void linear_backward(mgrad_call *c) {
 
 MGRAD_OP(linear) = {
   MGRAD_NAMED(linear), .operands = "x weight bias?", .reads = 3 | MGRAD_READS_Y,
-  .attrs = { { "act", MGRAD_ATTR_ACT, -1 } },
+  MGRAD_ATTRS({ "act", MGRAD_ATTR_ACT, -1 }),
   .doc = "act(x weight' + bias), x {.., in}, weight {out, in}, bias {out}",
   .infer = linear_infer, .forward = linear_forward, .backward = linear_backward,
   .prepare = linear_prepare, .bytes = sizeof(products),
-  .examples = { { .shapes = { { 2, 3 }, { 4, 3 }, { 4 } } },
-                { .shapes = { { 5, 3 }, { 1, 3 }, { -1 } } },
-                { .shapes = { { 2, 2, 3 }, { 4, 3 }, { 4 } } } } };
+  MGRAD_EXAMPLES({ .shapes = { { 2, 3 }, { 4, 3 }, { 4 } } },
+                 { .shapes = { { 5, 3 }, { 1, 3 }, { -1 } } },
+                 { .shapes = { { 2, 2, 3 }, { 4, 3 }, { 4 } } }) };

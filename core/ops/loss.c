@@ -5,8 +5,9 @@
 ** attribute of every loss is "reduction": the values of the single examples,
 ** or their mean or sum. LOSS(name, value, slope_p, slope_t) makes the loops of
 ** an elementwise one from expressions in p (prediction), t (target) and w (the
-** third operand, 1 where there is none). Shapes must be equal: a target {4}
-** broadcast against {4, 1} would be {4, 4}, an old and silent mistake.
+** third operand, 1 where there is none), which is laid out a block at a time, as
+** is the gradient from above: each expression needs one loop. Shapes must be equal:
+** a target {4} broadcast against {4, 1} would be {4, 4}, an old and silent mistake.
 */
 #include "../op.h"
 #include "../kernels/kernels.h"
@@ -68,29 +69,70 @@ static const mgrad_real *third_of(const mgrad_call *c) {
   return c->n > 2 && c->x[2] ? c->x[2]->data : NULL;
 }
 
-#define EACH(statement)                                                            \
-  do {                                                                            \
-    const mgrad_real *ps = c->x[0]->data, *ts = c->x[1]->data, *ws = third_of(c);   \
+enum { BLOCK = 256 };
+
+/* What an expression makes of n numbers, times the gradient 'us' from above where
+** it is a slope; 'out' overlaps nothing else. */
+typedef void (*loop)(const mgrad_call *c, int64_t n, const mgrad_real *ps,
+                     const mgrad_real *ts, const mgrad_real *ws, const mgrad_real *us,
+                     mgrad_real *out);
+
+#define LOOP(name, expression)                                                    \
+  static void name(const mgrad_call *c, int64_t n, const mgrad_real *restrict ps, \
+                   const mgrad_real *restrict ts, const mgrad_real *restrict ws,  \
+                   const mgrad_real *restrict us, mgrad_real *restrict out) {     \
+    (void)c, (void)us;                                                            \
     for (int64_t i = 0; i < n; i++) {                                             \
-      mgrad_real p = ps[i], t = ts[i], w = ws ? ws[i] : 1;                        \
+      mgrad_real p = ps[i], t = ts[i], w = ws[i];                                 \
       (void)p, (void)t, (void)w;                                                  \
-      statement;                                                                  \
+      out[i] = (expression);                                                      \
     }                                                                             \
-  } while (0)
+  }
 
 #define LOSS(name, value, slope_p, slope_t)                                       \
-  static void name##_forward(mgrad_call *c) {                                     \
-    int64_t n = mgrad_call_numel(c, 0);                                           \
-    mgrad_real *values = values_of(c);                                            \
-    EACH(values[i] = (value));                                                    \
-    reduce(c, n, (double)n);                                                      \
-  }                                                                               \
+  LOOP(name##_value, value)                                                       \
+  LOOP(name##_slope_p, us[i] * (slope_p))                                         \
+  LOOP(name##_slope_t, us[i] * (slope_t))                                         \
+  static void name##_forward(mgrad_call *c) { forward(c, name##_value); }         \
   static void name##_backward(mgrad_call *c) {                                    \
-    int64_t n = mgrad_call_numel(c, 0);                                           \
-    upstream u = upstream_of(c, (double)n);                                       \
-    if (c->dx[0]) EACH(put(c->dx[0] + i, c->add[0], up(&u, i) * (slope_p)));      \
-    if (c->dx[1]) EACH(put(c->dx[1] + i, c->add[1], up(&u, i) * (slope_t)));      \
+    backward(c, 0, name##_slope_p);                                               \
+    backward(c, 1, name##_slope_t);                                               \
   }
+
+/* What is not there as packed numbers, weights of 1 and a single gradient for all, is
+** laid out for one block and serves every block. */
+static void fill(mgrad_real *x, int64_t n, mgrad_real value) {
+  for (int64_t j = 0; j < n && j < BLOCK; j++) x[j] = value;
+}
+
+/* Runs f over n numbers; u is NULL where it is no slope. */
+static void run(const mgrad_call *c, loop f, int64_t n, const upstream *u, mgrad_real *out,
+                bool add) {
+  const mgrad_real *ps = c->x[0]->data, *ts = c->x[1]->data, *ws = third_of(c);
+  const mgrad_real *us = u != NULL && u->step != 0 ? u->dy : NULL; /* their scale is 1 */
+  mgrad_real ones[BLOCK], single[BLOCK], d[BLOCK];
+  if (c->n > 2 && ws == NULL) fill(ones, n, 1);
+  if (u != NULL && us == NULL) fill(single, n, up(u, 0));
+  for (int64_t i = 0, m; i < n; i += m) {
+    m = mgrad_min_size(BLOCK, n - i);
+    f(c, m, ps + i, ts + i, ws != NULL ? ws + i : ones, us != NULL ? us + i : single,
+      add ? d : out + i);
+    for (int64_t j = 0; j < m && add; j++) out[i + j] += d[j];
+  }
+}
+
+static void forward(mgrad_call *c, loop value) {
+  int64_t n = mgrad_call_numel(c, 0);
+  run(c, value, n, NULL, values_of(c), false);
+  reduce(c, n, (double)n);
+}
+
+static void backward(mgrad_call *c, int i, loop slope) {
+  if (c->dx[i] == NULL) return;
+  int64_t n = mgrad_call_numel(c, 0);
+  upstream u = upstream_of(c, (double)n);
+  run(c, slope, n, &u, c->dx[i], c->add[i]);
+}
 
 /* Checks that the operands have one shape; 'names' are those of the three. */
 static mgrad_status infer_equal(mgrad_call *c, const char *const names[3]) {
@@ -143,31 +185,31 @@ static mgrad_status check_signs(const mgrad_call *c) {
 
 /* One example for each reduction. */
 #define EXAMPLES(...)                                                             \
-  { { .shapes = { { 3, 4 }, { 3, 4 } }, __VA_ARGS__ },                            \
-    { .shapes = { { 7 }, { 7 } }, __VA_ARGS__,                                    \
-      .attrs = { { "reduction", SUM } } },                                        \
-    { .shapes = { { 2, 3, 2 }, { 2, 3, 2 } }, __VA_ARGS__,                        \
-      .attrs = { { "reduction", NONE } } } }
+  MGRAD_EXAMPLES({ .shapes = { { 3, 4 }, { 3, 4 } }, __VA_ARGS__ },               \
+                 { .shapes = { { 7 }, { 7 } }, __VA_ARGS__,                       \
+                   .attrs = { { "reduction", SUM } } },                           \
+                 { .shapes = { { 2, 3, 2 }, { 2, 3, 2 } }, __VA_ARGS__,           \
+                   .attrs = { { "reduction", NONE } } })
 
 #define WEIGHTED_EXAMPLES(...)                                                    \
-  { { .shapes = { { 3, 4 }, { 3, 4 }, { -1 } }, __VA_ARGS__ },                    \
-    { .shapes = { { 3, 4 }, { 3, 4 }, { 3, 4 } }, __VA_ARGS__ },                  \
-    { .shapes = { { 7 }, { 7 }, { -1 } }, __VA_ARGS__,                            \
-      .attrs = { { "reduction", SUM } } },                                        \
-    { .shapes = { { 7 }, { 7 }, { 7 } }, __VA_ARGS__,                             \
-      .attrs = { { "reduction", NONE } } } }
+  MGRAD_EXAMPLES({ .shapes = { { 3, 4 }, { 3, 4 }, { -1 } }, __VA_ARGS__ },       \
+                 { .shapes = { { 3, 4 }, { 3, 4 }, { 3, 4 } }, __VA_ARGS__ },     \
+                 { .shapes = { { 7 }, { 7 }, { -1 } }, __VA_ARGS__,               \
+                   .attrs = { { "reduction", SUM } } },                           \
+                 { .shapes = { { 7 }, { 7 }, { 7 } }, __VA_ARGS__,                \
+                   .attrs = { { "reduction", NONE } } })
 
 LOSS(mse, (p - t) * (p - t), 2 * (p - t), 2 * (t - p))
-MGRAD_OP(mse) = { PAIR(mse), .attrs = { REDUCTION },
+MGRAD_OP(mse) = { PAIR(mse), MGRAD_ATTRS(REDUCTION),
   .doc = "mean squared error: (prediction - target)^2",
-  .examples = EXAMPLES(.low = -2, .high = 2) };
+  EXAMPLES(.low = -2, .high = 2) };
 
 static inline mgrad_real sign(mgrad_real x) { return (mgrad_real)((x > 0) - (x < 0)); }
 
 LOSS(mae, ABS(p - t), sign(p - t), sign(t - p))
-MGRAD_OP(mae) = { PAIR(mae), .attrs = { REDUCTION },
+MGRAD_OP(mae) = { PAIR(mae), MGRAD_ATTRS(REDUCTION),
   .doc = "mean absolute error: |prediction - target|",
-  .examples = EXAMPLES(.low = -2, .high = 2) };
+  EXAMPLES(.low = -2, .high = 2) };
 
 static inline mgrad_real huber(mgrad_real d, mgrad_real delta) {
   mgrad_real size = ABS(d);
@@ -180,9 +222,9 @@ static inline mgrad_real clip(mgrad_real d, mgrad_real delta) {
 
 LOSS(huber, huber(p - t, OPTION), clip(p - t, OPTION), clip(t - p, OPTION))
 MGRAD_OP(huber) = { PAIR(huber),
-  .attrs = { REDUCTION, { "delta", MGRAD_ATTR_REAL, 1, 1e-30, 1e30 } },
+  MGRAD_ATTRS(REDUCTION, { "delta", MGRAD_ATTR_REAL, 1, 1e-30, 1e30 }),
   .doc = "squared error, halved, up to delta, and from there a straight line",
-  .examples = EXAMPLES(.low = -2, .high = 2) };
+  EXAMPLES(.low = -2, .high = 2) };
 
 /* As PyTorch: no log below -100, so that one wrong certainty is not infinite. */
 static inline mgrad_real clamped(mgrad_real v) { return v < -100 ? -100 : v; }
@@ -194,10 +236,10 @@ static inline mgrad_real bce_slope(mgrad_real p, mgrad_real t) {
 
 LOSS(bce, -w * (t * clamped(LOG(p)) + (1 - t) * clamped(LOG1P(-p))),
      w * bce_slope(p, t), w * (clamped(LOG1P(-p)) - clamped(LOG(p))))
-MGRAD_OP(bce) = { WEIGHTED_PAIR(bce), .attrs = { REDUCTION },
+MGRAD_OP(bce) = { WEIGHTED_PAIR(bce), MGRAD_ATTRS(REDUCTION),
   .check = check_chances,
   .doc = "binary cross entropy of probabilities and targets from 0 to 1",
-  .examples = WEIGHTED_EXAMPLES(.low = 0.1, .high = 0.9) };
+  WEIGHTED_EXAMPLES(.low = 0.1, .high = 0.9) };
 
 /* log(1 + exp(x)) - t x, with no difference of infinities in it */
 static inline mgrad_real logits_value(mgrad_real x, mgrad_real t) {
@@ -207,25 +249,25 @@ static inline mgrad_real logits_value(mgrad_real x, mgrad_real t) {
 
 LOSS(bce_with_logits, w * logits_value(p, t), w * (mgrad_sigmoid(p) - t), -w * p)
 MGRAD_OP(bce_with_logits) = { WEIGHTED_PAIR(bce_with_logits),
-  .attrs = { REDUCTION },
+  MGRAD_ATTRS(REDUCTION),
   .doc = "binary cross entropy of sigmoid(prediction), exact for any size of it",
-  .examples = WEIGHTED_EXAMPLES(.low = -3, .high = 3) };
+  WEIGHTED_EXAMPLES(.low = -3, .high = 3) };
 
 /* t * (log t - p), and its slope in t, by their limits at t = 0 */
 LOSS(kl_div, t == 0 ? 0 : t * (LOG(t) - p), -t, t == 0 ? 0 : LOG(t) + 1 - p)
-MGRAD_OP(kl_div) = { PAIR(kl_div), .attrs = { REDUCTION },
+MGRAD_OP(kl_div) = { PAIR(kl_div), MGRAD_ATTRS(REDUCTION),
   .doc = "Kullback-Leibler divergence of log-probabilities from target probabilities; "
          "the mean is over all numbers",
-  .examples = EXAMPLES(.low = -3, .high = -0.1,
+  EXAMPLES(.low = -3, .high = -0.1,
                        .fill = { MGRAD_FILL_RANGE, MGRAD_FILL_CHANCES }) };
 
 /* A margin just met still pulls, as in PyTorch: equal numbers get ranked. */
 static inline mgrad_real positive(mgrad_real x) { return x < 0 ? 0 : x; }
 
 LOSS(hinge, positive(1 - t * p), 1 - t * p < 0 ? 0 : -t, 1 - t * p < 0 ? 0 : -p)
-MGRAD_OP(hinge) = { PAIR(hinge), .attrs = { REDUCTION }, .constant = 2,
+MGRAD_OP(hinge) = { PAIR(hinge), MGRAD_ATTRS(REDUCTION), .constant = 2,
   .check = check_signs, .doc = "max(0, 1 - target * prediction), targets -1 or 1",
-  .examples = EXAMPLES(.low = -2, .high = 2,
+  EXAMPLES(.low = -2, .high = 2,
                        .fill = { MGRAD_FILL_RANGE, MGRAD_FILL_SIGNS }) };
 
 #define SHORTFALL (OPTION - w * (p - t))
@@ -236,14 +278,14 @@ LOSS(margin_ranking, positive(SHORTFALL), SHORTFALL < 0 ? 0 : -w, SHORTFALL < 0 
 #define SHAPE(...) { __VA_ARGS__ }
 MGRAD_OP(margin_ranking) = { MGRAD_NAMED(margin_ranking),
   .operands = "a b target", .flags = MGRAD_OP_LOSS, .reads = 7, .constant = 4,
-  .attrs = { REDUCTION, { "margin", MGRAD_ATTR_REAL, 0 } },
+  MGRAD_ATTRS(REDUCTION, { "margin", MGRAD_ATTR_REAL, 0 }),
   .infer = infer_ranking, .check = check_signs,
   .forward = margin_ranking_forward, .backward = margin_ranking_backward,
   .doc = "max(0, margin - target * (a - b)): a above b where target is 1, else below",
-  .examples = { RANKING(SHAPE(7), .attrs = { { "margin", 0.3 } }),
-                RANKING(SHAPE(3, 4), .attrs = { { "reduction", SUM } }),
-                RANKING(SHAPE(7),
-                        .attrs = { { "reduction", NONE }, { "margin", 1 } }) } };
+  MGRAD_EXAMPLES(RANKING(SHAPE(7), .attrs = { { "margin", 0.3 } }),
+                 RANKING(SHAPE(3, 4), .attrs = { { "reduction", SUM } }),
+                 RANKING(SHAPE(7),
+                         .attrs = { { "reduction", NONE }, { "margin", 1 } })) };
 
 /* ---- cosine_embedding ---- */
 
@@ -310,16 +352,16 @@ static void cosine_embedding_backward(mgrad_call *c) {
     .fill = { MGRAD_FILL_RANGE, MGRAD_FILL_RANGE, MGRAD_FILL_SIGNS }, __VA_ARGS__ }
 MGRAD_OP(cosine_embedding) = { MGRAD_NAMED(cosine_embedding),
   .operands = "a b target", .flags = MGRAD_OP_LOSS, .reads = 7, .constant = 4,
-  .attrs = { REDUCTION, { "margin", MGRAD_ATTR_REAL, 0, -1, 1 } },
+  MGRAD_ATTRS(REDUCTION, { "margin", MGRAD_ATTR_REAL, 0, -1, 1 }),
   .infer = cosine_embedding_infer, .check = check_signs,
   .forward = cosine_embedding_forward, .backward = cosine_embedding_backward,
   .doc = "of each row, 1 - cos(a, b) where target is 1, max(0, cos(a, b) - margin) "
          "where -1",
-  .examples = { EMBEDDING(6, 3, .low = -1, .high = 1),
-                EMBEDDING(5, 4, .low = 0.1, .high = 1,
-                          .attrs = { { "reduction", SUM } }),
-                EMBEDDING(5, 2,
-                          .attrs = { { "reduction", NONE }, { "margin", -0.5 } }) } };
+  MGRAD_EXAMPLES(EMBEDDING(6, 3, .low = -1, .high = 1),
+                 EMBEDDING(5, 4, .low = 0.1, .high = 1,
+                           .attrs = { { "reduction", SUM } }),
+                 EMBEDDING(5, 2,
+                           .attrs = { { "reduction", NONE }, { "margin", -0.5 } })) };
 
 /* ---- classes: nll, cross_entropy ---- */
 
@@ -442,10 +484,10 @@ static void nll_backward(mgrad_call *c) {
   .backward = word##_backward
 
 MGRAD_OP(nll) = { CLASSES_OF(nll), .reads = 6, .constant = 6,
-  .attrs = { REDUCTION, { "ignore", MGRAD_ATTR_REAL, NO_LABEL } },
+  MGRAD_ATTRS(REDUCTION, { "ignore", MGRAD_ATTR_REAL, NO_LABEL }),
   .doc = "minus the log-probability {n, classes, ...} of each label from 1, times its "
          "class's weight; rows labelled 'ignore' count nothing, and a mean of none is 0",
-  .examples = {
+  MGRAD_EXAMPLES(
     { .shapes = { { 4, 5 }, { 4 }, { -1 } }, .low = -3, .high = -0.1, LABELS(5) },
     { .shapes = { { 6, 3 }, { 6 }, { 3 } }, .low = 0.1, .high = 2, LABELS(3) },
     { .shapes = { { 6, 3 }, { 6 }, { 3 } }, .low = 0.1, .high = 2, LABELS(3),
@@ -453,7 +495,7 @@ MGRAD_OP(nll) = { CLASSES_OF(nll), .reads = 6, .constant = 6,
     { .shapes = { { 2, 3, 2 }, { 2, 2 }, { -1 } }, .low = -3, .high = -0.1, LABELS(3),
       .attrs = { { "reduction", SUM } } },
     { .shapes = { { 2, 3, 2 }, { 2, 2 }, { 3 } }, .low = 0.1, .high = 2, LABELS(3),
-      .attrs = { { "reduction", NONE } } } } };
+      .attrs = { { "reduction", NONE } } }) };
 
 enum { SMOOTHING_AT = 1, IGNORE_AT = 2 };
 
@@ -560,11 +602,11 @@ static void cross_entropy_backward(mgrad_call *c) {
 
 MGRAD_OP(cross_entropy) = { CLASSES_OF(cross_entropy), .reads = 7,
   .constant = 4,
-  .attrs = { REDUCTION, { "label_smoothing", MGRAD_ATTR_REAL, 0, 0, 1 },
-             { "ignore", MGRAD_ATTR_REAL, NO_LABEL } },
+  MGRAD_ATTRS(REDUCTION, { "label_smoothing", MGRAD_ATTR_REAL, 0, 0, 1 },
+              { "ignore", MGRAD_ATTR_REAL, NO_LABEL }),
   .doc = "nll of log_softmax of logits {n, classes, ...}; the target is labels from 1, "
          "or probabilities in the shape of the logits",
-  .examples = {
+  MGRAD_EXAMPLES(
     { .shapes = { { 4, 5 }, { 4 }, { -1 } }, .low = -3, .high = 3, LABELS(5) },
     { .shapes = { { 6, 3 }, { 6 }, { 3 } }, .low = 0.1, .high = 2, LABELS(3),
       .attrs = { { "label_smoothing", 0.2 }, { "ignore", 2 } } },
@@ -574,4 +616,4 @@ MGRAD_OP(cross_entropy) = { CLASSES_OF(cross_entropy), .reads = 7,
       .attrs = { { "reduction", SUM }, { "label_smoothing", 0.1 } } },
     { .shapes = { { 4, 3 }, { 4, 3 }, { -1 } }, .low = -2, .high = 2, CHANCES },
     { .shapes = { { 2, 3, 2 }, { 2, 3, 2 }, { 3 } }, .low = 0.1, .high = 2, CHANCES,
-      .attrs = { { "label_smoothing", 0.3 } } } } };
+      .attrs = { { "label_smoothing", 0.3 } } }) };

@@ -38,9 +38,9 @@ static void dropout_backward(mgrad_call *c) {
 
 MGRAD_OP(dropout) = {
   MGRAD_NAMED(dropout), .operands = "x", .flags = MGRAD_OP_RANDOM,
-  .attrs = { { "p", MGRAD_ATTR_REAL, 0.5, 0, 1 } },
+  MGRAD_ATTRS({ "p", MGRAD_ATTR_REAL, 0.5, 0, 1 }),
   .doc = "each number set to 0 with probability p (below 1), else divided by 1 - p",
   .infer = dropout_infer, .forward = dropout_forward, .backward = dropout_backward,
-  .examples = { { .shapes = { { 3, 5 } } },
-                { .shapes = { { 2, 3, 2 } }, .attrs = { { "p", 0.2 } } },
-                { .shapes = { { 7 } }, .attrs = { { "p", 0 } } } } };
+  MGRAD_EXAMPLES({ .shapes = { { 3, 5 } } },
+                 { .shapes = { { 2, 3, 2 } }, .attrs = { { "p", 0.2 } } },
+                 { .shapes = { { 7 } }, .attrs = { { "p", 0 } } }) };

@@ -4,10 +4,11 @@
 ** The numbers are seen as {outer, n, inner} and worked on in blocks: m columns
 ** of n numbers, each giving one result. REDUCTION(name, fold, result) makes a
 ** forward: 'result' is written in F, what the fold made of a column, n, and p, the
-** op's own attribute. GRADIENT(name, fold, scale, slope) makes a backward: the
-** fold gives F again, 'scale' is worked out once a column as S, 'slope' for each
-** number. X, Y, DY stand for places in memory and are looked at only where an
-** expression names them; K is the position in the column, from 0.
+** op's own attribute. GRADIENT(name, fold, scale, slopes) makes a backward: the
+** fold gives F again, 'scale' is worked out once a column as S, and SLOPES(slopes,
+** slope) has made the loops of an expression for each number. X, Y, DY stand for
+** places in memory and are looked at only where an expression names them; K is the
+** position in the column, from 0.
 */
 #include "../op.h"
 #include "../kernels/kernels.h"
@@ -71,21 +72,33 @@ static void each_block(mgrad_call *c, void (*f)(mgrad_call *c, const block *b)) 
   }                                                                               \
   static void name##_forward(mgrad_call *c) { each_block(c, name##_block); }
 
-#define GRADIENT(name, fold, scale, slope)                                        \
+#define SLOPES(name, slope)                                                       \
+  static void name(mgrad_call *c, const block *b, const double *folded,           \
+                   const double *scales) {                                        \
+    double p = c->attrs->value[OWN];                                              \
+    const mgrad_real *xs = NULL, *ys = NULL;                                      \
+    mgrad_real *dxs = c->dx[0] + b->in;                                           \
+    bool add = c->add[0];                                                         \
+    (void)folded, (void)p;                                                        \
+    if (c->op->reads & READS_X) xs = c->x[0]->data + b->in;                       \
+    if (c->op->reads & MGRAD_READS_Y) ys = c->y->data + b->out;                   \
+    (void)xs, (void)ys;                                                           \
+    EACH_NUMBER(mgrad_real *dx = &dxs[k * stride + j]; mgrad_real d = REAL(slope); \
+                *dx = add ? *dx + d : d;)                                         \
+  }
+
+#define GRADIENT(name, fold, scale, slopes)                                       \
   static void name##_slopes(mgrad_call *c, const block *b) {                      \
     double folded[COLUMNS], scales[COLUMNS];                                      \
     double n = (double)b->n, p = c->attrs->value[OWN];                            \
     const mgrad_real *xs = NULL, *ys = NULL, *dys = c->dy + b->out;               \
-    mgrad_real *dxs = c->dx[0] + b->in;                                           \
-    bool add = c->add[0];                                                         \
     (void)n;                                                                      \
     if (c->op->reads & READS_X) xs = c->x[0]->data + b->in;                       \
     if (c->op->reads & MGRAD_READS_Y) ys = c->y->data + b->out;                   \
     (void)ys;                                                                     \
     fold(b->n, xs, b->stride, b->m, NULL, p, folded);                             \
     for (int64_t j = 0; j < b->m; j++) S = (scale);                               \
-    EACH_NUMBER(mgrad_real *dx = &dxs[k * stride + j]; mgrad_real d = REAL(slope); \
-                *dx = add ? *dx + d : d;)                                         \
+    slopes(c, b, folded, scales);                                                 \
   }                                                                               \
   static void name##_backward(mgrad_call *c) {                                    \
     if (c->dx[0] != NULL) each_block(c, name##_slopes);                           \
@@ -98,7 +111,8 @@ static void each_block(mgrad_call *c, void (*f)(mgrad_call *c, const block *b)) 
                    const double *center, double p, double *out)
 
 FOLD(nothing) {
-  (void)n, (void)x, (void)stride, (void)m, (void)center, (void)p, (void)out;
+  (void)n, (void)x, (void)stride, (void)center, (void)p;
+  for (int64_t j = 0; j < m; j++) out[j] = 0;
 }
 
 FOLD(means) {
@@ -164,11 +178,10 @@ FOLD(norms) {
   }
 }
 
-/* d norm / d x = sign(x) (|x| / norm)^(p - 1) */
+/* d norm / d x = sign(x) (|x| / norm)^(p - 1), p != 2 */
 static inline double norm_slope(double x, double norm, double p) {
   if (norm == 0) return 0;
   if (p == 1) return (x > 0) - (x < 0);
-  if (p == 2) return x / norm;
   return copysign((double)POW(REAL(fabs(x) / norm), REAL(p - 1)), x);
 }
 
@@ -210,86 +223,96 @@ static mgrad_status arg_infer(mgrad_call *c) {
 #define ATTRS { "dim", MGRAD_ATTR_DIM, 0 }, { "keepdim", MGRAD_ATTR_BOOL, 0 }
 #define CORRECTION { "correction", MGRAD_ATTR_INT, 1, 0, 1e15 }
 #define REDUCE(word, shapes)                                                      \
-  MGRAD_NAMED(word), .operands = "x", .order = "x dim keepdim", .infer = shapes,      \
+  MGRAD_NAMED(word), .operands = "x", .order = "x dim keepdim", .infer = shapes,  \
   .forward = word##_forward
 
 /* One of all, in one column, in few columns, in many. */
-#define EXAMPLES {                                                                \
-  { .shapes = { { 3, 4 } } },                                                     \
-  { .shapes = { { 2, 3, 4 } }, .attrs = { { "dim", 2 } } },                       \
-  { .shapes = { { 2, 40 } }, .attrs = { { "dim", -1 }, { "keepdim", 1 } } },      \
-  { .shapes = { { 2, 3, 9 } }, .attrs = { { "dim", 2 }, { "keepdim", 1 } } },     \
-  { .shapes = { { 2, 2, 2 } }, .attrs = { { "keepdim", 1 } } } }
+#define EXAMPLES                                                                  \
+  MGRAD_EXAMPLES(                                                                 \
+    { .shapes = { { 3, 4 } } },                                                   \
+    { .shapes = { { 2, 3, 4 } }, .attrs = { { "dim", 2 } } },                     \
+    { .shapes = { { 2, 40 } }, .attrs = { { "dim", -1 }, { "keepdim", 1 } } },    \
+    { .shapes = { { 2, 3, 9 } }, .attrs = { { "dim", 2 }, { "keepdim", 1 } } },   \
+    { .shapes = { { 2, 2, 2 } }, .attrs = { { "keepdim", 1 } } })
 
 REDUCTION(sum, mgrad_fold_sum, F)
-GRADIENT(sum, nothing, DY, S)
+SLOPES(spread, S)
+GRADIENT(sum, nothing, DY, spread)
 MGRAD_OP(sum) = { REDUCE(sum, reduce_infer),
-  .backward = sum_backward, .attrs = { ATTRS },
-  .doc = "the sum along dim, or of all", .examples = EXAMPLES };
+  .backward = sum_backward, MGRAD_ATTRS(ATTRS),
+  .doc = "the sum along dim, or of all", EXAMPLES };
 
 REDUCTION(mean, mgrad_fold_sum, F / n)
-GRADIENT(mean, nothing, DY / n, S)
+GRADIENT(mean, nothing, DY / n, spread)
 MGRAD_OP(mean) = { REDUCE(mean, reduce_infer),
-  .backward = mean_backward, .attrs = { ATTRS },
-  .doc = "the mean along dim, or of all", .examples = EXAMPLES };
+  .backward = mean_backward, MGRAD_ATTRS(ATTRS),
+  .doc = "the mean along dim, or of all", EXAMPLES };
 
 REDUCTION(max, mgrad_fold_max, F)
-GRADIENT(max, first_max, DY, K == F ? S : 0)
+SLOPES(to_position, K == F ? S : 0)
+GRADIENT(max, first_max, DY, to_position)
 MGRAD_OP(max) = { REDUCE(max, reduce_infer),
-  .backward = max_backward, .attrs = { ATTRS }, .reads = READS_X,
+  .backward = max_backward, MGRAD_ATTRS(ATTRS), .reads = READS_X,
   .doc = "the largest along dim, or of all; its gradient goes to the first",
-  .examples = EXAMPLES };
+  EXAMPLES };
 
 REDUCTION(min, mgrad_fold_min, F)
-GRADIENT(min, first_min, DY, K == F ? S : 0)
+GRADIENT(min, first_min, DY, to_position)
 MGRAD_OP(min) = { REDUCE(min, reduce_infer),
-  .backward = min_backward, .attrs = { ATTRS }, .reads = READS_X,
+  .backward = min_backward, MGRAD_ATTRS(ATTRS), .reads = READS_X,
   .doc = "the smallest along dim, or of all; its gradient goes to the first",
-  .examples = EXAMPLES };
+  EXAMPLES };
 
 REDUCTION(argmax, first_max, F + 1)
 MGRAD_OP(argmax) = { REDUCE(argmax, arg_infer), .constant = 1,
-  .attrs = { ATTRS },
+  MGRAD_ATTRS(ATTRS),
   .doc = "where the largest along dim is, from 1; the first of equals",
-  .examples = EXAMPLES };
+  EXAMPLES };
 
 REDUCTION(argmin, first_min, F + 1)
 MGRAD_OP(argmin) = { REDUCE(argmin, arg_infer), .constant = 1,
-  .attrs = { ATTRS },
+  MGRAD_ATTRS(ATTRS),
   .doc = "where the smallest along dim is, from 1; the first of equals",
-  .examples = EXAMPLES };
+  EXAMPLES };
 
-#define SPREAD_EXAMPLES {                                                         \
-  { .shapes = { { 3, 4 } } },                                                     \
-  { .shapes = { { 2, 3, 4 } }, .attrs = { { "dim", 2 }, { "correction", 0 } } },  \
-  { .shapes = { { 2, 40 } }, .attrs = { { "dim", -1 }, { "keepdim", 1 } } },      \
-  { .shapes = { { 2, 3, 9 } }, .attrs = { { "dim", 2 } } } }
+#define SPREAD_EXAMPLES                                                           \
+  MGRAD_EXAMPLES(                                                                 \
+    { .shapes = { { 3, 4 } } },                                                   \
+    { .shapes = { { 2, 3, 4 } }, .attrs = { { "dim", 2 }, { "correction", 0 } } },\
+    { .shapes = { { 2, 40 } }, .attrs = { { "dim", -1 }, { "keepdim", 1 } } },    \
+    { .shapes = { { 2, 3, 9 } }, .attrs = { { "dim", 2 } } })
 
 REDUCTION(var, deviations, F / (n - p))
-GRADIENT(var, means, 2 * DY / (n - p), S * (X - F))
+SLOPES(deviation, S * (X - F))
+GRADIENT(var, means, 2 * DY / (n - p), deviation)
 MGRAD_OP(var) = { REDUCE(var, spread_infer),
-  .backward = var_backward, .attrs = { ATTRS, CORRECTION }, .reads = READS_X,
+  .backward = var_backward, MGRAD_ATTRS(ATTRS, CORRECTION), .reads = READS_X,
   .doc = "the variance along dim, or of all: squared deviations / (n - correction)",
-  .examples = SPREAD_EXAMPLES };
+  SPREAD_EXAMPLES };
 
 REDUCTION(std, deviations, sqrt(F / (n - p)))
-GRADIENT(std, means, Y == 0 ? 0 : DY / ((n - p) * Y), S * (X - F))
+GRADIENT(std, means, Y == 0 ? 0 : DY / ((n - p) * Y), deviation)
 MGRAD_OP(std) = { REDUCE(std, spread_infer),
-  .backward = std_backward, .attrs = { ATTRS, CORRECTION },
+  .backward = std_backward, MGRAD_ATTRS(ATTRS, CORRECTION),
   .reads = READS_X | MGRAD_READS_Y,
   .doc = "the standard deviation along dim, or of all: the square root of var",
-  .examples = SPREAD_EXAMPLES };
+  SPREAD_EXAMPLES };
 
 REDUCTION(norm, norms, F)
-GRADIENT(norm, nothing, DY, S * norm_slope(X, Y, p))
+SLOPES(along_length, S * (Y == 0 ? 0 : X / Y))
+SLOPES(along_power, S * norm_slope(X, Y, p))
+static void along_norm(mgrad_call *c, const block *b, const double *f, const double *s) {
+  (c->attrs->value[OWN] == 2 ? along_length : along_power)(c, b, f, s);
+}
+GRADIENT(norm, nothing, DY, along_norm)
 MGRAD_OP(norm) = { REDUCE(norm, reduce_infer),
   .backward = norm_backward, .reads = READS_X | MGRAD_READS_Y,
-  .attrs = { ATTRS, { "p", MGRAD_ATTR_REAL, 2, 1, 1e30 } },
+  MGRAD_ATTRS(ATTRS, { "p", MGRAD_ATTR_REAL, 2, 1, 1e30 }),
   .doc = "(the sum of |x|^p)^(1/p) along dim, or of all; slope 0 at a zero vector",
-  .examples = {
+  MGRAD_EXAMPLES(
     { .shapes = { { 3, 4 } } },
     { .shapes = { { 2, 3, 4 } }, .attrs = { { "dim", 2 }, { "p", 3 } } },
     { .shapes = { { 2, 40 } }, .low = 0.2, .high = 2,
       .attrs = { { "dim", -1 }, { "keepdim", 1 }, { "p", 1 } } },
     { .shapes = { { 2, 3, 9 } }, .attrs = { { "dim", 2 }, { "p", 2.5 } } },
-    { .shapes = { { 5 } }, .low = -9, .high = 9, .attrs = { { "p", 4 } } } } };
+    { .shapes = { { 5 } }, .low = -9, .high = 9, .attrs = { { "p", 4 } } }) };

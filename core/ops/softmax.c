@@ -98,12 +98,12 @@ static void log_softmax_backward(mgrad_call *c) { each_backward(c, log_softmax_s
 
 #define SOFTMAX(word)                                                             \
   MGRAD_NAMED(word), .operands = "x", .flags = MGRAD_OP_ACTIVATION,                   \
-  .reads = MGRAD_READS_Y, .attrs = { { "dim", MGRAD_ATTR_DIM, -1 } }, \
+  .reads = MGRAD_READS_Y, MGRAD_ATTRS({ "dim", MGRAD_ATTR_DIM, -1 }),      \
   .infer = softmax_infer, .forward = word##_forward, .backward = word##_backward, \
-  .examples = { { .shapes = { { 3, 4 } }, .low = -3, .high = 3 },                 \
-                { .shapes = { { 2, 3, 2 } }, .attrs = { { "dim", 2 } } },         \
-                { .shapes = { { 5 } }, .attrs = { { "dim", 1 } } },               \
-                { .shapes = { { 20, 2 } }, .attrs = { { "dim", 1 } } } }
+  MGRAD_EXAMPLES({ .shapes = { { 3, 4 } }, .low = -3, .high = 3 },                \
+                 { .shapes = { { 2, 3, 2 } }, .attrs = { { "dim", 2 } } },        \
+                 { .shapes = { { 5 } }, .attrs = { { "dim", 1 } } },              \
+                 { .shapes = { { 20, 2 } }, .attrs = { { "dim", 1 } } })
 
 MGRAD_OP(softmax) = { SOFTMAX(softmax),
   .doc = "exp(x) / sum(exp(x)) along 'dim': numbers as probabilities" };

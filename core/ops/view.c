@@ -56,11 +56,11 @@ static mgrad_status reshape_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(reshape) = { VIEW(reshape), .flags = MGRAD_OP_VIEW,
-  .attrs = { SIZES("sizes") },
+  MGRAD_ATTRS(SIZES("sizes")),
   .doc = "the same numbers in another shape; one size may be -1 and is worked out",
-  .examples = { { .shapes = { { 2, 6 } }, .nlist = 3, .list = { 3, 2, 2 } },
-                { .shapes = { { 2, 3, 2 } }, .nlist = 2, .list = { -1, 4 } },
-                { .shapes = { { 1, 1 } }, .nlist = 0 } } };
+  MGRAD_EXAMPLES({ .shapes = { { 2, 6 } }, .nlist = 3, .list = { 3, 2, 2 } },
+                 { .shapes = { { 2, 3, 2 } }, .nlist = 2, .list = { -1, 4 } },
+                 { .shapes = { { 1, 1 } }, .nlist = 0 }) };
 
 static mgrad_status flatten_infer(mgrad_call *c) {
   const mgrad_array *x = c->x[0];
@@ -79,12 +79,12 @@ static mgrad_status flatten_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(flatten) = { VIEW(flatten), .flags = MGRAD_OP_VIEW,
-  .attrs = { { "from", MGRAD_ATTR_DIM, 1 } },
+  MGRAD_ATTRS({ "from", MGRAD_ATTR_DIM, 1 }),
   .doc = "dimensions 'from' to the last as one",
-  .examples = { { .shapes = { { 2, 3, 2 } } },
-                { .shapes = { { 2, 3, 2 } }, .attrs = { { "from", 2 } } },
-                { .shapes = { { 2, 3, 2, 2 } }, .attrs = { { "from", -2 } } },
-                { .operands = 1, .shapes = { { 0 } } } } };
+  MGRAD_EXAMPLES({ .shapes = { { 2, 3, 2 } } },
+                 { .shapes = { { 2, 3, 2 } }, .attrs = { { "from", 2 } } },
+                 { .shapes = { { 2, 3, 2, 2 } }, .attrs = { { "from", -2 } } },
+                 { .operands = 1, .shapes = { { 0 } } }) };
 
 /* ---- any stride ---- */
 
@@ -100,11 +100,11 @@ static mgrad_status transpose_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(transpose) = { VIEW(transpose), .flags = ANY_STRIDE,
-  .attrs = { DIM("a"), DIM("b") },
+  MGRAD_ATTRS(DIM("a"), DIM("b")),
   .doc = "dimensions a and b exchanged",
-  .examples = { { .shapes = { { 2, 3 } }, .attrs = { { "a", 1 }, { "b", 2 } } },
-                { .shapes = { { 2, 3, 4 } }, .attrs = { { "a", -1 }, { "b", 1 } } },
-                { .shapes = { { 2, 3 } }, .attrs = { { "a", 2 }, { "b", 2 } } } } };
+  MGRAD_EXAMPLES({ .shapes = { { 2, 3 } }, .attrs = { { "a", 1 }, { "b", 2 } } },
+                 { .shapes = { { 2, 3, 4 } }, .attrs = { { "a", -1 }, { "b", 1 } } },
+                 { .shapes = { { 2, 3 } }, .attrs = { { "a", 2 }, { "b", 2 } } }) };
 
 static mgrad_status permute_infer(mgrad_call *c) {
   const mgrad_array *x = c->x[0];
@@ -125,10 +125,10 @@ static mgrad_status permute_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(permute) = { VIEW(permute), .flags = ANY_STRIDE,
-  .attrs = { SIZES("dims") },
+  MGRAD_ATTRS(SIZES("dims")),
   .doc = "the dimensions in another order",
-  .examples = { { .shapes = { { 2, 3, 4 } }, .nlist = 3, .list = { 3, 1, 2 } },
-                { .shapes = { { 2, 3, 1 } }, .nlist = 3, .list = { 1, -1, 2 } } } };
+  MGRAD_EXAMPLES({ .shapes = { { 2, 3, 4 } }, .nlist = 3, .list = { 3, 1, 2 } },
+                 { .shapes = { { 2, 3, 1 } }, .nlist = 3, .list = { 1, -1, 2 } }) };
 
 static mgrad_status narrow_infer(mgrad_call *c) {
   const mgrad_array *x = c->x[0];
@@ -145,12 +145,12 @@ static mgrad_status narrow_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(narrow) = { VIEW(narrow), .flags = ANY_STRIDE,
-  .attrs = { DIM("dim"), INT("first"), INT("count") },
+  MGRAD_ATTRS(DIM("dim"), INT("first"), INT("count")),
   .doc = "'count' places of one dimension from place 'first'",
-  .examples = { { .shapes = { { 4, 3 } },
-                  .attrs = { { "dim", 1 }, { "first", 2 }, { "count", 2 } } },
-                { .shapes = { { 2, 5, 2 } },
-                  .attrs = { { "dim", -2 }, { "first", 3 }, { "count", 3 } } } } };
+  MGRAD_EXAMPLES({ .shapes = { { 4, 3 } },
+                   .attrs = { { "dim", 1 }, { "first", 2 }, { "count", 2 } } },
+                 { .shapes = { { 2, 5, 2 } },
+                   .attrs = { { "dim", -2 }, { "first", 3 }, { "count", 3 } } }) };
 
 static mgrad_status select_infer(mgrad_call *c) {
   const mgrad_array *x = c->x[0];
@@ -172,11 +172,11 @@ static mgrad_status select_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(select) = { VIEW(select), .flags = ANY_STRIDE,
-  .attrs = { DIM("dim"), INT("index") },
+  MGRAD_ATTRS(DIM("dim"), INT("index")),
   .doc = "one place of one dimension, which goes; a negative index is from the end",
-  .examples = { { .shapes = { { 3, 4 } }, .attrs = { { "dim", 1 }, { "index", 2 } } },
-                { .shapes = { { 2, 3 } }, .attrs = { { "dim", 2 }, { "index", -1 } } },
-                { .shapes = { { 4 } }, .attrs = { { "dim", -1 }, { "index", 3 } } } } };
+  MGRAD_EXAMPLES({ .shapes = { { 3, 4 } }, .attrs = { { "dim", 1 }, { "index", 2 } } },
+                 { .shapes = { { 2, 3 } }, .attrs = { { "dim", 2 }, { "index", -1 } } },
+                 { .shapes = { { 4 } }, .attrs = { { "dim", -1 }, { "index", 3 } } }) };
 
 static mgrad_status squeeze_infer(mgrad_call *c) {
   const mgrad_array *x = c->x[0];
@@ -193,12 +193,12 @@ static mgrad_status squeeze_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(squeeze) = { VIEW(squeeze), .flags = ANY_STRIDE,
-  .attrs = { { "dim", MGRAD_ATTR_DIM, 0 } },
+  MGRAD_ATTRS({ "dim", MGRAD_ATTR_DIM, 0 }),
   .doc = "without its dimensions of size 1, or without 'dim' if that is of size 1",
-  .examples = { { .shapes = { { 1, 3, 1 } } },
-                { .shapes = { { 2, 1, 3, 1 } }, .attrs = { { "dim", 2 } } },
-                { .shapes = { { 2, 3 } }, .attrs = { { "dim", -1 } } },
-                { .shapes = { { 1, 1 } } } } };
+  MGRAD_EXAMPLES({ .shapes = { { 1, 3, 1 } } },
+                 { .shapes = { { 2, 1, 3, 1 } }, .attrs = { { "dim", 2 } } },
+                 { .shapes = { { 2, 3 } }, .attrs = { { "dim", -1 } } },
+                 { .shapes = { { 1, 1 } } }) };
 
 static mgrad_status unsqueeze_infer(mgrad_call *c) {
   const mgrad_array *x = c->x[0];
@@ -220,12 +220,12 @@ static mgrad_status unsqueeze_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(unsqueeze) = { VIEW(unsqueeze), .flags = ANY_STRIDE,
-  .attrs = { DIM("dim") },
+  MGRAD_ATTRS(DIM("dim")),
   .doc = "with a new dimension of size 1 at 'dim'",
-  .examples = { { .shapes = { { 2, 3 } }, .attrs = { { "dim", 1 } } },
-                { .shapes = { { 2, 3 } }, .attrs = { { "dim", 3 } } },
-                { .shapes = { { 2, 3, 2 } }, .attrs = { { "dim", -2 } } },
-                { .operands = 1, .shapes = { { 0 } }, .attrs = { { "dim", 1 } } } } };
+  MGRAD_EXAMPLES({ .shapes = { { 2, 3 } }, .attrs = { { "dim", 1 } } },
+                 { .shapes = { { 2, 3 } }, .attrs = { { "dim", 3 } } },
+                 { .shapes = { { 2, 3, 2 } }, .attrs = { { "dim", -2 } } },
+                 { .operands = 1, .shapes = { { 0 } }, .attrs = { { "dim", 1 } } }) };
 
 static mgrad_status expand_infer(mgrad_call *c) {
   const mgrad_array *x = c->x[0];
@@ -248,12 +248,12 @@ static mgrad_status expand_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(expand) = { VIEW(expand), .flags = ANY_STRIDE,
-  .attrs = { SIZES("sizes") },
+  MGRAD_ATTRS(SIZES("sizes")),
   .doc = "repeated along dimensions of size 1 and new ones in front; -1 keeps a size",
-  .examples = { { .shapes = { { 3, 1 } }, .nlist = 2, .list = { 3, 4 } },
-                { .shapes = { { 1, 3 } }, .nlist = 3, .list = { 2, 2, -1 } },
-                { .shapes = { { 2, 1, 3 } }, .nlist = 3, .list = { -1, 2, -1 } },
-                { .operands = 1, .shapes = { { 0 } }, .nlist = 2, .list = { 2, 3 } } } };
+  MGRAD_EXAMPLES({ .shapes = { { 3, 1 } }, .nlist = 2, .list = { 3, 4 } },
+                 { .shapes = { { 1, 3 } }, .nlist = 3, .list = { 2, 2, -1 } },
+                 { .shapes = { { 2, 1, 3 } }, .nlist = 3, .list = { -1, 2, -1 } },
+                 { .operands = 1, .shapes = { { 0 } }, .nlist = 2, .list = { 2, 3 } }) };
 
 /* ---- copies ---- */
 
@@ -269,7 +269,7 @@ static void copy_backward(mgrad_call *c) {
 #define COPY(word)                                                                \
   MGRAD_NAMED(word), .operands = "x", .flags = MGRAD_OP_STRIDED,                      \
   .infer = mgrad_infer_same, .forward = copy_forward, .backward = copy_backward,  \
-  .examples = { { .shapes = { { 2, 3 } } }, { .operands = 1, .shapes = { { 0 } } } }
+  MGRAD_EXAMPLES({ .shapes = { { 2, 3 } } }, { .operands = 1, .shapes = { { 0 } } })
 
 MGRAD_OP(contiguous) = { COPY(contiguous),
   .doc = "x itself when its numbers lie in row-major order, else such a copy" };

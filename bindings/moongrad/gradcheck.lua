@@ -1,0 +1,58 @@
+--- Gradients compared with differences.
+
+return function(mg, core, require)
+  local check, functions = require "moongrad.check", {}
+
+  --- Compares the gradients of f, a function of tensors that returns a single
+  -- number, with central differences (five points). Returns the worst relative
+  -- error over all inputs that require a gradient.
+  -- @tparam function f
+  -- @tparam table inputs  list of tensors, handed to f as arguments
+  function functions.gradcheck(f, inputs)
+    check.is("function", f, "gradcheck", "f")
+    if core.type(inputs) == "tensor" then inputs = { inputs } end
+    check.is("table", inputs, "gradcheck", "inputs")
+    for i = 1, math.max(#inputs, 1) do
+      check.is("tensor", inputs[i], "gradcheck", "input " .. i)
+    end
+    local unpack = table.unpack or unpack
+    local step = core.real == "float32" and 2e-2 or 1e-3
+    local worst = 0
+    local wanted = {}
+    for _, x in ipairs(inputs) do
+      if x.requires_grad then wanted[#wanted + 1] = x end
+    end
+    local grads = core.grad(f(unpack(inputs)), wanted)
+    local function value() return f(unpack(inputs)):item() end
+    for k, x in ipairs(wanted) do
+      local flat = x:detach():reshape(-1)
+      local g = grads[k]:reshape(-1)
+      mg.no_grad(function()
+        local scale = math.max(g:abs():max():item(), 1e-3)
+        for i = 1, #flat do
+          local old = flat[i]
+          local h = step * math.max(1, math.abs(old))
+          local function at(d)
+            flat[i] = old + d
+            return value(), flat[i] - old
+          end
+          local ok, slope = pcall(function()
+            local far, b = at(2 * h)
+            local near, a = at(h)
+            local near_, a_ = at(-h)
+            local far_, b_ = at(-2 * h)
+            local inner, outer = (near - near_) / (a - a_), (far - far_) / (b - b_)
+            return (4 * inner - outer) / 3
+          end)
+          flat[i] = old
+          if not ok then error(slope, 0) end
+          local bound = math.max(math.abs(slope), math.abs(g[i]), 0.1 * scale)
+          worst = math.max(worst, math.abs(slope - g[i]) / bound)
+        end
+      end)
+    end
+    return worst
+  end
+
+  return functions
+end

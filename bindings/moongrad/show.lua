@@ -1,0 +1,150 @@
+--- How objects are shown: tostring of each kind, and the summary of a net.
+
+local concat, floor = table.concat, math.floor
+
+---------------------------------------------------------------------- tensors
+
+local LONG, EDGE = 12, 4 -- longer dimensions show this many at both ends
+
+--- Which of 1..n are shown; 0 stands for the gap.
+local function shown(n)
+  local list = {}
+  for i = 1, n do
+    if n <= LONG or i <= EDGE or i > n - EDGE then
+      list[#list + 1] = i
+    elseif i == EDGE + 1 then
+      list[#list + 1] = 0
+    end
+  end
+  return list
+end
+
+local function number(v)
+  if v == floor(v) and v > -1e6 and v < 1e6 then return ("%d"):format(v) end
+  return ("%.4g"):format(v)
+end
+
+--- Calls f for every number that is shown.
+local function each_shown(t, f)
+  if type(t) == "number" then return f(t) end
+  for _, i in ipairs(shown(#t)) do
+    if i > 0 then each_shown(t[i], f) end
+  end
+end
+
+local function lines(t, width, indent, out)
+  local parts = {}
+  if type(t[1]) == "number" then
+    for _, i in ipairs(shown(#t)) do
+      local text = i > 0 and number(t[i]) or ".."
+      parts[#parts + 1] = (" "):rep(width - #text) .. text
+    end
+    out[#out + 1] = indent .. "{ " .. concat(parts, ", ") .. " }"
+    return
+  end
+  out[#out + 1] = indent .. "{"
+  for _, i in ipairs(shown(#t)) do
+    if i > 0 then lines(t[i], width, indent .. "  ", out)
+    else out[#out + 1] = indent .. "  .." end
+  end
+  out[#out + 1] = indent .. "}"
+end
+
+----------------------------------------------------------------------- layers
+
+--- {784, 10} as "{784, 10}", the batch as n.
+local function shape(size)
+  if not size then return "?" end
+  local parts = { "n" }
+  for i = 2, #size do parts[i] = ("%d"):format(size[i]) end
+  return "{" .. concat(parts, ", ") .. "}"
+end
+
+--- 12345 as "12,345".
+local function thousands(n)
+  local s, k = ("%d"):format(n), 1
+  while k > 0 do s, k = s:gsub("^(%d+)(%d%d%d)", "%1,%2") end
+  return s
+end
+
+local function row(kind, output, n)
+  return ("%-36s %-22s %13s"):format(kind, output, n)
+end
+
+--- Adds a line for each layer that has no layers of its own.
+local function add_rows(l, path, out)
+  local d = l:describe()
+  local children = {}
+  for _, part in ipairs(d.parts) do
+    if part.layer then children[#children + 1] = part end
+  end
+  if #children == 0 or path == "" then
+    local title = d.kind .. (d.name and ' "' .. d.name .. '"' or "")
+    if path ~= "" then title = path .. "  " .. title end
+    if #children == 0 then
+      out[#out + 1] = row(title, shape(d.output), thousands(l:num_parameters()))
+    end
+  end
+  for _, part in ipairs(children) do
+    add_rows(part.layer, path == "" and part.name or path .. "." .. part.name, out)
+  end
+end
+
+return function(mg, core)
+  local as_text, methods = {}, {} -- methods of layers
+
+  function as_text.tensor(t)
+    if not core.open(t) then return "tensor (closed)" end
+    if t:dim() == 0 then return ("tensor {} %s"):format(number(t:item())) end
+    local values, width, out = t:totable(), 0, {}
+    each_shown(values, function(v) width = math.max(width, #number(v)) end)
+    lines(values, width, "", out)
+    return ("tensor {%s}\n%s"):format(concat(t.shape, ", "), concat(out, "\n"))
+  end
+
+  --- A table of all layers: output shape and parameters, and the total.
+  -- @param[opt] size  size of one example, a number or a table
+  -- @treturn string
+  function methods.summary(l, size)
+    if size then
+      local sizes = type(size) == "table" and size or { size }
+      l:predict(mg.zeros(1, (table.unpack or unpack)(sizes)))
+    end
+    local out = { row("layer", "output", "parameters"), ("-"):rep(73) }
+    add_rows(l, "", out)
+    out[#out + 1] = ("-"):rep(73)
+    out[#out + 1] = row("total", "", thousands(l:num_parameters()))
+    return concat(out, "\n")
+  end
+
+  function as_text.layer(l)
+    if not core.open(l) then return "layer (closed)" end
+    local d = l:describe()
+    return ("%s%s (%s parameters)"):format(d.kind, d.name and ' "' .. d.name .. '"' or "",
+      thousands(l:num_parameters()))
+  end
+
+  function as_text.optimizer(o)
+    if not core.open(o) then return "optimizer (closed)" end
+    return ("%s (lr %g, %d steps done)"):format(o.kind, o.lr, o.steps)
+  end
+
+  function as_text.trainer(t)
+    if not core.open(t) then return "trainer (closed)" end
+    local parts = t:parts()
+    return ("trainer of %s by %s"):format(tostring(parts.net), tostring(parts.optimizer))
+  end
+
+  function as_text.dataset(d)
+    if not core.open(d) then return "dataset (closed)" end
+    local x, y = d:batch(1, 1)
+    local function size(t)
+      local s = t.shape
+      s[1] = #d
+      return "{" .. table.concat(s, ", ") .. "}"
+    end
+    return ("dataset (x %s, y %s)"):format(size(x), size(y))
+  end
+
+  return as_text, methods
+end
