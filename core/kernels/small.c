@@ -72,9 +72,13 @@ INLINE void multiply_rows(const bool packed, const product *x, const mgrad_real 
   for (; j < x->n; j++) one_columns(packed, x, b, b_row, j);
 }
 
-static void multiply_packed(const product *x) {
-  multiply_rows(true, x, x->b.data, x->b.row);
+/* Not a copy for each of its callers. */
+static __attribute__((noinline)) void multiply_onto(const product *x, const mgrad_real *b,
+                                                    int64_t b_row) {
+  multiply_rows(true, x, b, b_row);
 }
+
+static void multiply_packed(const product *x) { multiply_onto(x, x->b.data, x->b.row); }
 
 static void multiply_spread(const product *x) {
   multiply_rows(false, x, x->b.data, x->b.row);
@@ -86,7 +90,7 @@ static void multiply_copied(const product *x) {
   const mgrad_real *row = x->b.data;
   for (int64_t p = x->k; p > 0; p--, row += x->b.row)
     for (int64_t j = 0; j < x->n; j++) *to++ = row[j * x->b.col];
-  multiply_rows(true, x, copy, x->n);
+  multiply_onto(x, copy, x->n);
 }
 
 /* Numbers of C in one column from row i on, at most four. */
