@@ -74,13 +74,15 @@ $(CORE_DIR)/%.o: %.c
 
 $(CORE_DIR)/core/code.o: COMPILE += $(if $(ISAS),-DMGRAD_X86_SETS)
 
-# The core is many short loops. GCC would unroll the tail of each, a quarter of all code;
-# in gemm.c and small.c unrolled loops are what keeps sums in registers.
+# Ops are many short loops. GCC would unroll the tail of each, a quarter of their code.
 TAILS := $(if $(findstring Free Software,$(shell $(CC) --version)),--param=max-completely-peeled-insns=20)
-$(filter-out %/gemm.o %/small.o,$(CORE_OBJ)): COMPILE += $(TAILS)
+SHORT := core/optimizers.c core/kernels/walk.c $(wildcard core/ops/*.c)
+$(filter $(addprefix %/,$(SHORT:.c=.o)),$(CORE_OBJ)): COMPILE += $(TAILS)
 
-# The bindings have no loops worth a copy.
-$(BIND_OBJ): COMPILE += $(if $(filter -O3,$(CFLAGS)),-O2)
+# The rest, but for these three, has no loops that -O3 would make faster.
+LOOPS := $(ISA_SRC) core/random.c core/dataset.c core/init.c
+$(filter-out $(addprefix %/,$(LOOPS:.c=.o)),$(CORE_OBJ)) $(BIND_OBJ): \
+  COMPILE += $(if $(filter -O3,$(CFLAGS)),-O2)
 
 # Exceptions never pass through the core: a Lua that throws them is called in protected
 # mode only. The bindings need the tables that the core goes without.
