@@ -26,6 +26,7 @@
 #define mgrad_gemm_nwork MGRAD_CODE(mgrad_gemm_nwork)
 #define mgrad_pack_b MGRAD_CODE(mgrad_pack_b)
 #define mgrad_pack_b_size MGRAD_CODE(mgrad_pack_b_size)
+#define mgrad_power MGRAD_CODE(mgrad_power)
 #define mgrad_reduce_to MGRAD_CODE(mgrad_reduce_to)
 #define mgrad_sum MGRAD_CODE(mgrad_sum)
 #define mgrad_sum_squares MGRAD_CODE(mgrad_sum_squares)
@@ -69,6 +70,8 @@ typedef void mgrad_fold(int64_t n, const mgrad_real *x, int64_t stride, int64_t 
                         const double *center, double p, double *out);
 mgrad_fold mgrad_fold_sum, mgrad_fold_squares, mgrad_fold_abs, mgrad_fold_powers,
            mgrad_fold_max, mgrad_fold_min;
+/* a to the power b by a call: POW is long, and norms other than 1 and 2 are rare. */
+mgrad_real mgrad_power(mgrad_real a, mgrad_real b);
 /* Is every number finite? */
 bool mgrad_all_finite(int64_t n, const mgrad_real *x);
 

@@ -67,10 +67,14 @@ enum { FOLDS = 16, NARROW = 8 }; /* columns below NARROW would wait for each sum
       }                                                                           \
   }
 
+__attribute__((noinline)) mgrad_real mgrad_power(mgrad_real a, mgrad_real b) {
+  return POW(a, b);
+}
+
 FOLD(sum, 0, a + x, a + b)
 FOLD(squares, 0, a + (x - c) * (x - c), a + b)
 FOLD(abs, 0, a + fabs(x), a + b)
-FOLD(powers, 0, a + (double)POW(REAL(fabs(x) / c), REAL(p)), a + b)
+FOLD(powers, 0, a + (double)mgrad_power(REAL(fabs(x) / c), REAL(p)), a + b)
 FOLD(max, -HUGE_VAL, x > a || x != x ? x : a, b > a || b != b ? b : a)
 FOLD(min, HUGE_VAL, x < a || x != x ? x : a, b < a || b != b ? b : a)
 

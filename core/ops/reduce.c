@@ -163,7 +163,7 @@ static void power_norms(int64_t n, const mgrad_real *x, int64_t stride, int64_t 
   mgrad_fold_powers(n, x, stride, m, high, p, out);
   for (int64_t j = 0; j < m; j++) {
     bool plain = high[j] > 0 && high[j] < HUGE_VAL; /* not 0, infinite or NaN */
-    out[j] = plain ? high[j] * (double)POW(REAL(out[j]), REAL(1 / p)) : high[j];
+    out[j] = plain ? high[j] * (double)mgrad_power(REAL(out[j]), REAL(1 / p)) : high[j];
   }
 }
 
@@ -182,7 +182,7 @@ FOLD(norms) {
 static inline double norm_slope(double x, double norm, double p) {
   if (norm == 0) return 0;
   if (p == 1) return (x > 0) - (x < 0);
-  return copysign((double)POW(REAL(fabs(x) / norm), REAL(p - 1)), x);
+  return copysign((double)mgrad_power(REAL(fabs(x) / norm), REAL(p - 1)), x);
 }
 
 /* ---- shapes ---- */
