@@ -102,7 +102,8 @@ typedef void (*loop)(const mgrad_call *c, int64_t n, const mgrad_real *ps,
 /* What is not there as packed numbers, weights of 1 and a single gradient for all, is
 ** laid out for one block and serves every block. */
 static void fill(mgrad_real *x, int64_t n, mgrad_real value) {
-  for (int64_t j = 0; j < n && j < BLOCK; j++) x[j] = value;
+  n = mgrad_min_size(n, BLOCK);
+  for (int64_t j = 0; j < n; j++) x[j] = value;
 }
 
 /* Runs f over n numbers; u is NULL where it is no slope. */
@@ -110,9 +111,14 @@ static void run(const mgrad_call *c, loop f, int64_t n, const upstream *u, mgrad
                 bool add) {
   const mgrad_real *ps = c->x[0]->data, *ts = c->x[1]->data, *ws = third_of(c);
   const mgrad_real *us = u != NULL && u->step != 0 ? u->dy : NULL; /* their scale is 1 */
+  bool weights = c->n == 2 || ws != NULL, ups = u == NULL || us != NULL;
+  if (weights && ups && !add) {
+    f(c, n, ps, ts, ws, us, out);
+    return;
+  }
   mgrad_real ones[BLOCK], single[BLOCK], d[BLOCK];
-  if (c->n > 2 && ws == NULL) fill(ones, n, 1);
-  if (u != NULL && us == NULL) fill(single, n, up(u, 0));
+  if (!weights) fill(ones, n, 1);
+  if (!ups) fill(single, n, up(u, 0));
   for (int64_t i = 0, m; i < n; i += m) {
     m = mgrad_min_size(BLOCK, n - i);
     f(c, m, ps + i, ts + i, ws != NULL ? ws + i : ones, us != NULL ? us + i : single,
