@@ -87,6 +87,11 @@ end
 local allowed = {}
 for name in ([[ realloc free memcpy memmove memset memcmp strlen strcmp strcspn strchr strncmp
     sqrt sqrtf fabs fabsf fma fmaf floor
+    pthread_create pthread_join pthread_attr_init pthread_attr_setstacksize
+    pthread_attr_destroy pthread_sigmask sigfillset getpid
+    pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_mutex_destroy
+    pthread_cond_init pthread_cond_wait pthread_cond_signal pthread_cond_broadcast
+    pthread_cond_destroy
     __stack_chk_fail _GLOBAL_OFFSET_TABLE_ __cpu_model ]]):gmatch("%S+") do
   allowed[name] = true
 end

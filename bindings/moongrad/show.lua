@@ -90,7 +90,8 @@ local function add_rows(l, path, out)
   end
 end
 
-return function(mg, core)
+return function(mg, core, require)
+  local check = require "moongrad.check"
   local as_text, methods = {}, {} -- methods of layers
 
   function as_text.tensor(t)
@@ -106,6 +107,7 @@ return function(mg, core)
   -- @param[opt] size  size of one example, a number or a table
   -- @treturn string
   function methods.summary(l, size)
+    check.is("layer", l, "summary", "self")
     if size then
       local sizes = type(size) == "table" and size or { size }
       l:predict(mg.zeros(1, (table.unpack or unpack)(sizes)))
