@@ -12,7 +12,7 @@
 
 enum {
   STACK_BYTES = 512 * 1024,
-  SPINS = 100,            /* about two microseconds: then sleep */
+  SPINS = 300,            /* about two microseconds: then sleep */
   WHOLE = 1024            /* numbers: stretches are multiples of it */
 };
 
@@ -39,7 +39,9 @@ struct mgrad_pool {
   bool stop;
   atomic_int active;     /* workers that are at the job */
   atomic_uint jobs;      /* so far */
-  atomic_llong next;     /* part of the job */
+  struct {
+    _Alignas(64) atomic_llong next;
+  } shares[MGRAD_MAX_THREADS]; /* of the job: what nobody has begun of each */
   worker workers[MGRAD_MAX_THREADS - 1];
 };
 
@@ -53,9 +55,18 @@ static void pause_briefly(void) {
 
 /* ---- workers ---- */
 
+/* The parts from share_start(i) to share_start(i + 1) are thread i's. */
+static int64_t share_start(const mgrad_pool *p, int64_t parts, int i) {
+  return parts * i / p->threads;
+}
+
+/* A thread does its own share first, which lies in its caches if the last job was
+** over the same numbers, then what is left of the others'. */
 static void take_parts(mgrad_pool *p, job j, int index) {
-  for (int64_t part; (part = atomic_fetch_add(&p->next, 1)) < j.parts;) {
-    j.f(j.ud, part, index);
+  for (int k = 0; k < p->threads; k++) {
+    int i = (index + k) % p->threads;
+    int64_t part, end = share_start(p, j.parts, i + 1);
+    while ((part = atomic_fetch_add(&p->shares[i].next, 1)) < end) j.f(j.ud, part, index);
   }
 }
 
@@ -152,7 +163,9 @@ int mgrad_pool_threads(const mgrad_pool *p) { return p != NULL ? p->threads : 1;
 static void open_job(mgrad_pool *p, job j) {
   pthread_mutex_lock(&p->lock);
   p->job = j;
-  atomic_store(&p->next, 0);
+  for (int i = 0; i < p->threads; i++) {
+    atomic_store(&p->shares[i].next, share_start(p, j.parts, i));
+  }
   atomic_fetch_add(&p->jobs, 1);
   for (int i = 0; i < p->sleeping && i < j.parts - 1; i++) pthread_cond_signal(&p->work);
   pthread_mutex_unlock(&p->lock);
