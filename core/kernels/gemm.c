@@ -412,28 +412,25 @@ static void multiply_packing(const product *x) {
   } while (p < x->k);
 }
 
-static void multiply_direct(const product *x) {
+/* With B where it lies, or packed ahead: nothing is copied where k is one block. */
+static void multiply_reading(const product *x, source b) {
   int64_t kc = length_of_k(x->k);
   if (x->k <= kc) {
-    block(x, &(source){ x->b.data, x->b.row, LANES, false }, NULL);
+    block(x, &b, NULL);
     return;
   }
-  for (int64_t p = 0; p < x->k; p += kc) {
+  for (int64_t p = 0; p < x->k; p += kc, b.data += kc * b.row) {
     product part = block_of_k(x, p, mgrad_min_size(kc, x->k - p));
-    block(&part, &(source){ part.b.data, x->b.row, LANES, false }, NULL);
+    block(&part, &b, NULL);
   }
 }
 
+static void multiply_direct(const product *x) {
+  multiply_reading(x, (source){ x->b.data, x->b.row, LANES, false });
+}
+
 static void multiply_packed(const product *x) {
-  int64_t kc = length_of_k(x->k);
-  if (x->k <= kc) {
-    block(x, &(source){ x->packed, LANES, x->k * LANES, true }, NULL);
-    return;
-  }
-  for (int64_t p = 0; p < x->k; p += kc) {
-    product part = block_of_k(x, p, mgrad_min_size(kc, x->k - p));
-    block(&part, &(source){ x->packed + p * LANES, LANES, x->k * LANES, true }, NULL);
-  }
+  multiply_reading(x, (source){ x->packed, LANES, x->k * LANES, true });
 }
 
 /* ---- choosing ---- */
@@ -452,7 +449,7 @@ static bool reads_directly(const product *x) {
 }
 
 /* Rows or columns of C, whichever are contiguous; all of it where it is in one piece. */
-static void finish(const product *x) {
+static __attribute__((noinline)) void finish(const product *x) {
   bool rows = x->c_col == 1;
   int64_t n = rows ? x->n : x->m, step = rows ? x->c_row : x->c_col;
   int64_t count = rows ? x->m : x->n;
@@ -501,7 +498,7 @@ static void multiply_in_parts(const product *x) {
 }
 
 /* Settles how x is computed; C' = B' A' may take its place. */
-static void choose(product *x) {
+static __attribute__((noinline)) void choose(product *x) {
   if (x->packed != NULL && x->n >= LANES / 2) {
     x->run = multiply_packed;
   } else if ((x->m | x->n | x->k) <= MGRAD_SMALL && x->m * x->n * x->k <= MGRAD_SMALL) {
@@ -513,17 +510,17 @@ static void choose(product *x) {
 }
 
 static bool pays_for_waking(const product *x) {
-  return x->pool != NULL && (double)x->m * (double)x->n * (double)x->k >= WAKING;
+  return (double)x->m * (double)x->n * (double)x->k >= WAKING;
 }
 
 void mgrad_gemm(product *x) {
   if (x->run == NULL) choose(x);
-  if (pays_for_waking(x)) {
+  if (x->pool != NULL && pays_for_waking(x)) {
     multiply_in_parts(x);
-  } else {
-    x->run(x);
-    if (x->finish != NULL) finish(x);
+    return;
   }
+  x->run(x);
+  if (x->finish != NULL) finish(x);
 }
 
 /* Sizes are the same for all instruction sets. */
