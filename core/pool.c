@@ -12,7 +12,7 @@
 
 enum {
   STACK_BYTES = 512 * 1024,
-  SPINS = 300,            /* about two microseconds: then sleep */
+  SPINS = 300,            /* about eight microseconds: then sleep */
   WHOLE = 1024            /* numbers: stretches are multiples of it */
 };
 

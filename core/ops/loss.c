@@ -509,13 +509,18 @@ static rows entropy_rows(const mgrad_call *c) {
   return rows_of(c, c->attrs->value[SMOOTHING_AT], c->attrs->value[IGNORE_AT]);
 }
 
-/* Saves the largest number of a row and the log of the sum of exps below it;
-** works in one row of numbers after the values. */
+/* Rows whose exps are taken together: a loop over a few classes would not fill a
+** vector. */
+static int64_t rows_at_once(int64_t classes) { return classes < BLOCK ? BLOCK / classes : 1; }
+
+/* Saves the largest number of a row and the log of the sum of exps below it; works
+** in some rows of numbers, after the values in forward. */
 static mgrad_status cross_entropy_infer(mgrad_call *c) {
   MGRAD_TRY(infer_rows(c, true));
   mgrad_split s = mgrad_shape_split(c->x[0], 1);
   c->nsaved = 2 * s.outer * s.inner;
-  c->nwork += s.n;
+  c->nwork_backward = rows_at_once(s.n) * s.n;
+  c->nwork += c->nwork_backward;
   return MGRAD_OK;
 }
 
@@ -527,17 +532,6 @@ static mgrad_status cross_entropy_check(const mgrad_call *c) {
 /* x - max, which is 0 at the largest even when that is infinite */
 static inline mgrad_real below(mgrad_real x, mgrad_real max) {
   return x == max ? 0 : x - max;
-}
-
-/* norm = { max, log(sum of exp(x - max)) }; one of the exps is 1 */
-static void normalise(const rows *r, int64_t i, mgrad_real *work, mgrad_real norm[2]) {
-  const mgrad_real *x = r->x + row_start(r, i);
-  norm[0] = x[0];
-  for (int64_t j = 1; j < r->classes; j++)
-    if (x[j * r->inner] > norm[0]) norm[0] = x[j * r->inner];
-  for (int64_t j = 0; j < r->classes; j++)
-    work[j] = EXP(below(x[j * r->inner], norm[0]));
-  norm[1] = LOG1P(REAL(mgrad_sum(r->classes, work, 1) - 1));
 }
 
 static inline mgrad_real log_chance(mgrad_real x, const mgrad_real norm[2]) {
@@ -556,34 +550,67 @@ static mgrad_real entropy_value(const rows *r, int64_t i, const mgrad_real norm[
   return REAL(sum);
 }
 
+static void exp_all(int64_t n, mgrad_real *x) { MGRAD_EACH(k, n) x[k] = EXP(x[k]); }
+
+/* Fills norm = { max, log(sum of exp(x - max)) } of rows first to end - 1; one of the
+** exps of each is 1. */
+static void normalise(const rows *r, int64_t first, int64_t end, mgrad_real *work,
+                      mgrad_real *norm) {
+  mgrad_real *w = work;
+  for (int64_t i = first; i < end; i++, w += r->classes) {
+    const mgrad_real *x = r->x + row_start(r, i);
+    mgrad_real max = x[0];
+    for (int64_t j = 1; j < r->classes; j++)
+      if (x[j * r->inner] > max) max = x[j * r->inner];
+    for (int64_t j = 0; j < r->classes; j++) w[j] = below(x[j * r->inner], max);
+    norm[2 * i] = max;
+  }
+  exp_all((end - first) * r->classes, work);
+  for (int64_t i = first; i < end; i++, work += r->classes)
+    norm[2 * i + 1] = LOG1P(REAL(mgrad_sum(r->classes, work, 1) - 1));
+}
+
 static void cross_entropy_forward(mgrad_call *c) {
   rows r = entropy_rows(c);
   mgrad_real *values = values_of(c);
   mgrad_real *work = c->work + (values == c->work ? r.count : 0);
-  for (int64_t i = 0; i < r.count; i++) {
-    values[i] = 0;
-    if (row_ignored(&r, i)) continue;
-    normalise(&r, i, work, c->saved + 2 * i);
-    values[i] = entropy_value(&r, i, c->saved + 2 * i);
+  int64_t most = rows_at_once(r.classes);
+  for (int64_t first = 0; first < r.count; first += most) {
+    int64_t end = mgrad_min_size(first + most, r.count);
+    normalise(&r, first, end, work, c->saved);
+    for (int64_t i = first; i < end; i++)
+      values[i] = row_ignored(&r, i) ? 0 : entropy_value(&r, i, c->saved + 2 * i);
   }
   reduce(c, r.count, row_total(&r));
 }
 
-/* d loss / d logit j = probability j * sum of all shares - share j */
+/* d loss / d logit j = probability j * sum of all shares - share j; 'chance' holds the
+** probabilities of row i */
+static void row_slope(const mgrad_call *c, const rows *r, const upstream *u, int64_t i,
+                      const mgrad_real *chance) {
+  int64_t start = row_start(r, i), first, last;
+  bool ignored = row_ignored(r, i);
+  double total = 0;
+  row_classes(r, i, &first, &last);
+  for (int64_t j = first; !ignored && j < last; j++) total += share(r, i, j);
+  for (int64_t j = 0; j < r->classes; j++) {
+    double d = ignored ? 0 : total * (double)chance[j];
+    if (!ignored && j >= first && j < last) d -= share(r, i, j);
+    put(c->dx[0] + start + j * r->inner, c->add[0], ignored ? 0 : up(u, i) * REAL(d));
+  }
+}
+
 static void entropy_slope(const mgrad_call *c, const rows *r, const upstream *u) {
-  for (int64_t i = 0; i < r->count; i++) {
-    int64_t start = row_start(r, i), first, last;
-    bool ignored = row_ignored(r, i);
-    double total = 0;
-    row_classes(r, i, &first, &last);
-    for (int64_t j = first; !ignored && j < last; j++) total += share(r, i, j);
-    for (int64_t j = 0; j < r->classes; j++) {
-      int64_t at = start + j * r->inner;
-      double d = 0;
-      if (!ignored)
-        d = total * (double)EXP(log_chance(r->x[at], c->saved + 2 * i)) - share(r, i, j);
-      put(c->dx[0] + at, c->add[0], ignored ? 0 : up(u, i) * REAL(d));
-    }
+  int64_t most = rows_at_once(r->classes);
+  for (int64_t first = 0; first < r->count; first += most) {
+    int64_t end = mgrad_min_size(first + most, r->count);
+    mgrad_real *w = c->work;
+    for (int64_t i = first; i < end; i++)
+      for (int64_t j = 0; j < r->classes; j++)
+        *w++ = log_chance(r->x[row_start(r, i) + j * r->inner], c->saved + 2 * i);
+    exp_all(w - c->work, c->work);
+    w = c->work;
+    for (int64_t i = first; i < end; i++, w += r->classes) row_slope(c, r, u, i, w);
   }
 }
 
