@@ -109,9 +109,10 @@ static void fill(mgrad_real *x, int64_t n, mgrad_real value) {
 /* Runs f over n numbers; u is NULL where it is no slope. */
 static void run(const mgrad_call *c, loop f, int64_t n, const upstream *u, mgrad_real *out,
                 bool add) {
-  const mgrad_real *ps = c->x[0]->data, *ts = c->x[1]->data, *ws = third_of(c);
+  const mgrad_real *ps = c->x[0]->data, *ts = c->x[1]->data;
+  const mgrad_real *ws = c->n > 2 ? third_of(c) : ps; /* where there is no w: any */
   const mgrad_real *us = u != NULL && u->step != 0 ? u->dy : NULL; /* their scale is 1 */
-  bool weights = c->n == 2 || ws != NULL, ups = u == NULL || us != NULL;
+  bool weights = ws != NULL, ups = u == NULL || us != NULL;
   if (weights && ups && !add) {
     f(c, n, ps, ts, ws, us, out);
     return;

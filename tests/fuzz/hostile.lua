@@ -397,6 +397,7 @@ local function healthy()
 end
 
 local function used()
+  mg.set_threads(1) -- a setting that takes memory
   for _ = 1, 4 do collectgarbage() end
   return (mg.memory())
 end
