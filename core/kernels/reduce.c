@@ -97,6 +97,7 @@ bool mgrad_all_finite(int64_t n, const mgrad_real *x) {
       vec some = vec_load(x + i + v * LANES);
       rest[v] += some - some;
     }
+  for (; i + LANES <= n; i += LANES) rest[0] += vec_load(x + i) - vec_load(x + i);
   for (; i < n; i++) sum += x[i] - x[i];
   rest[0] += rest[1] + (rest[2] + rest[3]);
   for (int l = 0; l < LANES; l++) sum += rest[0][l];
