@@ -103,7 +103,7 @@ INLINE void chains(const int rows, const product *x, int64_t i, int64_t j) {
   const mgrad_real *a = x->a.data + i * x->a.row, *b = x->b.data + j * x->b.col;
   int64_t a_row = x->a.row, a_col = x->a.col, b_row = x->b.row;
   for (int64_t p = x->k; p > 0; p--, a += a_col, b += b_row)
-    for (int r = 0; r < rows; r++) sum[r] = MUL_ADD(a[r * a_row], *b, sum[r]);
+    for (int r = 0; r < rows; r++) sum[r] = MGRAD_FMA(a[r * a_row], *b, sum[r]);
   mgrad_real *c = x->c + i * x->c_row + j * x->c_col;
   for (int r = 0; r < rows; r++) c[r * x->c_row] = sum[r];
 }

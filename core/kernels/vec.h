@@ -5,7 +5,7 @@
 #ifndef MGRAD_VEC_H
 #define MGRAD_VEC_H
 
-#include "../base.h"
+#include "maths.h"
 
 #if defined(__AVX512F__)
 #define VEC_BYTES 64
@@ -17,16 +17,8 @@
 
 #ifdef MGRAD_REAL_DOUBLE
 #define LANES (VEC_BYTES / 8)
-#define FMA __builtin_fma
 #else
 #define LANES (VEC_BYTES / 4)
-#define FMA __builtin_fmaf
-#endif
-
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMAF)
-#define MUL_ADD FMA
-#else
-#define MUL_ADD(a, b, c) ((a) * (b) + (c))
 #endif
 
 typedef mgrad_real vec __attribute__((vector_size(VEC_BYTES)));
@@ -43,14 +35,14 @@ typedef mgrad_real quad __attribute__((vector_size(4 * sizeof(mgrad_real))));
   }                                                                                 \
   INLINE void type##_store(mgrad_real *p, type v) { memcpy(p, &v, sizeof v); }      \
   INLINE type type##_mul_add(mgrad_real a, type x, type y) {                        \
-    for (int i = 0; i < (int)(sizeof y / sizeof a); i++) y[i] = MUL_ADD(a, x[i], y[i]); \
+    for (int i = 0; i < (int)(sizeof y / sizeof a); i++) y[i] = MGRAD_FMA(a, x[i], y[i]); \
     return y;                                                                       \
   }
 
 typedef mgrad_real one;
 INLINE one one_load(const mgrad_real *p) { return *p; }
 INLINE void one_store(mgrad_real *p, one v) { *p = v; }
-INLINE one one_mul_add(mgrad_real a, one x, one y) { return MUL_ADD(a, x, y); }
+INLINE one one_mul_add(mgrad_real a, one x, one y) { return MGRAD_FMA(a, x, y); }
 VECTOR(vec)
 VECTOR(half_vec)
 VECTOR(quad)
