@@ -118,6 +118,9 @@ MGRAD_API mgrad_status mgrad_tensor_random(mgrad_context *ctx, mgrad_random kind
                                            mgrad_tensor **out);
 MGRAD_API mgrad_tensor *mgrad_tensor_retain(mgrad_tensor *t);
 MGRAD_API void mgrad_tensor_release(mgrad_tensor *t);
+/* Shape and numbers, for reading. Numbers of a tensor that is in use are changed by
+** mgrad_tensor_write, _fill, _copy and _update: gradients that wait and weights that were
+** packed for predictions would not notice a change through this pointer. */
 MGRAD_API const mgrad_array *mgrad_tensor_array(const mgrad_tensor *t);
 MGRAD_API int64_t mgrad_tensor_numel(const mgrad_tensor *t);
 /* Bytes that would be freed with the tensor: 0 when others share its storage. */
