@@ -61,7 +61,7 @@ BIND_OBJ := $(BIND_SRC:%.c=$(BIND_DIR)/%.o)
 SYS_OBJ  := $(BIND_DIR)/bindings/system.o
 MODULES  := $(LUA_OUT)/moongrad/core.so $(LUA_OUT)/moongrad/system.so
 
-.PHONY: all core demo test tsan test-c test-lua test-luas test-scripts grad asan torture torture-quick fuzz fuzz-quick \
+.PHONY: all core demo test tsan test-c test-lua test-luas test-torch test-scripts grad asan torture torture-quick fuzz fuzz-quick \
         maths maths-quick bench bench-gemm count determinism determinism-quick lint reference env install rock dist clean help deps deps-demo deps-test
 
 all: $(MODULES) ## build the Lua module (LUA=5.1 .. 5.4, jit)
@@ -143,7 +143,7 @@ $(TEST_DIR)/%: tests/c/%.c $(CORE_LIB)
 -include $(wildcard $(TEST_DIR)/*.d)
 
 test: deps-test ## install what is missing, build, run all tests
-	@tests/run test-c test-lua test-luas test-scripts torture-quick fuzz-quick determinism-quick asan lint
+	@tests/run test-c test-lua test-luas test-torch test-scripts torture-quick fuzz-quick determinism-quick asan lint
 
 # The functions of maths.h as each instruction set compiles them.
 HERE  = $(foreach isa,$(ISAS),$(if $(shell \
@@ -179,6 +179,9 @@ test-lua: all ## the specs of the Lua API
 LUAS ?= 5.1 5.2 5.3 jit
 test-luas: ## the same under the other Luas
 	@set -e; for v in $(LUAS); do $(MAKE) --no-print-directory -s LUA=$$v test-lua; done
+
+test-torch: all ## the same formulas as PyTorch's, where it is installed
+	$(BUSTED) tests/torch
 
 test-scripts: all ## the experiments, each with its claim
 	$(BUSTED) tests/scripts
