@@ -7,7 +7,8 @@
 
 /* Where a prediction counts as yes: a probability of a half, or no logit. */
 static double threshold(const mgrad_op *loss) {
-  bool logits = loss == &mgrad_op_bce_with_logits || loss == &mgrad_op_hinge;
+  bool logits = loss == &mgrad_op_bce_with_logits || loss == &mgrad_op_hinge ||
+                loss == &mgrad_op_focal;
   return logits ? 0 : 0.5;
 }
 
@@ -46,7 +47,8 @@ static double sides_right(const mgrad_op *loss, const mgrad_array *p, const mgra
 static mgrad_status accuracy(mgrad_context *ctx, const mgrad_op *loss, const mgrad_array *p,
                              const mgrad_array *t, double *value) {
   int64_t n = mgrad_shape_numel(t);
-  bool two_sided = loss == &mgrad_op_bce || loss == &mgrad_op_bce_with_logits;
+  bool two_sided = loss == &mgrad_op_bce || loss == &mgrad_op_bce_with_logits ||
+                   loss == &mgrad_op_focal;
   if (p->ndim == 2 && p->size[1] > 1 && t->size[0] == p->size[0] && !two_sided &&
       (t->ndim == 1 || mgrad_shape_equal(p, t))) {
     *value = classes_right(p, t, p->size[0]);

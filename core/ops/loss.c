@@ -29,6 +29,13 @@ typedef void (*loop)(const mgrad_call *c, int64_t n, const mgrad_real *ps,
     }                                                                             \
   }
 
+/* One without a gradient for its target, and one with. */
+#define LOSS_OF_PREDICTION(name, value, slope_p)                                  \
+  LOOP(name##_value, value)                                                       \
+  LOOP(name##_slope_p, us[i] * (slope_p))                                         \
+  static void name##_forward(mgrad_call *c) { forward(c, name##_value); }         \
+  static void name##_backward(mgrad_call *c) { backward(c, 0, name##_slope_p); }
+
 #define LOSS(name, value, slope_p, slope_t)                                       \
   LOOP(name##_value, value)                                                       \
   LOOP(name##_slope_p, us[i] * (slope_p))                                         \
@@ -110,6 +117,18 @@ static mgrad_status check_chances(const mgrad_call *c) {
   return MGRAD_OK;
 }
 
+/* Targets that are chances. */
+static mgrad_status check_parts(const mgrad_call *c) {
+  int64_t n = mgrad_call_numel(c, 1);
+  for (int64_t i = 0; i < n; i++) {
+    mgrad_real t = c->x[1]->data[i];
+    if (!(t >= 0 && t <= 1))
+      return mgrad_op_fail(c, "target[%d] is %g, expected a number from 0 to 1", i + 1,
+                           (double)t);
+  }
+  return MGRAD_OK;
+}
+
 /* The part of a descriptor that the losses of a prediction and a target share. */
 #define PAIR(word)                                                                \
   COMMON(word), .operands = "prediction target", .reads = 3
@@ -134,6 +153,8 @@ static mgrad_status check_chances(const mgrad_call *c) {
                    .attrs = { { "reduction", SUM } } },                           \
                  { .shapes = { { 7 }, { 7 }, { 7 } }, __VA_ARGS__,                \
                    .attrs = { { "reduction", NONE } } })
+
+#define BITS .fill = { MGRAD_FILL_RANGE, MGRAD_FILL_BITS }
 
 LOSS(mse, (p - t) * (p - t), 2 * (p - t), 2 * (t - p))
 MGRAD_OP(mse) = { PAIR(mse), MGRAD_ATTRS(REDUCTION),
@@ -189,6 +210,43 @@ MGRAD_OP(bce_with_logits) = { WEIGHTED_PAIR(bce_with_logits),
   .doc = "binary cross entropy of sigmoid(prediction), exact for any size of it",
   WEIGHTED_EXAMPLES(.low = -3, .high = 3) };
 
+/* Lin et al., "Focal loss for dense object detection", 2017: bce_with_logits times
+** 'balance', alpha where the target is 1 and 1 - alpha where it is 0, and times the
+** chance 'wrong' given to what did not happen, to the power gamma. */
+typedef struct focus { mgrad_real chance, against, wrong, balance; } focus;
+
+static inline focus focus_of(const mgrad_call *c, mgrad_real x, mgrad_real t) {
+  mgrad_real chance = mgrad_sigmoid(x), against = mgrad_sigmoid(-x);
+  mgrad_real alpha = REAL(c->attrs->value[2]);
+  return (focus){ chance, against, chance * (1 - t) + against * t,
+                  alpha < 0 ? 1 : alpha * t + (1 - alpha) * (1 - t) };
+}
+
+static inline mgrad_real focal(const mgrad_call *c, mgrad_real x, mgrad_real t) {
+  focus f = focus_of(c, x, t);
+  return f.balance * mgrad_power(f.wrong, OPTION) * logits_value(x, t);
+}
+
+/* d wrong / d x = (1 - 2 t) chance against */
+static inline mgrad_real focal_slope(const mgrad_call *c, mgrad_real x, mgrad_real t) {
+  focus f = focus_of(c, x, t);
+  mgrad_real power = mgrad_power(f.wrong, OPTION);
+  mgrad_real turn = f.wrong > 0 ? OPTION * power / f.wrong * f.chance * f.against : 0;
+  return f.balance * (power * (f.chance - t) + (1 - 2 * t) * turn * logits_value(x, t));
+}
+
+LOSS_OF_PREDICTION(focal, focal(c, p, t), focal_slope(c, p, t))
+MGRAD_OP(focal) = { PAIR(focal), .constant = 2, .check = check_parts,
+  MGRAD_ATTRS(REDUCTION, { "gamma", MGRAD_ATTR_REAL, 2, 0, 1e30 },
+              { "alpha", MGRAD_ATTR_REAL, 0.25, -1, 1 }),
+  .doc = "bce_with_logits that counts what is nearly right less, by the power 'gamma', "
+         "and targets of 1 by 'alpha', others by 1 - alpha; alpha below 0: all alike",
+  MGRAD_EXAMPLES({ .shapes = { { 3, 4 }, { 3, 4 } }, .low = -3, .high = 3, BITS },
+                 { .shapes = { { 7 }, { 7 } }, .low = -3, .high = 3, BITS,
+                   .attrs = { { "reduction", SUM }, { "gamma", 0.5 }, { "alpha", -1 } } },
+                 { .shapes = { { 2, 1, 3 }, { 2, 1, 3 } }, .low = 0.1, .high = 0.9,
+                   .attrs = { { "reduction", NONE }, { "gamma", 0 } } }) };
+
 /* t * (log t - p), and its slope in t, by their limits at t = 0 */
 LOSS(kl_div, t == 0 ? 0 : t * (LOG(t) - p), -t, t == 0 ? 0 : LOG(t) + 1 - p)
 MGRAD_OP(kl_div) = { PAIR(kl_div), MGRAD_ATTRS(REDUCTION),
@@ -197,7 +255,7 @@ MGRAD_OP(kl_div) = { PAIR(kl_div), MGRAD_ATTRS(REDUCTION),
   EXAMPLES(.low = -3, .high = -0.1,
                        .fill = { MGRAD_FILL_RANGE, MGRAD_FILL_CHANCES }) };
 
-LOSS(hinge, positive(1 - t * p), 1 - t * p < 0 ? 0 : -t, 1 - t * p < 0 ? 0 : -p)
+LOSS_OF_PREDICTION(hinge, positive(1 - t * p), 1 - t * p < 0 ? 0 : -t)
 MGRAD_OP(hinge) = { PAIR(hinge), MGRAD_ATTRS(REDUCTION), .constant = 2,
   .check = check_signs, .doc = "max(0, 1 - target * prediction), targets -1 or 1",
   EXAMPLES(.low = -2, .high = 2,

@@ -82,7 +82,13 @@ local function few() -- for mg.data.func, which calls as often as it is told
 end
 local xy = function() return { x = mg.ones(4, 3), y = mg.ones(4, 2), batch = 2 } end
 
+local function ctc()
+  return mg.zeros(2, 5, 3), mg.tensor { { 2, 3 }, { 3, 1 } }, mg.tensor { 5, 4 },
+    mg.tensor { 2, 1 }, "mean", 1, true
+end
+
 local usual = {
+  ["mg.ctc"] = ctc, ["tensor.ctc"] = ctc,
   ["mg.tensor"] = function() return { 1, 2 }, { requires_grad = true } end,
   ["mg.full"] = function() return { 2, 2 }, 1 end,
   ["mg.arange"] = function() return 1, 5, 1 end,
