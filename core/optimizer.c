@@ -42,7 +42,8 @@ struct mgrad_optimizer {
   int nparams, nruns, room;
   uint64_t runs_seen;    /* 1 + ctx->changes when all parameters were in them */
   int64_t numel;         /* of all parameters */
-  mgrad_real *states;    /* def->states vectors of numel */
+  mgrad_real *states;    /* nstates vectors of numel */
+  int nstates;
   int64_t steps;
   uint64_t seen;         /* ctx->changes when the parameters were listed */
 };
@@ -84,6 +85,7 @@ mgrad_status mgrad_optimizer_new(mgrad_context *ctx, const mgrad_optimizer_def *
   else mgrad_attrs_default(common_attrs, &fresh.common);
   MGRAD_TRY(mgrad_attrs_check(ctx, def->name, def->attrs, &fresh.attrs));
   MGRAD_TRY(mgrad_attrs_check(ctx, def->name, common_attrs, &fresh.common));
+  fresh.nstates = def->states_for != NULL ? def->states_for(fresh.attrs.value) : def->states;
   mgrad_optimizer *o = mgrad_new(ctx, sizeof *o);
   if (o == NULL) return MGRAD_NOMEM;
   *o = fresh;
@@ -98,7 +100,7 @@ mgrad_optimizer *mgrad_optimizer_retain(mgrad_optimizer *o) {
 }
 
 static size_t states_bytes(const mgrad_optimizer *o) {
-  size_t numbers = (size_t)o->def->states * (size_t)o->numel;
+  size_t numbers = (size_t)o->nstates * (size_t)o->numel;
   return (numbers > 0 ? numbers : 1) * sizeof(mgrad_real);
 }
 
@@ -130,7 +132,7 @@ static void keep_states(const mgrad_optimizer *from, mgrad_optimizer *to) {
     const param *own = &to->params[i];
     int j = 0;
     while (j < from->nparams && from->params[j].t != own->t) j++;
-    for (int k = 0; j < from->nparams && k < to->def->states; k++) {
+    for (int k = 0; j < from->nparams && k < to->nstates; k++) {
       memcpy(to->states + k * to->numel + own->offset,
              from->states + k * from->numel + from->params[j].offset,
              (size_t)own->n * sizeof(mgrad_real));
@@ -141,7 +143,7 @@ static void keep_states(const mgrad_optimizer *from, mgrad_optimizer *to) {
 /* Takes n parameters and makes their state, which starts at zeros but for
 ** parameters that it had before and the same layer still has. */
 static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool keep) {
-  mgrad_optimizer fresh = { .ctx = o->ctx, .def = o->def, .room = n };
+  mgrad_optimizer fresh = { .ctx = o->ctx, .def = o->def, .room = n, .nstates = o->nstates };
   for (int i = 0; i < n; i++) fresh.numel += mgrad_tensor_numel(t[i]);
   if (n == 0) return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: there are no parameters",
                                 o->def->name);
@@ -328,6 +330,7 @@ static mgrad_status check_finite(const mgrad_optimizer *o, const run *r) {
 
 typedef struct updating {
   const mgrad_optimizer_def *def;
+  int states;
   const mgrad_update *u;
 } updating;
 
@@ -337,17 +340,17 @@ static void update_stretch(void *ud, int64_t first, int64_t end) {
   u.n = end - first;
   u.w += first;
   u.g += first;
-  for (int k = 0; k < all->def->states; k++) u.state[k] += first;
+  for (int k = 0; k < all->states; k++) u.state[k] += first;
   all->def->update(&u);
 }
 
 static void update(mgrad_optimizer *o, const run *r, mgrad_update *u) {
   u->w = r->w;
   u->g = r->g;
-  for (int k = 0; k < o->def->states; k++) {
+  for (int k = 0; k < o->nstates; k++) {
     u->state[k] = o->states + k * o->numel + o->params[r->first].offset;
   }
-  updating all = { o->ctx->code->optimizers[o->def->id], u };
+  updating all = { o->ctx->code->optimizers[o->def->id], o->nstates, u };
   u->n = r->n;
   if (mgrad_pool_few(o->ctx->pool, r->n)) all.def->update(u);
   else mgrad_pool_stretches(o->ctx->pool, r->n, update_stretch, &all);

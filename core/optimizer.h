@@ -28,6 +28,7 @@ struct mgrad_optimizer_def {
   const char *doc;
   mgrad_attr_spec attrs[MGRAD_MAX_ATTRS]; /* the first is "lr" */
   int states;                             /* vectors it keeps */
+  int (*states_for)(const double *h);     /* or: how many, by the attributes; or NULL */
   void (*update)(const mgrad_update *u);
 };
 

@@ -62,6 +62,18 @@ describe("the update rule of", function()
   end)
 end)
 
+describe("lion", function()
+  it("steps by the rate, whatever the gradient", function()
+    near({ -0.1, 0.1, 0 }, step(mg.lion { lr = 0.1 }, { 0, 0, 0 }, { 1000, -0.001, 0 }))
+  end)
+end)
+
+describe("rprop", function()
+  it("takes longer steps downhill and shorter ones after a turn", function()
+    near({ 0.7, 0.34, -0.092, -0.092, 0.124 }, descend(mg.rprop { lr = 0.3 }, 5))
+  end)
+end)
+
 describe("adam", function()
   it("first steps by the rate, whatever the gradient's size", function()
     near({ -0.1, 0.1 }, step(mg.adam { lr = 0.1 }, { 0, 0 }, { 1000, -0.001 }), 1e-4)
@@ -72,9 +84,10 @@ describe("adam", function()
 end)
 
 describe("every optimizer", function()
-  for _, name in ipairs { "sgd", "adam", "adamw", "rmsprop", "adagrad" } do
+  for name in pairs(mg.optimizers) do
+    local rate = name == "adadelta" and 1 or name == "lion" and 0.01 or 0.1
     it(name .. " brings a parabola to its minimum", function()
-      local path = descend(mg[name] { lr = 0.1 }, 400)
+      local path = descend(mg[name] { lr = rate }, 400)
       assert.is_true(math.abs(path[400]) < 0.05)
     end)
     it(name .. " treats each number by itself", function()

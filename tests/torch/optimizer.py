@@ -1,0 +1,124 @@
+"""Every optimizer over 20 steps, with its options, on a loss that is no parabola."""
+import functools
+
+import torch
+from common import case, leaf
+
+STEPS = 20
+A = torch.randn(5, 3).float().double()
+START = [leaf(2, 3).detach(), leaf(3).detach()]
+
+
+def loss_of(w, b):
+    """Not convex, other slopes in each direction, and b only now and then."""
+    return ((w @ A.t()).tanh() - 0.5).square().sum() + (b * A[0]).sin().sum() \
+        + 0.1 * (w * b).square().sum()
+
+
+class Lion(torch.optim.Optimizer):  # Chen et al., 2023, program 1
+    def __init__(self, params, lr=1e-4, betas=(0.9, 0.99), weight_decay=0):
+        super().__init__(params, dict(lr=lr, betas=betas, weight_decay=weight_decay))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            (b1, b2), lr = group["betas"], group["lr"]
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                c = b1 * m + (1 - b1) * p.grad
+                p -= lr * (c.sign() + group["weight_decay"] * p)
+                m.mul_(b2).add_(p.grad, alpha=1 - b2)
+
+
+def path(make, clip=None, schedule=None):
+    """The weights after each of the steps."""
+    params = [p.clone().requires_grad_() for p in START]
+    optimizer, seen = make(params), []
+    scheduler = schedule and schedule(optimizer)
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss_of(*params).backward()
+        if clip:
+            clip(params)
+        optimizer.step()
+        if scheduler:
+            scheduler.step()
+        seen.append([p.detach().clone() for p in params])
+    return seen
+
+
+def compare(rule, make, options, clip=None, name=None, **more):
+    text = name or " ".join(f"{k}={v}" for k, v in sorted(options.items()))
+    case(f"{rule} {text}".strip(), rule=rule, options=options, a=A, start=START,
+         path=path(make, clip), **more)
+
+
+# our option -> theirs; the others have the same name
+RENAMED = {"initial_accumulator": "initial_accumulator_value"}
+PAIRS = {"betas": ("beta1", "beta2"), "etas": ("eta_minus", "eta_plus"),
+         "step_sizes": ("step_min", "step_max")}
+DEFAULTS = {"betas": (0.9, 0.999), "etas": (0.5, 1.2), "step_sizes": (1e-6, 50)}
+
+
+def theirs(options, defaults):
+    out = {RENAMED.get(k, k): v for k, v in options.items()}
+    for pair, names in PAIRS.items():
+        if any(n in out for n in names):
+            out[pair] = tuple(out.pop(n, d) for n, d in zip(names, defaults[pair]))
+    return out
+
+
+RULES = {
+    "sgd": (torch.optim.SGD, [
+        {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}, {"weight_decay": 0.1},
+        {"momentum": 0.8, "dampening": 0.4}, {"momentum": 0.9, "weight_decay": 0.05,
+                                              "nesterov": True}]),
+    "adam": (torch.optim.Adam, [
+        {}, {"beta1": 0.5}, {"beta2": 0.9}, {"eps": 0.01}, {"weight_decay": 0.1},
+        {"amsgrad": True}, {"amsgrad": True, "beta2": 0.5, "weight_decay": 0.1}]),
+    "adamw": (torch.optim.AdamW, [
+        {}, {"weight_decay": 0.3}, {"weight_decay": 0}, {"amsgrad": True, "beta2": 0.5}]),
+    # its other implementation in 1.13 counts one factor twice
+    "nadam": (functools.partial(torch.optim.NAdam, foreach=True), [
+        {}, {"beta1": 0.7, "beta2": 0.95}, {"eps": 0.01}, {"weight_decay": 0.1},
+        {"momentum_decay": 0.5}, {"momentum_decay": 0}, {"momentum_decay": 100}]),
+    "adamax": (torch.optim.Adamax, [
+        {}, {"beta1": 0.5, "beta2": 0.9}, {"eps": 0.01}, {"weight_decay": 0.1}]),
+    "lion": (Lion, [{}, {"beta1": 0.5, "beta2": 0.9}, {"weight_decay": 0.3}]),
+    "rmsprop": (torch.optim.RMSprop, [
+        {}, {"alpha": 0.9}, {"eps": 0.01}, {"weight_decay": 0.1}, {"momentum": 0.8},
+        {"centered": True}, {"centered": True, "momentum": 0.5, "alpha": 0.9}]),
+    "adagrad": (torch.optim.Adagrad, [
+        {}, {"lr_decay": 0.1}, {"eps": 0.1}, {"weight_decay": 0.1},
+        {"initial_accumulator": 0.5}]),
+    "adadelta": (torch.optim.Adadelta, [
+        {}, {"rho": 0.5}, {"eps": 0.01}, {"weight_decay": 0.1}]),
+    "rprop": (torch.optim.Rprop, [
+        {}, {"eta_minus": 0.3}, {"eta_plus": 1.7}, {"step_min": 0.02}, {"step_max": 0.03}]),
+}
+for rule, (optimizer, options) in RULES.items():
+    pairs = {**DEFAULTS, "betas": (0.9, 0.99)} if rule == "lion" else DEFAULTS
+    for some in options:
+        ours = {**some, "lr": 0.05}
+        compare(rule, lambda p: optimizer(p, **theirs(ours, pairs)), ours)
+    if rule != "sgd":  # whose rate has no default
+        compare(rule, optimizer, {}, name="as it is")
+
+# options of every optimizer
+for rule in "sgd", "adam", "rprop":
+    make = lambda p: RULES[rule][0](p, lr=0.05)
+    compare(rule, make, {"lr": 0.05, "clip_norm": 0.5},
+            lambda p: torch.nn.utils.clip_grad_norm_(p, 0.5))
+    compare(rule, make, {"lr": 0.05, "clip_value": 0.2},
+            lambda p: torch.nn.utils.clip_grad_value_(p, 0.2))
+
+
+def penalty(l1, l2):
+    def clip(params):
+        for p in params:
+            p.grad += l2 * p.detach() + l1 * p.detach().sign()
+    return clip
+
+
+compare("adam", lambda p: torch.optim.Adam(p, lr=0.05), {"lr": 0.05, "l1": 0.1, "l2": 0.3},
+        penalty(0.1, 0.3))
