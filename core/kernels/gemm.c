@@ -419,7 +419,8 @@ static __attribute__((noinline)) void finish(const product *x) {
   for (int64_t i = 0; i < count; i++) x->finish(n, x->c + i * step, x->c + i * step, x->p);
 }
 
-/* ---- threads: each part is some rows of C, or some columns where rows are few ---- */
+/* ---- threads: each part is some rows of C, or some columns where there are more of
+** them: then less of B is packed by all ---- */
 
 typedef struct parts {
   const product *x;
@@ -453,7 +454,7 @@ static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit 
 
 static void multiply_in_parts(const product *x) {
   int64_t threads = mgrad_pool_threads(x->pool), most = 2 * threads;
-  parts p = { .x = x, .columns = x->m < threads * FEW_ROWS / 2 };
+  parts p = { .x = x, .columns = x->n >= x->m };
   int64_t n = p.columns ? x->n : x->m, unit = p.columns ? 2 * LANES : TILE_ROWS;
   p.size = round_up((n + most - 1) / most, unit);
   mgrad_pool_run(x->pool, (n + p.size - 1) / p.size, multiply_part, &p);
