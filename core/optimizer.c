@@ -8,23 +8,33 @@
 #include <stdatomic.h>
 
 enum { LR = 0 };                           /* of every rule's attributes */
-enum { CLIP_NORM, CLIP_VALUE, L1, L2 };
+enum { CLIP_NORM, CLIP_VALUE, L1, L2, EMA };
 
 #define AT_LEAST_0(name) { name, MGRAD_ATTR_REAL, 0, 0, 1e30, NULL }
 static const mgrad_attr_spec common_attrs[] = {
   AT_LEAST_0("clip_norm"), AT_LEAST_0("clip_value"), AT_LEAST_0("l1"), AT_LEAST_0("l2"),
+  { "ema", MGRAD_ATTR_REAL, 0, 0, 1, NULL },
   { .type = MGRAD_ATTR_NONE }
 };
+
+/* Options, and which share of the optimizer's learning rate a group has: below 0 one of
+** its own, that does not follow. */
+typedef struct group {
+  mgrad_attrs attrs, common;
+  double share;
+} group;
 
 typedef struct param {
   mgrad_tensor *t;
   int64_t n, offset;     /* numbers; and how many come before it */
+  int group;             /* 0: none, the optimizer's own options */
 } param;
 
 /* Parameters that lie side by side in memory and have gradients that do: one
-** stretch for loops. Joined layers are one run. */
+** stretch for loops. Joined layers are one run, or one for each change of group. */
 typedef struct run {
   int first, end; /* parameters */
+  int group;
   int64_t n;      /* numbers */
   mgrad_real *w;
   const mgrad_real *g;
@@ -34,7 +44,10 @@ struct mgrad_optimizer {
   mgrad_context *ctx;
   int64_t refs;
   const mgrad_optimizer_def *def;
-  mgrad_attrs attrs, common;
+  group *groups;         /* the first holds the optimizer's own options */
+  int ngroups;
+  mgrad_group_fn grouping;
+  void *grouping_ud;
   mgrad_lr_fn schedule;
   void *schedule_ud;
   mgrad_layer *layer;    /* what was attached, or NULL for a list of tensors */
@@ -43,8 +56,9 @@ struct mgrad_optimizer {
   int nparams, nruns, room;
   uint64_t runs_seen;    /* 1 + ctx->changes when all parameters were in them */
   int64_t numel;         /* of all parameters */
-  mgrad_real *states;    /* nstates vectors of numel */
+  mgrad_real *states;    /* nstates vectors of numel; the last is the average, if any */
   int nstates;
+  bool swapped;          /* the average is in the parameters, they are in its place */
   int64_t steps;
   uint64_t seen;         /* ctx->changes when the parameters were listed */
 };
@@ -76,23 +90,71 @@ const mgrad_attr_spec *mgrad_optimizer_common(void) { return common_attrs; }
 
 /* ---- making and releasing ---- */
 
+/* Options that are left out are the defaults; checked. */
+static mgrad_status take_options(mgrad_context *ctx, const mgrad_optimizer_def *def,
+                                 const mgrad_attrs *attrs, const mgrad_attrs *common,
+                                 group *out) {
+  *out = (group){ .share = 1 };
+  if (attrs != NULL) out->attrs = *attrs;
+  else mgrad_attrs_default(def->attrs, &out->attrs);
+  if (common != NULL) out->common = *common;
+  else mgrad_attrs_default(common_attrs, &out->common);
+  MGRAD_TRY(mgrad_attrs_check(ctx, def->name, def->attrs, &out->attrs));
+  return mgrad_attrs_check(ctx, def->name, common_attrs, &out->common);
+}
+
+static int count_states(const mgrad_optimizer_def *def, const group *own) {
+  int rule = def->states_for != NULL ? def->states_for(own->attrs.value) : def->states;
+  return rule + (own->common.value[EMA] != 0);
+}
+
 mgrad_status mgrad_optimizer_new(mgrad_context *ctx, const mgrad_optimizer_def *def,
                                  const mgrad_attrs *attrs, const mgrad_attrs *common,
                                  mgrad_optimizer **out) {
-  mgrad_optimizer fresh = { .ctx = ctx, .refs = 1, .def = def };
-  if (attrs != NULL) fresh.attrs = *attrs;
-  else mgrad_attrs_default(def->attrs, &fresh.attrs);
-  if (common != NULL) fresh.common = *common;
-  else mgrad_attrs_default(common_attrs, &fresh.common);
-  MGRAD_TRY(mgrad_attrs_check(ctx, def->name, def->attrs, &fresh.attrs));
-  MGRAD_TRY(mgrad_attrs_check(ctx, def->name, common_attrs, &fresh.common));
-  fresh.nstates = def->states_for != NULL ? def->states_for(fresh.attrs.value) : def->states;
+  group own;
+  MGRAD_TRY(take_options(ctx, def, attrs, common, &own));
   mgrad_optimizer *o = mgrad_new(ctx, sizeof *o);
   if (o == NULL) return MGRAD_NOMEM;
-  *o = fresh;
+  *o = (mgrad_optimizer){ .ctx = ctx, .refs = 1, .def = def, .ngroups = 1,
+                          .nstates = count_states(def, &own) };
+  o->groups = mgrad_new(ctx, sizeof own);
+  if (o->groups == NULL) {
+    mgrad_free(ctx, o, sizeof *o);
+    return MGRAD_NOMEM;
+  }
+  o->groups[0] = own;
   mgrad_object_born(ctx);
   *out = o;
   return MGRAD_OK;
+}
+
+mgrad_status mgrad_optimizer_group(mgrad_optimizer *o, const mgrad_attrs *attrs,
+                                   const mgrad_attrs *common) {
+  group fresh;
+  size_t size = (size_t)o->ngroups * sizeof *o->groups;
+  MGRAD_TRY(take_options(o->ctx, o->def, attrs, common, &fresh));
+  double rate = o->groups->attrs.value[LR];
+  fresh.share = rate > 0 ? fresh.attrs.value[LR] / rate : -1;
+  if (mgrad_optimizer_attached(o)) {
+    return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: groups are made before it is attached",
+                      o->def->name);
+  }
+  if (count_states(o->def, &fresh) != o->nstates) {
+    return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: a group has to remember as much as the"
+                      " others do", o->def->name);
+  }
+  group *groups = mgrad_new(o->ctx, size + sizeof *groups);
+  if (groups == NULL) return MGRAD_NOMEM;
+  memcpy(groups, o->groups, size);
+  mgrad_free(o->ctx, o->groups, size);
+  groups[o->ngroups++] = fresh;
+  o->groups = groups;
+  return MGRAD_OK;
+}
+
+void mgrad_optimizer_grouping(mgrad_optimizer *o, mgrad_group_fn fn, void *ud) {
+  o->grouping = fn;
+  o->grouping_ud = ud;
 }
 
 mgrad_optimizer *mgrad_optimizer_retain(mgrad_optimizer *o) {
@@ -121,17 +183,34 @@ void mgrad_optimizer_release(mgrad_optimizer *o) {
   if (o == NULL || --o->refs > 0) return;
   mgrad_context *ctx = o->ctx;
   detach(o);
+  mgrad_free(ctx, o->groups, (size_t)o->ngroups * sizeof *o->groups);
   mgrad_free(ctx, o, sizeof *o);
   mgrad_object_gone(ctx);
 }
 
 /* ---- what it updates ---- */
 
+static mgrad_real *average_of(const mgrad_optimizer *o) {
+  return o->groups->common.value[EMA] != 0 ? o->states + (o->nstates - 1) * o->numel : NULL;
+}
+
+static mgrad_status fail_swapped(const mgrad_optimizer *o) {
+  return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: the averaged weights are in the net; swap them"
+                    " back first", o->def->name);
+}
+
+/* Averages begin as what is averaged. */
+static void begin_average(const mgrad_optimizer *o, const param *p) {
+  mgrad_real *average = average_of(o);
+  if (average != NULL) mgrad_tensor_read(p->t, average + p->offset);
+}
+
 /* Copies what 'from' remembers of the parameters that 'to' has as well. */
 static void keep_states(const mgrad_optimizer *from, mgrad_optimizer *to) {
   for (int i = 0; i < to->nparams; i++) {
     const param *own = &to->params[i];
     int j = 0;
+    begin_average(to, own);
     while (j < from->nparams && from->params[j].t != own->t) j++;
     for (int k = 0; j < from->nparams && k < to->nstates; k++) {
       memcpy(to->states + k * to->numel + own->offset,
@@ -141,10 +220,48 @@ static void keep_states(const mgrad_optimizer *from, mgrad_optimizer *to) {
   }
 }
 
+/* The name under which l has t: ud is that of the layer that is asked. */
+typedef struct finding {
+  const mgrad_tensor *t;
+  char *name;
+  size_t size;
+} finding;
+
+static mgrad_status find_name(void *ud, const char *name, mgrad_tensor *t, int buffer) {
+  (void)buffer;
+  finding *f = ud;
+  if (t == f->t) mgrad_format(f->name, f->size, "%s", name);
+  return MGRAD_OK;
+}
+
+/* The name of a parameter in the attached layer; its number where it has none. */
+static void name_of(const mgrad_optimizer *o, const mgrad_tensor *t, int i, char *name,
+                    size_t size) {
+  finding f = { t, name, size };
+  mgrad_format(name, size, "%d", (int64_t)(i + 1));
+  if (o->layer != NULL) mgrad_layer_visit(o->layer, find_name, &f);
+}
+
+/* Asks for the group of each of the parameters that 'fresh' has. */
+static mgrad_status take_groups(const mgrad_optimizer *o, mgrad_optimizer *fresh) {
+  char name[512];
+  for (int i = 0; o->grouping != NULL && i < fresh->nparams; i++) {
+    param *p = &fresh->params[i];
+    name_of(o, p->t, i, name, sizeof name);
+    MGRAD_TRY(o->grouping(o->grouping_ud, name, p->t, &p->group));
+    if (p->group < 0 || p->group >= o->ngroups) {
+      return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: \"%s\" is in group %d, expected 0 to %d",
+                        o->def->name, name, (int64_t)p->group, (int64_t)(o->ngroups - 1));
+    }
+  }
+  return MGRAD_OK;
+}
+
 /* Takes n parameters and makes their state, which starts at zeros but for
 ** parameters that it had before and the same layer still has. */
 static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool keep) {
-  mgrad_optimizer fresh = { .ctx = o->ctx, .def = o->def, .room = n, .nstates = o->nstates };
+  mgrad_optimizer fresh = { .ctx = o->ctx, .def = o->def, .room = n, .nstates = o->nstates,
+                            .groups = o->groups };
   for (int i = 0; i < n; i++) fresh.numel += mgrad_tensor_numel(t[i]);
   if (n == 0) return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: there are no parameters",
                                 o->def->name);
@@ -157,8 +274,13 @@ static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool
   }
   for (int64_t offset = 0; fresh.nparams < n; fresh.nparams++) {
     mgrad_tensor *own = mgrad_tensor_retain(t[fresh.nparams]);
-    fresh.params[fresh.nparams] = (param){ own, mgrad_tensor_numel(own), offset };
+    fresh.params[fresh.nparams] = (param){ own, mgrad_tensor_numel(own), offset, 0 };
     offset += mgrad_tensor_numel(own);
+  }
+  mgrad_status status = take_groups(o, &fresh);
+  if (status != MGRAD_OK) {
+    detach(&fresh);
+    return status;
   }
   mgrad_layer *layer = o->layer;
   int64_t steps = keep ? o->steps : 0;
@@ -179,6 +301,7 @@ static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool
 
 mgrad_status mgrad_optimizer_attach_tensors(mgrad_optimizer *o, mgrad_tensor *const *t,
                                             int n) {
+  if (o->swapped) return fail_swapped(o);
   for (int i = 0; i < n; i++) {
     if (t[i]->requires_grad && mgrad_shape_packed(&t[i]->a)) continue;
     return mgrad_fail(o->ctx, MGRAD_INVALID,
@@ -230,6 +353,7 @@ static mgrad_status collect(mgrad_optimizer *o, bool keep) {
 }
 
 mgrad_status mgrad_optimizer_attach(mgrad_optimizer *o, mgrad_layer *l) {
+  if (o->swapped) return fail_swapped(o);
   mgrad_layer *before = o->layer;
   o->layer = l;
   if (l->complete) {
@@ -252,6 +376,34 @@ int mgrad_optimizer_attached(const mgrad_optimizer *o) {
   return o->layer != NULL || o->nparams > 0;
 }
 
+/* ---- averages ---- */
+
+mgrad_status mgrad_optimizer_swap(mgrad_optimizer *o) {
+  mgrad_real *average = average_of(o);
+  if (average == NULL || o->steps == 0) {
+    return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: there is no average %s", o->def->name,
+                      average == NULL ? "of the weights; make it with ema = 0.999"
+                                      : "before the first step");
+  }
+  for (int i = 0; i < o->nparams; i++) {
+    MGRAD_TRY(mgrad_tensor_writable(o->params[i].t, o->def->name));
+  }
+  for (int i = 0; i < o->nparams; i++) {
+    const param *p = &o->params[i];
+    mgrad_real *w = p->t->a.data, *a = average + p->offset;
+    for (int64_t k = 0; k < p->n; k++) {
+      mgrad_real weight = w[k];
+      w[k] = a[k];
+      a[k] = weight;
+    }
+    p->t->storage->version++;
+  }
+  o->swapped = !o->swapped;
+  return MGRAD_OK;
+}
+
+int mgrad_optimizer_swapped(const mgrad_optimizer *o) { return o->swapped; }
+
 /* ---- gradients ---- */
 
 void mgrad_optimizer_zero_grad(mgrad_optimizer *o) {
@@ -262,27 +414,13 @@ void mgrad_optimizer_clear(mgrad_optimizer *o) {
   for (int i = 0; i < o->nparams; i++) o->params[i].t->has_grad = false;
 }
 
-typedef struct finding {
-  const mgrad_tensor *t;
-  char *name;
-  size_t size;
-} finding;
-
-static mgrad_status find_name(void *ud, const char *name, mgrad_tensor *t, int buffer) {
-  (void)buffer;
-  finding *f = ud;
-  if (t == f->t) mgrad_format(f->name, f->size, "\"%s\"", name);
-  return MGRAD_OK;
-}
-
 static mgrad_status fail_nonfinite(const mgrad_optimizer *o, int i) {
   char name[128];
-  mgrad_format(name, sizeof name, "parameter %d", (int64_t)(i + 1));
-  finding f = { o->params[i].t, name, sizeof name };
-  if (o->layer != NULL) mgrad_layer_visit(o->layer, find_name, &f);
-  return mgrad_fail(o->ctx, MGRAD_NONFINITE,
-                    "%s: the gradient of %s has NaN or infinite numbers; no weight was"
-                    " changed", o->def->name, name);
+  const char *quote = o->layer != NULL ? "\"" : "";
+  name_of(o, o->params[i].t, i, name, sizeof name);
+  return mgrad_fail(o->ctx, MGRAD_NONFINITE, "%s: the gradient of %s%s%s%s has NaN or infinite"
+                    " numbers; no weight was changed", o->def->name,
+                    o->layer != NULL ? "" : "parameter ", quote, name, quote);
 }
 
 /* ---- one step ---- */
@@ -293,10 +431,10 @@ static void find_runs(mgrad_optimizer *o) {
     const mgrad_tensor *t = o->params[i].t;
     if (!t->has_grad) continue;
     run *last = &o->runs[o->nruns - 1];
-    if (o->nruns == 0 || last->end != i || t->a.data != last->w + last->n ||
+    if (o->nruns == 0 || last->end != i || last->group != o->params[i].group || t->a.data != last->w + last->n ||
         t->grad->a.data != last->g + last->n) {
       last = &o->runs[o->nruns++];
-      *last = (run){ .first = i, .w = t->a.data, .g = t->grad->a.data };
+      *last = (run){ .first = i, .group = o->params[i].group, .w = t->a.data, .g = t->grad->a.data };
     }
     last->n += o->params[i].n;
     last->end = i + 1;
@@ -345,8 +483,9 @@ static mgrad_status check_finite(const mgrad_optimizer *o, const run *r) {
 
 typedef struct updating {
   const mgrad_optimizer_def *def;
-  int states;
   const mgrad_update *u;
+  mgrad_real *average, keep;
+  void (*blend)(int64_t n, mgrad_real keep, const mgrad_real *x, mgrad_real *y);
 } updating;
 
 static void update_stretch(void *ud, int64_t first, int64_t end) {
@@ -355,19 +494,38 @@ static void update_stretch(void *ud, int64_t first, int64_t end) {
   u.n = end - first;
   u.w += first;
   u.g += first;
-  for (int k = 0; k < all->states; k++) u.state[k] += first;
+  for (int k = 0; k < MGRAD_MAX_STATES; k++) {
+    if (u.state[k] != NULL) u.state[k] += first;
+  }
   all->def->update(&u);
+  if (all->average != NULL) all->blend(u.n, all->keep, u.w, all->average + first);
 }
 
-static void update(mgrad_optimizer *o, const run *r, mgrad_update *u) {
-  u->w = r->w;
-  u->g = r->g;
-  for (int k = 0; k < o->nstates; k++) {
-    u->state[k] = o->states + k * o->numel + o->params[r->first].offset;
+/* 'scale' is that of clip_norm. */
+static mgrad_update update_of(const mgrad_optimizer *o, const run *r, double scale) {
+  const group *g = &o->groups[r->group];
+  const double *common = g->common.value;
+  mgrad_update u = {
+    .n = r->n, .w = r->w, .g = r->g,
+    .h = g->attrs.value, .step = o->steps + 1, .scale = (mgrad_real)scale,
+    .bound = (mgrad_real)(common[CLIP_VALUE] > 0 ? common[CLIP_VALUE] : INFINITY),
+    .l1 = (mgrad_real)common[L1], .l2 = (mgrad_real)common[L2],
+    .plain = scale == 1 && common[CLIP_VALUE] == 0 && common[L1] == 0 && common[L2] == 0,
+  };
+  for (int k = 0; k < o->nstates && k < MGRAD_MAX_STATES; k++) {
+    u.state[k] = o->states + k * o->numel + o->params[r->first].offset;
   }
-  updating all = { o->ctx->code->optimizers[o->def->id], o->nstates, u };
-  u->n = r->n;
-  if (mgrad_pool_few(o->ctx->pool, r->n)) all.def->update(u);
+  return u;
+}
+
+static void update(mgrad_optimizer *o, const run *r, double scale) {
+  mgrad_update u = update_of(o, r, scale);
+  const mgrad_code *code = o->ctx->code;
+  mgrad_real *average = o->steps > 0 ? average_of(o) : NULL;
+  if (average != NULL) average += o->params[r->first].offset;
+  updating all = { code->optimizers[o->def->id], &u, average,
+                   (mgrad_real)o->groups->common.value[EMA], code->blend };
+  if (mgrad_pool_few(o->ctx->pool, r->n)) update_stretch(&all, 0, r->n);
   else mgrad_pool_stretches(o->ctx->pool, r->n, update_stretch, &all);
   for (int i = r->first; i < r->end; i++) o->params[i].t->storage->version++;
 }
@@ -386,30 +544,28 @@ mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
   if (o->layer != NULL && (o->nparams == 0 || o->seen != o->ctx->changes)) {
     MGRAD_TRY(collect(o, true));
   }
+  if (o->swapped) return fail_swapped(o);
   if (o->schedule != NULL) MGRAD_TRY(follow_schedule(o));
   take_runs(o);
   for (int i = 0; i < o->nruns; i++) MGRAD_TRY(check_finite(o, &o->runs[i]));
-  const double *common = o->common.value;
-  double scale = 1, length = common[CLIP_NORM] > 0 ? norm(o) : 0;
-  if (length > common[CLIP_NORM]) scale = common[CLIP_NORM] / length;
-  mgrad_update u = {
-    .h = o->attrs.value, .step = o->steps + 1, .scale = (mgrad_real)scale,
-    .bound = (mgrad_real)(common[CLIP_VALUE] > 0 ? common[CLIP_VALUE] : INFINITY),
-    .l1 = (mgrad_real)common[L1], .l2 = (mgrad_real)common[L2],
-    .plain = scale == 1 && common[CLIP_VALUE] == 0 && common[L1] == 0 && common[L2] == 0,
-  };
-  for (int i = 0; i < o->nruns; i++) update(o, &o->runs[i], &u);
+  double most = o->groups->common.value[CLIP_NORM], length = most > 0 ? norm(o) : 0;
+  double scale = length > most ? most / length : 1;
+  for (int i = 0; i < o->nruns; i++) update(o, &o->runs[i], scale);
+  for (int i = 0; o->steps == 0 && i < o->nparams; i++) begin_average(o, &o->params[i]);
   o->steps++;
   return MGRAD_OK;
 }
 
-double mgrad_optimizer_lr(const mgrad_optimizer *o) { return o->attrs.value[LR]; }
+double mgrad_optimizer_lr(const mgrad_optimizer *o) { return o->groups->attrs.value[LR]; }
 
 mgrad_status mgrad_optimizer_set_lr(mgrad_optimizer *o, double lr) {
-  mgrad_attrs attrs = o->attrs;
+  mgrad_attrs attrs = o->groups->attrs;
   attrs.value[LR] = lr;
   MGRAD_TRY(mgrad_attrs_check(o->ctx, o->def->name, o->def->attrs, &attrs));
-  o->attrs = attrs;
+  for (int i = 0; i < o->ngroups; i++) {
+    group *g = &o->groups[i];
+    if (g->share >= 0) g->attrs.value[LR] = g->share * lr;
+  }
   return MGRAD_OK;
 }
 

@@ -137,6 +137,17 @@ local usual = {
   ["layer.summary"] = function() return net(), { 3 } end,
   ["optimizer.attach"] = function() return mg.sgd { lr = 1 }, { w() } end,
   ["optimizer.schedule"] = function() return mg.sgd { lr = 1 }, function() return 1 end end,
+  ["optimizer.group"] = function() return mg.sgd { lr = 1 }, { lr = 2 } end,
+  ["optimizer.grouping"] = function()
+    return mg.sgd { lr = 1 }, function() return 0 end
+  end,
+  ["optimizer.averaged"] = function()
+    local v = w()
+    local o = mg.sgd { lr = 1, ema = 0.5 }:attach { v }
+    v:sum():backward()
+    o:step()
+    return o, function(a) return a end, 1
+  end,
   ["dataset.range"] = function() return data(), 1, 2 end,
   ["dataset.batch"] = function() return data(), 1, 2 end,
   ["dataset.stats"] = function() return data(), true end,

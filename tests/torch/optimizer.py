@@ -122,3 +122,35 @@ def penalty(l1, l2):
 
 compare("adam", lambda p: torch.optim.Adam(p, lr=0.05), {"lr": 0.05, "l1": 0.1, "l2": 0.3},
         penalty(0.1, 0.3))
+
+
+# groups, and the average of the weights
+def grouped(params):
+    w, b = params
+    return torch.optim.AdamW([{"params": [w], "weight_decay": 0.2},
+                              {"params": [b], "lr": 0.01, "betas": (0.5, 0.9)}], lr=0.05)
+
+
+case("groups", rule="adamw", a=A, start=START, path=path(grouped),
+     options={"lr": 0.05, "weight_decay": 0.2,
+              "groups": [{"match": "^2$", "lr": 0.01, "beta1": 0.5, "beta2": 0.9,
+                          "weight_decay": 0.01}]})
+
+
+def averages():
+    """Of the two parameters together, after each step."""
+    both = torch.nn.ParameterList([torch.nn.Parameter(p.clone()) for p in START])
+    average = torch.optim.swa_utils.AveragedModel(
+        both, avg_fn=lambda old, new, n: 0.8 * old + 0.2 * new)
+    optimizer, seen = torch.optim.Adam(both, lr=0.05), []
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss_of(*both).backward()
+        optimizer.step()
+        average.update_parameters(both)
+        seen.append([p.detach().clone() for p in average.module])
+    return seen
+
+
+case("ema", rule="adam", a=A, start=START, path=averages(), averaged=True,
+     options={"lr": 0.05, "ema": 0.8})

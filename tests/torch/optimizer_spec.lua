@@ -16,7 +16,10 @@ torch.compare("optimizer", function(case)
     optimizer:zero_grad()
     loss_of(w, b, a):backward()
     optimizer:step()
-    helper.near(expected[1], w, 2e-5)
-    helper.near(expected[2], b, 2e-5)
+    local function compare()
+      helper.near(expected[1], w, 2e-5)
+      helper.near(expected[2], b, 2e-5)
+    end
+    if case.averaged then optimizer:averaged(compare) else compare() end
   end
 end)
