@@ -205,6 +205,10 @@ static void begin_average(const mgrad_optimizer *o, const param *p) {
   if (average != NULL) mgrad_tensor_read(p->t, average + p->offset);
 }
 
+static void begin_averages(const mgrad_optimizer *o) {
+  for (int i = 0; i < o->nparams; i++) begin_average(o, &o->params[i]);
+}
+
 /* Copies what 'from' remembers of the parameters that 'to' has as well. */
 static void keep_states(const mgrad_optimizer *from, mgrad_optimizer *to) {
   for (int i = 0; i < to->nparams; i++) {
@@ -501,32 +505,41 @@ static void update_stretch(void *ud, int64_t first, int64_t end) {
   if (all->average != NULL) all->blend(u.n, all->keep, u.w, all->average + first);
 }
 
-/* 'scale' is that of clip_norm. */
-static mgrad_update update_of(const mgrad_optimizer *o, const run *r, double scale) {
-  const group *g = &o->groups[r->group];
+/* The options of a group; 'scale' is that of clip_norm. */
+static mgrad_update options_of(const mgrad_optimizer *o, const group *g, double scale) {
   const double *common = g->common.value;
-  mgrad_update u = {
-    .n = r->n, .w = r->w, .g = r->g,
+  return (mgrad_update){
     .h = g->attrs.value, .step = o->steps + 1, .scale = (mgrad_real)scale,
     .bound = (mgrad_real)(common[CLIP_VALUE] > 0 ? common[CLIP_VALUE] : INFINITY),
     .l1 = (mgrad_real)common[L1], .l2 = (mgrad_real)common[L2],
     .plain = scale == 1 && common[CLIP_VALUE] == 0 && common[L1] == 0 && common[L2] == 0,
   };
-  for (int k = 0; k < o->nstates && k < MGRAD_MAX_STATES; k++) {
-    u.state[k] = o->states + k * o->numel + o->params[r->first].offset;
-  }
-  return u;
 }
 
-static void update(mgrad_optimizer *o, const run *r, double scale) {
-  mgrad_update u = update_of(o, r, scale);
+/* With threads, or an average that follows. */
+static void update_shared(const mgrad_optimizer *o, const run *r, const mgrad_update *u,
+                          mgrad_real *average) {
   const mgrad_code *code = o->ctx->code;
-  mgrad_real *average = o->steps > 0 ? average_of(o) : NULL;
-  if (average != NULL) average += o->params[r->first].offset;
-  updating all = { code->optimizers[o->def->id], &u, average,
+  updating all = { code->optimizers[o->def->id], u, average,
                    (mgrad_real)o->groups->common.value[EMA], code->blend };
   if (mgrad_pool_few(o->ctx->pool, r->n)) update_stretch(&all, 0, r->n);
   else mgrad_pool_stretches(o->ctx->pool, r->n, update_stretch, &all);
+}
+
+static void update(const mgrad_optimizer *o, const run *r, mgrad_update *u) {
+  int64_t offset = o->params[r->first].offset;
+  mgrad_real *average = o->steps > 0 ? average_of(o) : NULL;
+  u->n = r->n;
+  u->w = r->w;
+  u->g = r->g;
+  for (int k = 0; k < o->nstates && k < MGRAD_MAX_STATES; k++) {
+    u->state[k] = o->states + k * o->numel + offset;
+  }
+  if (average == NULL && mgrad_pool_few(o->ctx->pool, r->n)) {
+    o->ctx->code->optimizers[o->def->id]->update(u);
+  } else {
+    update_shared(o, r, u, average != NULL ? average + offset : NULL);
+  }
   for (int i = r->first; i < r->end; i++) o->params[i].t->storage->version++;
 }
 
@@ -550,8 +563,11 @@ mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
   for (int i = 0; i < o->nruns; i++) MGRAD_TRY(check_finite(o, &o->runs[i]));
   double most = o->groups->common.value[CLIP_NORM], length = most > 0 ? norm(o) : 0;
   double scale = length > most ? most / length : 1;
-  for (int i = 0; i < o->nruns; i++) update(o, &o->runs[i], scale);
-  for (int i = 0; o->steps == 0 && i < o->nparams; i++) begin_average(o, &o->params[i]);
+  for (int i = 0; i < o->nruns; i++) {
+    mgrad_update u = options_of(o, &o->groups[o->runs[i].group], scale);
+    update(o, &o->runs[i], &u);
+  }
+  if (o->steps == 0) begin_averages(o);
   o->steps++;
   return MGRAD_OK;
 }
