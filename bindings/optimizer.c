@@ -201,18 +201,68 @@ static int optimizer_attach(lua_State *L) {
   return 1;
 }
 
-static mgrad_status step(lua_State *L, lmgrad_state *S, mgrad_optimizer *o) {
+typedef struct again_call {
+  lmgrad_ref *ref;
+  double loss;
+} again_call;
+
+/* Calls the function of the loss at the top: its result is there, the number returned. */
+static double loss_at_top(lua_State *L) {
+  lua_call(L, 0, 1);
+  mgrad_tensor *t = lmgrad_test(L, -1, LMGRAD_TENSOR);
+  if (t == NULL || mgrad_tensor_numel(t) != 1) {
+    lmgrad_type_error(L, -1, "step", "the result of the function", "a loss, a single number");
+  }
+  mgrad_real loss;
+  mgrad_tensor_read(t, &loss);
+  return (double)loss;
+}
+
+static int call_again(lua_State *L) {
+  again_call *c = lua_touserdata(L, 1);
+  lmgrad_push_ref(L, c->ref);
+  c->loss = loss_at_top(L);
+  return 0;
+}
+
+static mgrad_status again(void *ud, double *loss) {
+  again_call *c = ud;
+  mgrad_status status = lmgrad_call(c->ref->S, LMGRAD_CALL_AGAIN, c);
+  *loss = c->loss;
+  return status;
+}
+
+/* 'c' NULL: the gradients are there. */
+static mgrad_status step(lua_State *L, lmgrad_state *S, mgrad_optimizer *o, again_call *c) {
   lua_State *before = lmgrad_enter(S, L);
-  mgrad_status status = mgrad_optimizer_step(o);
+  mgrad_status status = c == NULL ? mgrad_optimizer_step(o)
+                                  : mgrad_optimizer_minimise(o, c->loss, again, c);
   lmgrad_leave(S, before);
   return status;
 }
 
+/* step(), or step(f): f computes the loss anew, with its gradients, and returns it; the
+** first one is the result */
 static int optimizer_step(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   mgrad_optimizer *o = check_self(L, "step");
-  LMGRAD_TRY(L, S, step(L, S, o));
-  return 0;
+  if (lua_isnoneornil(L, 2)) {
+    LMGRAD_TRY(L, S, step(L, S, o, NULL));
+    return 0;
+  }
+  if (lua_type(L, 2) != LUA_TFUNCTION) {
+    return lmgrad_type_error(L, 2, "step", "f", "a function that computes the loss");
+  }
+  lua_settop(L, 2);
+  again_call c = { .ref = lua_newuserdata(L, sizeof *c.ref) };
+  c.ref->S = S;
+  lua_pushvalue(L, 2);
+  lmgrad_remember(L, c.ref); /* both are on the stack until this returns */
+  c.loss = loss_at_top(L);
+  o = check_self(L, "step");
+  mgrad_status status = step(L, S, o, &c);
+  if (status != MGRAD_OK) return lmgrad_raise_as(L, S, status, NULL);
+  return 1;
 }
 
 static int optimizer_zero_grad(lua_State *L) {
@@ -269,6 +319,7 @@ static const lmgrad_function metamethods[] = {
 void lmgrad_open_optimizer(lua_State *L, int state) {
   lmgrad_callback_set(L, state, LMGRAD_CALL_LR, call_lr);
   lmgrad_callback_set(L, state, LMGRAD_CALL_GROUP, call_group);
+  lmgrad_callback_set(L, state, LMGRAD_CALL_AGAIN, call_again);
   lua_newtable(L); /* signatures by name */
   lua_newtable(L); /* constructors by name */
   for (int k = 0; k < mgrad_optimizer_def_count(); k++) {

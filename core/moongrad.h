@@ -345,6 +345,12 @@ MGRAD_API int mgrad_optimizer_attached(const mgrad_optimizer *o);
 ** alone. MGRAD_NONFINITE, with nothing touched, names the parameter. */
 MGRAD_API mgrad_status mgrad_optimizer_step(mgrad_optimizer *o);
 MGRAD_API void mgrad_optimizer_zero_grad(mgrad_optimizer *o);
+/* One update that may evaluate the loss again and again (lbfgs); with other optimizers it
+** is a step. 'loss' belongs to the gradients that are there. 'again' computes loss and
+** gradients of the same data anew. When it fails the parameters are as they were. */
+typedef mgrad_status (*mgrad_again_fn)(void *ud, double *loss);
+MGRAD_API mgrad_status mgrad_optimizer_minimise(mgrad_optimizer *o, double loss,
+                                                mgrad_again_fn again, void *ud);
 /* Exchanges the parameters and their average (option ema: average = ema * average +
 ** (1 - ema) * parameters, from the first step on). No step is taken until they have been
 ** exchanged back. */

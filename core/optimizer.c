@@ -8,59 +8,11 @@
 #include <stdatomic.h>
 
 enum { LR = 0 };                           /* of every rule's attributes */
-enum { CLIP_NORM, CLIP_VALUE, L1, L2, EMA };
-
 #define AT_LEAST_0(name) { name, MGRAD_ATTR_REAL, 0, 0, 1e30, NULL }
 static const mgrad_attr_spec common_attrs[] = {
   AT_LEAST_0("clip_norm"), AT_LEAST_0("clip_value"), AT_LEAST_0("l1"), AT_LEAST_0("l2"),
   { "ema", MGRAD_ATTR_REAL, 0, 0, 1, NULL },
   { .type = MGRAD_ATTR_NONE }
-};
-
-/* Options, and which share of the optimizer's learning rate a group has: below 0 one of
-** its own, that does not follow. */
-typedef struct group {
-  mgrad_attrs attrs, common;
-  double share;
-} group;
-
-typedef struct param {
-  mgrad_tensor *t;
-  int64_t n, offset;     /* numbers; and how many come before it */
-  int group;             /* 0: none, the optimizer's own options */
-} param;
-
-/* Parameters that lie side by side in memory and have gradients that do: one
-** stretch for loops. Joined layers are one run, or one for each change of group. */
-typedef struct run {
-  int first, end; /* parameters */
-  int group;
-  int64_t n;      /* numbers */
-  mgrad_real *w;
-  const mgrad_real *g;
-} run;
-
-struct mgrad_optimizer {
-  mgrad_context *ctx;
-  int64_t refs;
-  const mgrad_optimizer_def *def;
-  group *groups;         /* the first holds the optimizer's own options */
-  int ngroups;
-  mgrad_group_fn grouping;
-  void *grouping_ud;
-  mgrad_lr_fn schedule;
-  void *schedule_ud;
-  mgrad_layer *layer;    /* what was attached, or NULL for a list of tensors */
-  param *params;
-  run *runs;             /* behind the parameters, in the same block */
-  int nparams, nruns, room;
-  uint64_t runs_seen;    /* 1 + ctx->changes when all parameters were in them */
-  int64_t numel;         /* of all parameters */
-  mgrad_real *states;    /* nstates vectors of numel; the last is the average, if any */
-  int nstates;
-  bool swapped;          /* the average is in the parameters, they are in its place */
-  int64_t steps;
-  uint64_t seen;         /* ctx->changes when the parameters were listed */
 };
 
 /* ---- the table ---- */
@@ -93,8 +45,8 @@ const mgrad_attr_spec *mgrad_optimizer_common(void) { return common_attrs; }
 /* Options that are left out are the defaults; checked. */
 static mgrad_status take_options(mgrad_context *ctx, const mgrad_optimizer_def *def,
                                  const mgrad_attrs *attrs, const mgrad_attrs *common,
-                                 group *out) {
-  *out = (group){ .share = 1 };
+                                 mgrad_param_group *out) {
+  *out = (mgrad_param_group){ .share = 1 };
   if (attrs != NULL) out->attrs = *attrs;
   else mgrad_attrs_default(def->attrs, &out->attrs);
   if (common != NULL) out->common = *common;
@@ -103,15 +55,15 @@ static mgrad_status take_options(mgrad_context *ctx, const mgrad_optimizer_def *
   return mgrad_attrs_check(ctx, def->name, common_attrs, &out->common);
 }
 
-static int count_states(const mgrad_optimizer_def *def, const group *own) {
+static int count_states(const mgrad_optimizer_def *def, const mgrad_param_group *own) {
   int rule = def->states_for != NULL ? def->states_for(own->attrs.value) : def->states;
-  return rule + (own->common.value[EMA] != 0);
+  return rule + (own->common.value[MGRAD_EMA] != 0);
 }
 
 mgrad_status mgrad_optimizer_new(mgrad_context *ctx, const mgrad_optimizer_def *def,
                                  const mgrad_attrs *attrs, const mgrad_attrs *common,
                                  mgrad_optimizer **out) {
-  group own;
+  mgrad_param_group own;
   MGRAD_TRY(take_options(ctx, def, attrs, common, &own));
   mgrad_optimizer *o = mgrad_new(ctx, sizeof *o);
   if (o == NULL) return MGRAD_NOMEM;
@@ -130,11 +82,15 @@ mgrad_status mgrad_optimizer_new(mgrad_context *ctx, const mgrad_optimizer_def *
 
 mgrad_status mgrad_optimizer_group(mgrad_optimizer *o, const mgrad_attrs *attrs,
                                    const mgrad_attrs *common) {
-  group fresh;
+  mgrad_param_group fresh;
   size_t size = (size_t)o->ngroups * sizeof *o->groups;
   MGRAD_TRY(take_options(o->ctx, o->def, attrs, common, &fresh));
   double rate = o->groups->attrs.value[LR];
   fresh.share = rate > 0 ? fresh.attrs.value[LR] / rate : -1;
+  if (o->def->solve != NULL) {
+    return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: has no groups: it moves all parameters"
+                      " together", o->def->name);
+  }
   if (mgrad_optimizer_attached(o)) {
     return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: groups are made before it is attached",
                       o->def->name);
@@ -143,7 +99,7 @@ mgrad_status mgrad_optimizer_group(mgrad_optimizer *o, const mgrad_attrs *attrs,
     return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: a group has to remember as much as the"
                       " others do", o->def->name);
   }
-  group *groups = mgrad_new(o->ctx, size + sizeof *groups);
+  mgrad_param_group *groups = mgrad_new(o->ctx, size + sizeof *groups);
   if (groups == NULL) return MGRAD_NOMEM;
   memcpy(groups, o->groups, size);
   mgrad_free(o->ctx, o->groups, size);
@@ -163,7 +119,7 @@ mgrad_optimizer *mgrad_optimizer_retain(mgrad_optimizer *o) {
 }
 
 static size_t states_bytes(const mgrad_optimizer *o) {
-  size_t numbers = (size_t)o->nstates * (size_t)o->numel;
+  size_t numbers = (size_t)(o->nstates + o->def->work) * (size_t)o->numel;
   return (numbers > 0 ? numbers : 1) * sizeof(mgrad_real);
 }
 
@@ -190,31 +146,17 @@ void mgrad_optimizer_release(mgrad_optimizer *o) {
 
 /* ---- what it updates ---- */
 
-static mgrad_real *average_of(const mgrad_optimizer *o) {
-  return o->groups->common.value[EMA] != 0 ? o->states + (o->nstates - 1) * o->numel : NULL;
-}
-
-static mgrad_status fail_swapped(const mgrad_optimizer *o) {
-  return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: the averaged weights are in the net; swap them"
-                    " back first", o->def->name);
-}
-
-/* Averages begin as what is averaged. */
-static void begin_average(const mgrad_optimizer *o, const param *p) {
-  mgrad_real *average = average_of(o);
-  if (average != NULL) mgrad_tensor_read(p->t, average + p->offset);
-}
-
-static void begin_averages(const mgrad_optimizer *o) {
-  for (int i = 0; i < o->nparams; i++) begin_average(o, &o->params[i]);
+static mgrad_status fail_busy(const mgrad_optimizer *o) {
+  return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: is in use; the function that computes its loss"
+                    " cannot train with it", o->def->name);
 }
 
 /* Copies what 'from' remembers of the parameters that 'to' has as well. */
 static void keep_states(const mgrad_optimizer *from, mgrad_optimizer *to) {
   for (int i = 0; i < to->nparams; i++) {
-    const param *own = &to->params[i];
+    const mgrad_param *own = &to->params[i];
     int j = 0;
-    begin_average(to, own);
+    mgrad_optimizer_begin_average(to, own);
     while (j < from->nparams && from->params[j].t != own->t) j++;
     for (int k = 0; j < from->nparams && k < to->nstates; k++) {
       memcpy(to->states + k * to->numel + own->offset,
@@ -250,7 +192,7 @@ static void name_of(const mgrad_optimizer *o, const mgrad_tensor *t, int i, char
 static mgrad_status take_groups(const mgrad_optimizer *o, mgrad_optimizer *fresh) {
   char name[512];
   for (int i = 0; o->grouping != NULL && i < fresh->nparams; i++) {
-    param *p = &fresh->params[i];
+    mgrad_param *p = &fresh->params[i];
     name_of(o, p->t, i, name, sizeof name);
     MGRAD_TRY(o->grouping(o->grouping_ud, name, p->t, &p->group));
     if (p->group < 0 || p->group >= o->ngroups) {
@@ -278,7 +220,7 @@ static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool
   }
   for (int64_t offset = 0; fresh.nparams < n; fresh.nparams++) {
     mgrad_tensor *own = mgrad_tensor_retain(t[fresh.nparams]);
-    fresh.params[fresh.nparams] = (param){ own, mgrad_tensor_numel(own), offset, 0 };
+    fresh.params[fresh.nparams] = (mgrad_param){ own, mgrad_tensor_numel(own), offset, 0 };
     offset += mgrad_tensor_numel(own);
   }
   mgrad_status status = take_groups(o, &fresh);
@@ -294,7 +236,7 @@ static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool
   o->steps = steps;
   o->seen = o->ctx->changes;
   o->params = fresh.params;
-  o->runs = (run *)(void *)(o->params + n);
+  o->runs = (mgrad_param_run *)(void *)(o->params + n);
   o->runs_seen = 0;
   o->nparams = o->room = n;
   o->numel = fresh.numel;
@@ -305,7 +247,8 @@ static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool
 
 mgrad_status mgrad_optimizer_attach_tensors(mgrad_optimizer *o, mgrad_tensor *const *t,
                                             int n) {
-  if (o->swapped) return fail_swapped(o);
+  if (o->busy) return fail_busy(o);
+  if (o->swapped) return mgrad_optimizer_fail_swapped(o);
   for (int i = 0; i < n; i++) {
     if (t[i]->requires_grad && mgrad_shape_packed(&t[i]->a)) continue;
     return mgrad_fail(o->ctx, MGRAD_INVALID,
@@ -357,7 +300,8 @@ static mgrad_status collect(mgrad_optimizer *o, bool keep) {
 }
 
 mgrad_status mgrad_optimizer_attach(mgrad_optimizer *o, mgrad_layer *l) {
-  if (o->swapped) return fail_swapped(o);
+  if (o->busy) return fail_busy(o);
+  if (o->swapped) return mgrad_optimizer_fail_swapped(o);
   mgrad_layer *before = o->layer;
   o->layer = l;
   if (l->complete) {
@@ -379,34 +323,6 @@ mgrad_status mgrad_optimizer_attach(mgrad_optimizer *o, mgrad_layer *l) {
 int mgrad_optimizer_attached(const mgrad_optimizer *o) {
   return o->layer != NULL || o->nparams > 0;
 }
-
-/* ---- averages ---- */
-
-mgrad_status mgrad_optimizer_swap(mgrad_optimizer *o) {
-  mgrad_real *average = average_of(o);
-  if (average == NULL || o->steps == 0) {
-    return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: there is no average %s", o->def->name,
-                      average == NULL ? "of the weights; make it with ema = 0.999"
-                                      : "before the first step");
-  }
-  for (int i = 0; i < o->nparams; i++) {
-    MGRAD_TRY(mgrad_tensor_writable(o->params[i].t, o->def->name));
-  }
-  for (int i = 0; i < o->nparams; i++) {
-    const param *p = &o->params[i];
-    mgrad_real *w = p->t->a.data, *a = average + p->offset;
-    for (int64_t k = 0; k < p->n; k++) {
-      mgrad_real weight = w[k];
-      w[k] = a[k];
-      a[k] = weight;
-    }
-    p->t->storage->version++;
-  }
-  o->swapped = !o->swapped;
-  return MGRAD_OK;
-}
-
-int mgrad_optimizer_swapped(const mgrad_optimizer *o) { return o->swapped; }
 
 /* ---- gradients ---- */
 
@@ -434,11 +350,11 @@ static void find_runs(mgrad_optimizer *o) {
   for (int i = 0; i < o->nparams; i++) {
     const mgrad_tensor *t = o->params[i].t;
     if (!t->has_grad) continue;
-    run *last = &o->runs[o->nruns - 1];
+    mgrad_param_run *last = &o->runs[o->nruns - 1];
     if (o->nruns == 0 || last->end != i || last->group != o->params[i].group || t->a.data != last->w + last->n ||
         t->grad->a.data != last->g + last->n) {
       last = &o->runs[o->nruns++];
-      *last = (run){ .first = i, .group = o->params[i].group, .w = t->a.data, .g = t->grad->a.data };
+      *last = (mgrad_param_run){ .first = i, .group = o->params[i].group, .w = t->a.data, .g = t->grad->a.data };
     }
     last->n += o->params[i].n;
     last->end = i + 1;
@@ -446,7 +362,7 @@ static void find_runs(mgrad_optimizer *o) {
 }
 
 /* The runs of this step: those of the last one, most times. */
-static void take_runs(mgrad_optimizer *o) {
+INLINE void take_runs(mgrad_optimizer *o) {
   bool all = true;
   for (int i = 0; i < o->nparams; i++) all = all && o->params[i].t->has_grad;
   if (all && o->runs_seen == o->ctx->changes + 1) return;
@@ -454,13 +370,15 @@ static void take_runs(mgrad_optimizer *o) {
   o->runs_seen = all ? o->ctx->changes + 1 : 0;
 }
 
-static double norm(const mgrad_optimizer *o) {
-  double sum = 0;
+double mgrad_optimizer_clipping(const mgrad_optimizer *o) {
+  double sum = 0, most = o->groups->common.value[MGRAD_CLIP_NORM];
+  if (most == 0) return 1;
   for (int i = 0; i < o->nparams; i++) {
-    const param *p = &o->params[i];
+    const mgrad_param *p = &o->params[i];
     if (p->t->has_grad) sum += mgrad_sum_squares(p->n, p->t->grad->a.data, 1);
   }
-  return sqrt(sum);
+  double length = sqrt(sum);
+  return length > most ? most / length : 1;
 }
 
 typedef struct looking {
@@ -474,7 +392,7 @@ static void look_at_stretch(void *ud, int64_t first, int64_t end) {
   if (!l->code->all_finite(end - first, l->g + first)) atomic_store(&l->found, true);
 }
 
-static mgrad_status check_finite(const mgrad_optimizer *o, const run *r) {
+INLINE mgrad_status check_finite(const mgrad_optimizer *o, const mgrad_param_run *r) {
   const mgrad_code *code = o->ctx->code;
   looking all = { .code = code, .g = r->g };
   if (mgrad_pool_few(o->ctx->pool, r->n)) look_at_stretch(&all, 0, r->n);
@@ -505,30 +423,35 @@ static void update_stretch(void *ud, int64_t first, int64_t end) {
   if (all->average != NULL) all->blend(u.n, all->keep, u.w, all->average + first);
 }
 
-/* The options of a group; 'scale' is that of clip_norm. */
-static mgrad_update options_of(const mgrad_optimizer *o, const group *g, double scale) {
+INLINE mgrad_update options_of(const mgrad_optimizer *o, const mgrad_param_group *g,
+                               double scale) {
   const double *common = g->common.value;
   return (mgrad_update){
     .h = g->attrs.value, .step = o->steps + 1, .scale = (mgrad_real)scale,
-    .bound = (mgrad_real)(common[CLIP_VALUE] > 0 ? common[CLIP_VALUE] : INFINITY),
-    .l1 = (mgrad_real)common[L1], .l2 = (mgrad_real)common[L2],
-    .plain = scale == 1 && common[CLIP_VALUE] == 0 && common[L1] == 0 && common[L2] == 0,
+    .bound = (mgrad_real)(common[MGRAD_CLIP_VALUE] > 0 ? common[MGRAD_CLIP_VALUE] : INFINITY),
+    .l1 = (mgrad_real)common[MGRAD_L1], .l2 = (mgrad_real)common[MGRAD_L2],
+    .plain = scale == 1 && common[MGRAD_CLIP_VALUE] == 0 && common[MGRAD_L1] == 0 && common[MGRAD_L2] == 0,
   };
 }
 
+mgrad_update mgrad_optimizer_options(const mgrad_optimizer *o, const mgrad_param_group *g,
+                                     double scale) {
+  return options_of(o, g, scale);
+}
+
 /* With threads, or an average that follows. */
-static void update_shared(const mgrad_optimizer *o, const run *r, const mgrad_update *u,
+static void update_shared(const mgrad_optimizer *o, const mgrad_param_run *r, const mgrad_update *u,
                           mgrad_real *average) {
   const mgrad_code *code = o->ctx->code;
   updating all = { code->optimizers[o->def->id], u, average,
-                   (mgrad_real)o->groups->common.value[EMA], code->blend };
+                   (mgrad_real)o->groups->common.value[MGRAD_EMA], code->blend };
   if (mgrad_pool_few(o->ctx->pool, r->n)) update_stretch(&all, 0, r->n);
   else mgrad_pool_stretches(o->ctx->pool, r->n, update_stretch, &all);
 }
 
-static void update(const mgrad_optimizer *o, const run *r, mgrad_update *u) {
+static void update(const mgrad_optimizer *o, const mgrad_param_run *r, mgrad_update *u) {
   int64_t offset = o->params[r->first].offset;
-  mgrad_real *average = o->steps > 0 ? average_of(o) : NULL;
+  mgrad_real *average = o->steps > 0 ? mgrad_optimizer_average(o) : NULL;
   u->n = r->n;
   u->w = r->w;
   u->g = r->g;
@@ -549,25 +472,37 @@ static mgrad_status follow_schedule(mgrad_optimizer *o) {
   return mgrad_optimizer_set_lr(o, lr);
 }
 
-mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
+INLINE mgrad_status ready(mgrad_optimizer *o) {
   if (!mgrad_optimizer_attached(o)) {
     return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: attach it to a layer or tensors first",
                       o->def->name);
   }
+  if (o->busy) return fail_busy(o);
+  if (o->swapped) return mgrad_optimizer_fail_swapped(o);
   if (o->layer != NULL && (o->nparams == 0 || o->seen != o->ctx->changes)) {
     MGRAD_TRY(collect(o, true));
   }
-  if (o->swapped) return fail_swapped(o);
   if (o->schedule != NULL) MGRAD_TRY(follow_schedule(o));
   take_runs(o);
   for (int i = 0; i < o->nruns; i++) MGRAD_TRY(check_finite(o, &o->runs[i]));
-  double most = o->groups->common.value[CLIP_NORM], length = most > 0 ? norm(o) : 0;
-  double scale = length > most ? most / length : 1;
+  return MGRAD_OK;
+}
+
+mgrad_status mgrad_optimizer_ready(mgrad_optimizer *o) { return ready(o); }
+
+mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
+  if (o->def->solve != NULL) {
+    return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: step takes a function that computes the loss,"
+                      " since it does so many times", o->def->name);
+  }
+  MGRAD_TRY(ready(o));
+  bool clips = o->groups->common.value[MGRAD_CLIP_NORM] > 0;
+  double scale = clips ? mgrad_optimizer_clipping(o) : 1;
   for (int i = 0; i < o->nruns; i++) {
     mgrad_update u = options_of(o, &o->groups[o->runs[i].group], scale);
     update(o, &o->runs[i], &u);
   }
-  if (o->steps == 0) begin_averages(o);
+  if (o->steps == 0) mgrad_optimizer_begin_averages(o);
   o->steps++;
   return MGRAD_OK;
 }
@@ -579,7 +514,7 @@ mgrad_status mgrad_optimizer_set_lr(mgrad_optimizer *o, double lr) {
   attrs.value[LR] = lr;
   MGRAD_TRY(mgrad_attrs_check(o->ctx, o->def->name, o->def->attrs, &attrs));
   for (int i = 0; i < o->ngroups; i++) {
-    group *g = &o->groups[i];
+    mgrad_param_group *g = &o->groups[i];
     if (g->share >= 0) g->attrs.value[LR] = g->share * lr;
   }
   return MGRAD_OK;

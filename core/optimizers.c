@@ -298,3 +298,19 @@ MGRAD_OPTIMIZER(rprop) = {
              REAL_ATTR("step_max", 50, 1e-30, 1e30) },
   .states = 2, .update = rprop_update,
 };
+
+/* ---- lbfgs ---- */
+
+/* The last move, the gradient before it, the pairs; see lbfgs.c. */
+static int lbfgs_states(const double *h) { return 2 + 2 * (int)h[5]; }
+
+#define COUNT_ATTR(name, initial, low, high) { name, MGRAD_ATTR_INT, initial, low, high }
+MGRAD_OPTIMIZER(lbfgs) = {
+  MGRAD_RULE(lbfgs), .doc = "a step is up to max_iter moves, each along a line and by what "
+  "the last ones told of the curvature; on the same data, with a function for the loss",
+  .attrs = { RATE(1), COUNT_ATTR("max_iter", 20, 1, 1e6), COUNT_ATTR("max_eval", 0, 0, 1e6),
+             REAL_ATTR("tolerance_grad", 1e-7, 0, 1e30),
+             REAL_ATTR("tolerance_change", 1e-9, 0, 1e30),
+             COUNT_ATTR("history", 10, 1, MGRAD_LBFGS_MOST) },
+  .states_for = lbfgs_states, .solve = mgrad_lbfgs, .work = 7,
+};

@@ -240,6 +240,70 @@ static mgrad_status judge(mgrad_trainer *t, mgrad_tensor *prediction, mgrad_tens
   return status;
 }
 
+/* ---- the same batch again ---- */
+
+/* Where a batch comes from: two tensors, or positions in the data. */
+typedef struct step_input {
+  mgrad_tensor *x, *y;
+  const int64_t *at;
+  int64_t n;
+} step_input;
+
+/* Copies a batch to where the plan reads it. */
+INLINE void fill_places(mgrad_trainer *t, mgrad_plan *p, const step_input *b) {
+  const mgrad_array *x = mgrad_plan_x(p), *y = mgrad_plan_y(p);
+  if (b->at != NULL) {
+    mgrad_dataset_read(t->data, b->at, b->n, x->data, y->data);
+  } else {
+    mgrad_array_copy(x, &b->x->a);
+    mgrad_array_copy(y, &b->y->a);
+  }
+}
+
+/* A batch that lbfgs evaluates many times. */
+typedef struct again {
+  mgrad_trainer *t;
+  mgrad_plan *plan; /* or NULL: op by op, from the tensors of 'input' */
+  step_input input;
+  uint64_t stream;  /* where its random numbers begin, the same each time */
+} again;
+
+static mgrad_status evaluate_ops(const again *b, double *loss) {
+  mgrad_trainer *t = b->t;
+  mgrad_report unused = { 0 };
+  mgrad_tensor *prediction, *result;
+  MGRAD_TRY(mgrad_layer_forward(t->options.net, b->input.x, &prediction));
+  mgrad_status status = judge(t, prediction, b->input.y, &unused, &result);
+  mgrad_tensor_release(prediction);
+  MGRAD_TRY(status);
+  *loss = (double)result->a.data[0];
+  mgrad_optimizer_clear(t->options.optimizer);
+  status = mgrad_backward(result, 0);
+  mgrad_tensor_release(result);
+  return status;
+}
+
+static mgrad_status evaluate_again(void *ud, double *loss) {
+  const again *b = ud;
+  b->t->ctx->stream = b->stream;
+  if (b->plan == NULL) return evaluate_ops(b, loss);
+  fill_places(b->t, b->plan, &b->input);
+  MGRAD_TRY(mgrad_plan_forward(b->plan));
+  *loss = (double)mgrad_plan_loss(b->plan);
+  mgrad_optimizer_clear(b->t->options.optimizer);
+  mgrad_plan_backward(b->plan);
+  return MGRAD_OK;
+}
+
+/* The update, once the batch has given its loss and the gradients. */
+static mgrad_status update(mgrad_trainer *t, mgrad_plan *plan, const step_input *input,
+                           uint64_t stream, double loss) {
+  mgrad_optimizer *o = t->options.optimizer;
+  if (o->def->solve == NULL) return mgrad_optimizer_step(o);
+  again b = { t, plan, *input, stream };
+  return mgrad_optimizer_minimise(o, loss, evaluate_again, &b);
+}
+
 /* ---- a step, op by op ---- */
 
 /* Says where a loss that is no number came from. 'stream' is the generator's
@@ -259,13 +323,13 @@ static mgrad_status explain(mgrad_trainer *t, mgrad_tensor *x, double loss, uint
                     loss, mgrad_error(t->ctx));
 }
 
-static mgrad_status backward_and_update(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *loss,
-                                        uint64_t stream) {
+static mgrad_status backward_and_update(mgrad_trainer *t, const step_input *input,
+                                        mgrad_tensor *loss, uint64_t stream) {
   double value = (double)loss->a.data[0];
-  if (value - value != 0) return explain(t, x, value, stream);
+  if (value - value != 0) return explain(t, input->x, value, stream);
   mgrad_optimizer_clear(t->options.optimizer);
   MGRAD_TRY(mgrad_backward(loss, 0));
-  return mgrad_optimizer_step(t->options.optimizer);
+  return update(t, NULL, input, stream, value);
 }
 
 /* Keeps a plan of what was recorded, in place of the oldest. Without one, for
@@ -284,6 +348,7 @@ static void keep_plan(mgrad_trainer *t, const mgrad_recorder *r, const mgrad_pla
 
 static mgrad_status step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
                          mgrad_report *report) {
+  step_input input = { .x = x, .y = y };
   uint64_t stream = t->ctx->stream;
   mgrad_tensor *prediction, *loss;
   mgrad_recorder r;
@@ -296,7 +361,7 @@ static mgrad_status step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
     if (status == MGRAD_OK) {
       mgrad_plan_ends ends = { x, y, prediction, loss };
       if (recording) keep_plan(t, &r, &ends);
-      status = backward_and_update(t, x, loss, stream);
+      status = backward_and_update(t, &input, loss, stream);
       mgrad_tensor_release(loss);
     }
     mgrad_tensor_release(prediction);
@@ -329,9 +394,10 @@ static mgrad_plan *find_plan(mgrad_trainer *t, const mgrad_array *x, const mgrad
   return found;
 }
 
-/* The inputs are in their places already. */
-static mgrad_status replay(mgrad_trainer *t, mgrad_plan *p, mgrad_report *report) {
+static mgrad_status replay(mgrad_trainer *t, mgrad_plan *p, const step_input *input,
+                           mgrad_report *report) {
   uint64_t stream = t->ctx->stream;
+  fill_places(t, p, input);
   MGRAD_TRY(mgrad_plan_forward(p));
   double loss = (double)mgrad_plan_loss(p);
   if (loss - loss != 0) {
@@ -348,17 +414,10 @@ static mgrad_status replay(mgrad_trainer *t, mgrad_plan *p, mgrad_report *report
                         report));
   mgrad_optimizer_clear(t->options.optimizer);
   mgrad_plan_backward(p);
-  return mgrad_optimizer_step(t->options.optimizer);
+  return update(t, p, input, stream, loss);
 }
 
 /* ---- one batch ---- */
-
-/* Where a batch comes from: two tensors, or positions in the data. */
-typedef struct step_input {
-  mgrad_tensor *x, *y;
-  const int64_t *at;
-  int64_t n;
-} step_input;
 
 /* The plan for n examples of the data. */
 static mgrad_plan *find_plan_for(mgrad_trainer *t, int64_t n) {
@@ -371,23 +430,10 @@ static mgrad_plan *find_plan_for(mgrad_trainer *t, int64_t n) {
   return t->usual;
 }
 
-static mgrad_status step_tensors(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
-                                 mgrad_report *report) {
-  mgrad_plan *plan = find_plan(t, &x->a, &y->a);
-  if (plan == NULL) return step(t, x, y, report);
-  mgrad_array_copy(mgrad_plan_x(plan), &x->a);
-  mgrad_array_copy(mgrad_plan_y(plan), &y->a);
-  return replay(t, plan, report);
-}
-
 static mgrad_status step_batch(mgrad_trainer *t, const step_input *b, mgrad_report *report) {
-  if (b->at == NULL) return step_tensors(t, b->x, b->y, report);
-  mgrad_plan *plan = find_plan_for(t, b->n);
-  if (plan != NULL) {
-    mgrad_dataset_read(t->data, b->at, b->n, mgrad_plan_x(plan)->data,
-                       mgrad_plan_y(plan)->data);
-    return replay(t, plan, report);
-  }
+  mgrad_plan *plan = b->at != NULL ? find_plan_for(t, b->n) : find_plan(t, &b->x->a, &b->y->a);
+  if (plan != NULL) return replay(t, plan, b, report);
+  if (b->at == NULL) return step(t, b->x, b->y, report);
   mgrad_tensor *x, *y;
   MGRAD_TRY(mgrad_dataset_gather(t->data, b->at, b->n, &x, &y));
   mgrad_status status = step(t, x, y, report);

@@ -29,7 +29,7 @@ local levels = {
   { "tensor", "kernels/" },
   { "op", "attrs", "init" },
   { "ops/", "tape", "plan", "layer", "params" },
-  { "layers/", "optimizer", "optimizers", "dataset", "metric" },
+  { "layers/", "optimizer", "optimizers", "average", "minimise", "lbfgs", "dataset", "metric" },
   { "trainer", "table" },
 }
 

@@ -6,11 +6,19 @@ local near, fails, leaf = h.near, h.fails, h.leaf
 local function descend(opt, steps)
   local w, path = leaf(1), {}
   opt:attach { w }
-  for i = 1, steps or 3 do
-    local loss = w * w
-    loss:backward()
-    opt:step()
+  local function loss()
     opt:zero_grad()
+    local l = w * w
+    l:backward()
+    return l
+  end
+  for i = 1, steps or 3 do
+    if i % 2 == 0 or opt.kind == "lbfgs" then -- both ways to do the same
+      opt:step(loss)
+    else
+      loss()
+      opt:step()
+    end
     path[i] = w:item()
   end
   return path
@@ -90,12 +98,12 @@ describe("every optimizer", function()
       local path = descend(mg[name] { lr = rate }, 400)
       assert.is_true(math.abs(path[400]) < 0.05)
     end)
-    it(name .. " treats each number by itself", function()
+    if name ~= "lbfgs" then it(name .. " treats each number by itself", function()
       local opt = mg[name] { lr = 0.1 }
       local both = step(opt, { 1, 5 }, { 2, -3 })
       near(step(mg[name] { lr = 0.1 }, { 1 }, { 2 }), both:narrow(1, 1, 1))
       near(step(mg[name] { lr = 0.1 }, { 5 }, { -3 }), both:narrow(1, 2, 1))
-    end)
+    end) end
     it(name .. " refuses options that make no sense", function()
       fails(name, mg[name], { lr = "fast" })
       fails(name, mg[name], { lr = -1 })
@@ -452,5 +460,121 @@ describe("an average of the weights", function()
     local now = net:named()["1.weight"]:clone()
     local then_ = opt:averaged(function() return net:named()["1.weight"]:clone() end)
     near((now + 1) * 0.5, then_)
+  end)
+end)
+
+describe("lbfgs", function()
+  local function closure(opt, f)
+    return function()
+      opt:zero_grad()
+      local loss = f()
+      loss:backward()
+      return loss
+    end
+  end
+
+  it("brings a valley to its end in few steps", function()
+    local w = leaf { -1.2, 1 }
+    local opt = mg.lbfgs {}:attach { w }
+    for _ = 1, 4 do
+      opt:step(closure(opt, function()
+        local a, b = w:narrow(1, 1, 1), w:narrow(1, 2, 1)
+        return (1 - a):square():sum() + (b - a:square()):square():sum() * 100
+      end))
+    end
+    near({ 1, 1 }, w, 1e-3)
+    assert.equal(4, opt.steps)
+  end)
+  it("gives the loss before the step", function()
+    local w = leaf(3)
+    local opt = mg.lbfgs {}:attach { w }
+    near(9, opt:step(closure(opt, function() return w * w end)))
+    near(0, w)
+  end)
+  it("minimises what l1 and l2 add, too", function()
+    local w = leaf { 1, 1 }
+    local opt = mg.lbfgs { l2 = 2 }:attach { w }
+    opt:step(closure(opt, function() return (w - 3):square():sum() end))
+    near({ 1.5, 1.5 }, w, 1e-4) -- 2 (w - 3) + 2 w = 0
+    w = leaf { 1, 1 }
+    opt = mg.lbfgs { l1 = 2 }:attach { w }
+    opt:step(closure(opt, function() return (w - 3):square():sum() end))
+    near({ 2, 2 }, w, 1e-4)
+  end)
+  it("keeps an average of its steps", function()
+    local w = leaf(1)
+    local opt = mg.lbfgs { lr = 0.5, max_iter = 1, ema = 0.5 }:attach { w }
+    local f = closure(opt, function() return w * w end)
+    opt:step(f)
+    local first = w:item()
+    opt:step(f)
+    near((first + w:item()) / 2, opt:averaged(function() return w:item() end))
+  end)
+  it("needs a function of the loss", function()
+    local w = leaf(1)
+    local opt = mg.lbfgs {}:attach { w }
+    w:sum():backward()
+    fails("lbfgs: step takes a function that computes the loss", opt.step, opt)
+    fails("step: f is number", opt.step, opt, 5)
+    fails("step: the result of the function is nil, expected a loss", opt.step, opt,
+      function() end)
+    near(1, w)
+  end)
+  it("has no groups", function()
+    fails("lbfgs: has no groups", mg.lbfgs, { groups = { { match = "x" } } })
+  end)
+  it("leaves the weights as they were when the function fails, and can go on", function()
+    local w = leaf { -1.2, 1 }
+    local opt, count = mg.lbfgs {}:attach { w }, 0
+    local f = closure(opt, function() return w:exp():sum() - w:sum() end)
+    local ok, message = pcall(opt.step, opt, function()
+      count = count + 1
+      if count == 3 then error { "mine" } end
+      return f()
+    end)
+    assert.is_false(ok)
+    assert.same({ "mine" }, message)
+    near({ -1.2, 1 }, w)
+    opt:step(f)
+    near({ 0, 0 }, w, 1e-3)
+  end)
+  it("refuses to be used by its own function", function()
+    local w = leaf(1)
+    local opt = mg.lbfgs {}:attach { w }
+    local f, calls = closure(opt, function() return w * w end), 0
+    fails("lbfgs: is in use", opt.step, opt, function()
+      calls = calls + 1
+      if calls > 1 then opt:step(f) end
+      return f()
+    end)
+    calls = 0
+    fails("lbfgs: is in use", opt.step, opt, function()
+      calls = calls + 1
+      if calls > 1 then opt:attach { w } end
+      return f()
+    end)
+    near(1, w)
+  end)
+  it("turns back where the loss is no number", function()
+    local w = leaf(1)
+    local opt = mg.lbfgs { lr = 100 }:attach { w } -- log of what is below 0
+    for _ = 1, 3 do
+      opt:step(closure(opt, function() return w - w:log() * 0.5 end))
+    end
+    near(0.5, w, 1e-3)
+  end)
+  it("trains on a batch in plans as op by op, the same dropout each time", function()
+    local function run(plan)
+      mg.seed(2)
+      local net = mg.sequential { 3, mg.dense(5, "tanh"), mg.dropout(0.2), mg.dense(1) }
+      local trainer = mg.trainer { net = net, loss = "mse", optimizer = "lbfgs", plan = plan,
+                                   metrics = { "accuracy" } }
+      local x, y, losses = mg.randn(20, 3), mg.randn(20, 1), {}
+      for i = 1, 5 do losses[i] = trainer:step(x, y) end
+      return { losses, h.weights(net), mg.rand(1):item() }
+    end
+    local a = run()
+    assert.same(run(false), a)
+    assert.is_true(a[1][5] < a[1][1] / 2)
   end)
 end)

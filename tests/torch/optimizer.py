@@ -154,3 +154,42 @@ def averages():
 
 case("ema", rule="adam", a=A, start=START, path=averages(), averaged=True,
      options={"lr": 0.05, "ema": 0.8})
+
+
+# lbfgs: loss and weights after each step; the losses are small integers' sums
+def minimise(name, f, start, steps, **options):
+    w = torch.tensor(start).requires_grad_()
+    theirs = {{"history": "history_size"}.get(k, k): v for k, v in options.items()}
+    optimizer = torch.optim.LBFGS([w], line_search_fn="strong_wolfe",
+                                  **{"history_size": 10, **theirs})
+    evaluations, losses, seen = [0], [], []
+
+    def closure():
+        optimizer.zero_grad()
+        loss = f(w)
+        loss.backward()
+        evaluations[0] += 1
+        return loss
+
+    for _ in range(steps):
+        losses.append(optimizer.step(closure).item())
+        seen.append(w.detach().clone())
+    case(f"lbfgs {name}", minimise=name.split()[0], start=start, options=options,
+         losses=losses, path=seen, evaluations=evaluations[0])
+
+
+def rosenbrock(w):
+    return (1 - w[:-1]).square().sum() + 10 * (w[1:] - w[:-1].square()).square().sum()
+
+
+def bent(w):
+    return (w.exp() - w * torch.arange(1., 1 + len(w))).sum() + 0.1 * w.square().sum()
+
+
+for options in {"max_iter": 1}, {"max_iter": 3, "history": 2}, {"max_iter": 2, "lr": 0.5}, \
+        {"max_iter": 4, "max_eval": 3}:
+    text = " ".join(f"{k}={v}" for k, v in options.items())
+    minimise(f"rosenbrock {text}", rosenbrock, [-0.5, 0.5, 1.5], 6, **options)
+    minimise(f"bent {text}", bent, [-1.0, 0.5, 3.0, 0.0], 3, **options)
+minimise("rosenbrock from afar", rosenbrock, [-3.0, 4.0], 5, max_iter=2)
+minimise("rosenbrock to the end", rosenbrock, [-0.5, 0.5], 1, max_iter=50)

@@ -8,7 +8,35 @@ local function loss_of(w, b, a)
   return bent + (b * a[1]):sin():sum() + (w * b):square():sum() * 0.1
 end
 
+local losses = {}
+function losses.rosenbrock(w)
+  local n = #w
+  local a, b = w:narrow(1, 1, n - 1), w:narrow(1, 2, n - 1)
+  return (1 - a):square():sum() + (b - a:square()):square():sum() * 10
+end
+function losses.bent(w)
+  return (w:exp() - w * mg.arange(1, #w)):sum() + w:square():sum() * 0.1
+end
+
+local function minimise(case)
+  local w = helper.leaf(case.start)
+  local optimizer, count = mg.lbfgs(case.options):attach { w }, 0
+  local function closure()
+    optimizer:zero_grad()
+    local loss = losses[case.minimise](w)
+    loss:backward()
+    count = count + 1
+    return loss
+  end
+  for i, expected in ipairs(case.path) do
+    helper.near(case.losses[i], optimizer:step(closure), 1e-4)
+    helper.near(expected, w, 1e-4)
+  end
+  if #case.path > 1 then assert.equal(case.evaluations, count) end
+end
+
 torch.compare("optimizer", function(case)
+  if case.minimise then return minimise(case) end
   local a = mg.tensor(case.a)
   local w, b = helper.leaf(case.start[1]), helper.leaf(case.start[2])
   local optimizer = mg[case.rule](case.options):attach { w, b }
