@@ -207,8 +207,7 @@ static void pack_columns(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to,
   }
 }
 
-/* The same for any B. */
-static void pack(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to, int64_t step) {
+void mgrad_pack(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to, int64_t step) {
   if (b.row == 1 && b.col != 1) {
     pack_columns(k, n, b, to, step);
     return;
@@ -229,10 +228,10 @@ static void pack_panels(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to,
   int64_t vecs = vecs_of(n), last = last_width(n), whole = (vecs - 1) * LANES;
   if (b.col != 1 || n < last) {
     for (int64_t j = 0; j < whole; j += LANES, to += size)
-      pack(k, LANES, (mgrad_matrix){ b.data + j * b.col, b.row, b.col }, to, LANES);
+      mgrad_pack(k, LANES, (mgrad_matrix){ b.data + j * b.col, b.row, b.col }, to, LANES);
     int64_t at = n > last ? n - last : 0;
     if (n < last) memset(to, 0, (size_t)(k * LANES) * sizeof *to);
-    pack(k, n - at, (mgrad_matrix){ b.data + at * b.col, b.row, b.col }, to, LANES);
+    mgrad_pack(k, n - at, (mgrad_matrix){ b.data + at * b.col, b.row, b.col }, to, LANES);
     return;
   }
   for (int64_t j = 0; j < whole; j += 4 * LANES) {
@@ -246,7 +245,7 @@ static void pack_panels(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to,
       }
     }
   }
-  pack(k, last, (mgrad_matrix){ b.data + n - last, b.row, 1 }, to + (vecs - 1) * size,
+  mgrad_pack(k, last, (mgrad_matrix){ b.data + n - last, b.row, 1 }, to + (vecs - 1) * size,
        LANES);
 }
 
@@ -274,14 +273,14 @@ static void tile_copied(const product *x, int64_t i, int64_t j, int64_t rows, in
   if (x->start.data != NULL) {
     mgrad_matrix start = x->start;
     start.data += i * start.row + j * start.col;
-    pack(rows, n, start, copy, width);
+    mgrad_pack(rows, n, start, copy, width);
     t->from = copy;
   }
   t->c_row = t->from_row = width;
   run_tile(rows, n, t);
   mgrad_real *c = x->c + i * x->c_row + j * x->c_col;
-  if (x->c_col == 1) pack(rows, n, (mgrad_matrix){ copy, width, 1 }, c, x->c_row);
-  else pack(n, rows, (mgrad_matrix){ copy, 1, width }, c, x->c_col);
+  if (x->c_col == 1) mgrad_pack(rows, n, (mgrad_matrix){ copy, width, 1 }, c, x->c_row);
+  else mgrad_pack(n, rows, (mgrad_matrix){ copy, 1, width }, c, x->c_col);
 }
 
 /* The next strip of so many rows: the last two are alike. */
@@ -304,7 +303,7 @@ static void block(const product *x, const source *b, mgrad_real *room) {
     rows = strip_rows(x->m - i);
     const mgrad_real *a = x->a.data + i * x->a.row;
     if (room != NULL) {
-      pack(x->k, rows, (mgrad_matrix){ a, x->a.col, x->a.row }, room, TILE_ROWS);
+      mgrad_pack(x->k, rows, (mgrad_matrix){ a, x->a.col, x->a.row }, room, TILE_ROWS);
       a = room;
     }
     for (int g = 0; 4 * g < rows; g++) t.a[g] = a + 4 * g * t.a_row;
