@@ -207,17 +207,34 @@ static void pack_columns(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to,
   }
 }
 
-void mgrad_pack(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to, int64_t step) {
-  if (b.row == 1 && b.col != 1) {
-    pack_columns(k, n, b, to, step);
-    return;
+/* Rows of n numbers, at least a vector of this type: the last one may overlap. */
+#define COPY_ROWS(type)                                                           \
+  static void copy_rows_##type(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to, \
+                               int64_t step) {                                    \
+    const int64_t width = sizeof(type) / sizeof *to;                              \
+    for (int64_t p = 0; p < k; p++, to += step) {                                 \
+      const mgrad_real *row = b.data + p * b.row;                                 \
+      for (int64_t j = 0; j < n - width; j += width)                              \
+        type##_store(to + j, type##_load(row + j));                               \
+      type##_store(to + n - width, type##_load(row + n - width));                 \
+    }                                                                             \
   }
-  for (int64_t p = 0; p < k; p++, to += step) {
-    const mgrad_real *row = b.data + p * b.row;
-    int64_t j = 0;
-    if (b.col == 1)
-      for (; j + 4 <= n; j += 4) memcpy(to + j, row + j, 4 * sizeof *to);
-    for (; j < n; j++) to[j] = row[j * b.col];
+COPY_ROWS(one)
+COPY_ROWS(quad)
+COPY_ROWS(oct)
+COPY_ROWS(vec)
+
+void mgrad_pack(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to, int64_t step) {
+  if (b.col == 1) {
+    if (n >= LANES) copy_rows_vec(k, n, b, to, step);
+    else if (n >= 8) copy_rows_oct(k, n, b, to, step);
+    else if (n >= 4) copy_rows_quad(k, n, b, to, step);
+    else copy_rows_one(k, n, b, to, step);
+  } else if (b.row == 1) {
+    pack_columns(k, n, b, to, step);
+  } else {
+    for (int64_t p = 0; p < k; p++)
+      for (int64_t j = 0; j < n; j++) to[p * step + j] = b.data[p * b.row + j * b.col];
   }
 }
 

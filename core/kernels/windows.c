@@ -232,9 +232,9 @@ enum { PER_16 = 16 / LANES };  /* vectors that are 16 lanes */
 static mgrad_real tree(const vec *lanes) {
   mgrad_real v[16];
   memcpy(v, lanes, sizeof v);
-  for (int h = 8; h > 0; h /= 2)
-    for (int i = 0; i < h; i++) v[i] += v[i + h];
-  return v[0];
+  oct_store(v, oct_load(v) + oct_load(v + 8));
+  quad_store(v, quad_load(v) + quad_load(v + 4));
+  return (v[0] + v[2]) + (v[1] + v[3]);
 }
 
 /* 'rows' by DOT_COLS sums, those from column 'cols' on idle. */
@@ -249,7 +249,7 @@ INLINE void dots(const int rows, int64_t cols, const mgrad_window_sums *s, int64
       x[j] = s->planes + g * s->planes_step + s->at[t + (j < cols ? j : 0)];
     for (int64_t p = 0; p < s->size; p += 16)
       UNROLL for (int h = 0; h < PER_16; h++) {
-        vec a[DOT_ROWS];
+        vec a[4];
         UNROLL for (int i = 0; i < rows; i++)
           a[i] = vec_load(d + i * s->size + p + h * LANES);
         UNROLL for (int j = 0; j < DOT_COLS; j++) {
@@ -266,11 +266,15 @@ INLINE void dots(const int rows, int64_t cols, const mgrad_window_sums *s, int64
 
 void mgrad_windows_gradient(const mgrad_window_sums *s, mgrad_real *sum) {
   for (int64_t o = 0, rows; o < s->m; o += rows) {
-    rows = s->m - o >= DOT_ROWS ? DOT_ROWS : 1;
+    rows = strip(s->m - o, DOT_ROWS);
     for (int64_t t = 0; t < s->k; t += DOT_COLS) {
       int64_t cols = mgrad_min_size(DOT_COLS, s->k - t);
-      if (rows == DOT_ROWS) dots(DOT_ROWS, cols, s, o, t, sum);
-      else dots(1, cols, s, o, t, sum);
+      switch (rows) {
+        case 1: dots(1, cols, s, o, t, sum); break;
+        case 2: dots(2, cols, s, o, t, sum); break;
+        case 3: dots(3, cols, s, o, t, sum); break;
+        default: dots(4, cols, s, o, t, sum); break;
+      }
     }
   }
 }
