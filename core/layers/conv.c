@@ -1,6 +1,6 @@
 /*
-** conv.c - convolution layers and pooling, over one dimension {n, c, l} and over two
-** {n, c, h, w}: each applies the op that serves both.
+** conv.c - convolution layers, pooling, padding and scaling, over one dimension
+** {n, c, l} and over two {n, c, h, w}: each applies the op that serves both.
 */
 #include "../layer.h"
 
@@ -123,10 +123,10 @@ const mgrad_layer_def mgrad_layer_def_conv_transpose2d = {
                     { "output_padding", MGRAD_PAIR(1, 0) } } } },
 };
 
-/* ---- pooling ---- */
+/* ---- pooling, padding, scaling ---- */
 
-/* The op's attributes are the layer's first ones. */
-static mgrad_status pool(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, int dims,
+/* The op's attributes are the layer's. */
+static mgrad_status same(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, int dims,
                          const mgrad_op *op) {
   MGRAD_TRY(expect(l, &x->a, dims, 0));
   return mgrad_apply(op, l->ctx, &x, 1, &l->attrs, y);
@@ -144,7 +144,7 @@ static mgrad_status pool_all(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, 
   return status;
 }
 
-#define POOL(word, run, dims, op, text, example, ...)                             \
+#define SIMPLE(word, run, dims, op, text, example, ...)                             \
   static mgrad_status word##_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) { \
     return run(l, x, y, dims, &op);                                               \
   }                                                                               \
@@ -161,21 +161,39 @@ static mgrad_status pool_all(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, 
 #define GREATEST "the greatest number of each window; stride is as kernel unless given"
 #define SHARED "windows that share the input out among 'size' results: "
 
-POOL(avgpool1d, pool, 1, mgrad_op_avg_pool, MEANS, IN1(BY_2), WINDOW)
-POOL(avgpool2d, pool, 2, mgrad_op_avg_pool, MEANS, IN2(BY_2), WINDOW)
-POOL(maxpool1d, pool, 1, mgrad_op_max_pool, GREATEST, IN1(BY_2), WINDOW)
-POOL(maxpool2d, pool, 2, mgrad_op_max_pool, GREATEST, IN2(BY_2), WINDOW)
-POOL(adaptive_avgpool1d, pool, 1, mgrad_op_adaptive_avg_pool, SHARED "means", IN1(TO_2), SIZE)
-POOL(adaptive_avgpool2d, pool, 2, mgrad_op_adaptive_avg_pool, SHARED "means", IN2(TO_2), SIZE)
-POOL(adaptive_maxpool1d, pool, 1, mgrad_op_adaptive_max_pool, SHARED "greatest numbers",
+SIMPLE(avgpool1d, same, 1, mgrad_op_avg_pool, MEANS, IN1(BY_2), WINDOW)
+SIMPLE(avgpool2d, same, 2, mgrad_op_avg_pool, MEANS, IN2(BY_2), WINDOW)
+SIMPLE(maxpool1d, same, 1, mgrad_op_max_pool, GREATEST, IN1(BY_2), WINDOW)
+SIMPLE(maxpool2d, same, 2, mgrad_op_max_pool, GREATEST, IN2(BY_2), WINDOW)
+SIMPLE(adaptive_avgpool1d, same, 1, mgrad_op_adaptive_avg_pool, SHARED "means", IN1(TO_2), SIZE)
+SIMPLE(adaptive_avgpool2d, same, 2, mgrad_op_adaptive_avg_pool, SHARED "means", IN2(TO_2), SIZE)
+SIMPLE(adaptive_maxpool1d, same, 1, mgrad_op_adaptive_max_pool, SHARED "greatest numbers",
      IN1(TO_2), SIZE)
-POOL(adaptive_maxpool2d, pool, 2, mgrad_op_adaptive_max_pool, SHARED "greatest numbers",
+SIMPLE(adaptive_maxpool2d, same, 2, mgrad_op_adaptive_max_pool, SHARED "greatest numbers",
      IN2(TO_2), SIZE)
-POOL(global_avgpool1d, pool_all, 1, mgrad_op_adaptive_avg_pool,
+SIMPLE(global_avgpool1d, pool_all, 1, mgrad_op_adaptive_avg_pool,
      "the mean of each channel: {n, c, l} to {n, c}", IN1(), { .name = NULL })
-POOL(global_avgpool2d, pool_all, 2, mgrad_op_adaptive_avg_pool,
+SIMPLE(global_avgpool2d, pool_all, 2, mgrad_op_adaptive_avg_pool,
      "the mean of each channel: {n, c, h, w} to {n, c}", IN2(), { .name = NULL })
-POOL(global_maxpool1d, pool_all, 1, mgrad_op_adaptive_max_pool,
+SIMPLE(global_maxpool1d, pool_all, 1, mgrad_op_adaptive_max_pool,
      "the greatest number of each channel: {n, c, l} to {n, c}", IN1(), { .name = NULL })
-POOL(global_maxpool2d, pool_all, 2, mgrad_op_adaptive_max_pool,
+SIMPLE(global_maxpool2d, pool_all, 2, mgrad_op_adaptive_max_pool,
      "the greatest number of each channel: {n, c, h, w} to {n, c}", IN2(), { .name = NULL })
+
+#define AROUND                                                                    \
+  PAIR("before", MGRAD_REQUIRED, 0),                                              \
+  { .name = "after", .type = MGRAD_ATTR_PAIR, .initial = -1, .high = MGRAD_MOST_PAIR, \
+    .choices = "same" },                                                          \
+  { .name = "mode", .type = MGRAD_ATTR_CHOICE, .choices = "zero|reflect|replicate" }
+#define LARGER                                                                    \
+  PAIR("factor", MGRAD_REQUIRED, 1),                                              \
+  { .name = "mode", .type = MGRAD_ATTR_CHOICE, .choices = "nearest|bilinear" }
+#define BEFORE_1 { "before", MGRAD_PAIR(1, 1) }
+#define FACTOR_2 { "factor", MGRAD_PAIR(2, 2) }
+#define PADS "numbers around the input, 'before' and 'after' (the same unless given)"
+#define SCALES "the input scaled up by a whole factor"
+
+SIMPLE(pad1d, same, 1, mgrad_op_pad, PADS, IN1(BEFORE_1), AROUND)
+SIMPLE(pad2d, same, 2, mgrad_op_pad, PADS, IN2(BEFORE_1), AROUND)
+SIMPLE(upsample1d, same, 1, mgrad_op_upsample, SCALES, IN1(FACTOR_2), LARGER)
+SIMPLE(upsample2d, same, 2, mgrad_op_upsample, SCALES, IN2(FACTOR_2), LARGER)
