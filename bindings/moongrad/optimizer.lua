@@ -73,18 +73,45 @@ return function(mg, core)
     return optimizer:grouping(picker(list))
   end
 
+  --- By optimizer: its learning rate where that waits for a plateau. It changes between
+  -- epochs, so that a step need not ask for it.
+  local plateaus = setmetatable({}, { __mode = "k" })
+
+  local function is_plateau(lr)
+    return core.plateau ~= nil and type(lr) == "table" and getmetatable(lr) == core.plateau
+  end
+
   local function optimizer(who, new)
     return function(options)
       if type(options) ~= "table" then return new(options) end
       local lr, groups, plain = options.lr, options.groups, {}
-      if type(lr) ~= "function" and groups == nil then return new(options) end
+      local scheduled, plateau = type(lr) == "function", is_plateau(lr)
+      if not scheduled and not plateau and groups == nil then return new(options) end
       for name, value in pairs(options) do plain[name] = value end
-      plain.groups = nil
-      if type(lr) == "function" then plain.lr = nil end
+      plain.groups, plain.lr = nil, plateau and lr.lr or not scheduled and lr or nil
       local o = new(plain)
       if groups ~= nil then add_groups(who, o, plain, groups, lr) end
-      return type(lr) == "function" and o:schedule(lr) or o
+      if plateau then plateaus[o] = lr end
+      return scheduled and o:schedule(lr) or o
     end
+  end
+
+  --- Tells a learning rate that waits for a plateau (mg.schedule.plateau) how an epoch
+  -- went: a number, or the report of a trainer, which does this by itself.
+  function core.optimizer_methods.observe(o, report)
+    check.is("optimizer", o, "observe", "self")
+    local plateau, v = plateaus[o], report
+    if not plateau then return end
+    if type(report) == "table" then
+      local metric = plateau.metric or (report.val_loss and "val_loss" or "loss")
+      v = report[metric]
+      if type(v) ~= "number" then
+        error(('observe: the report has no number "%s" for the plateau'):format(metric), 2)
+      end
+    end
+    check.is("number", v, "observe", "report")
+    local lr = plateau:observe(v)
+    if lr ~= o.lr then o.lr = lr end
   end
 
   mg.optimizers = {}

@@ -100,6 +100,7 @@ return function(mg, _, require)
         report(t, row, "val_", t:assess(mg.data.dataset(validation),
           option("batch", validation, data, 256)))
       end
+      t:parts().optimizer:observe(row)
       return row
     end
   end

@@ -137,6 +137,17 @@ local usual = {
   ["layer.summary"] = function() return net(), { 3 } end,
   ["optimizer.attach"] = function() return mg.sgd { lr = 1 }, { w() } end,
   ["optimizer.schedule"] = function() return mg.sgd { lr = 1 }, function() return 1 end end,
+  ["mg.schedule.step"] = function() return { lr = 1, step_size = 2, gamma = 0.5 } end,
+  ["mg.schedule.exponential"] = function() return { lr = 1, gamma = 0.5, step_size = 2 } end,
+  ["mg.schedule.cosine"] = function() return { lr = 1, steps = 2, min_lr = 0.5 } end,
+  ["mg.schedule.linear_warmup"] = function()
+    return { lr = 1, steps = 2, start_factor = 0, after = function() return 1 end }
+  end,
+  ["mg.schedule.one_cycle"] = function() return { lr = 1, steps = 2, anneal = "cos" } end,
+  ["mg.schedule.plateau"] = function() return { lr = 1, factor = 0.5, patience = 1 } end,
+  ["optimizer.observe"] = function()
+    return mg.sgd { lr = mg.schedule.plateau { lr = 1 } }, 1
+  end,
   ["optimizer.group"] = function() return mg.sgd { lr = 1 }, { lr = 2 } end,
   ["optimizer.grouping"] = function()
     return mg.sgd { lr = 1 }, function() return 0 end

@@ -193,3 +193,41 @@ for options in {"max_iter": 1}, {"max_iter": 3, "history": 2}, {"max_iter": 2, "
     minimise(f"bent {text}", bent, [-1.0, 0.5, 3.0, 0.0], 3, **options)
 minimise("rosenbrock from afar", rosenbrock, [-3.0, 4.0], 5, max_iter=2)
 minimise("rosenbrock to the end", rosenbrock, [-0.5, 0.5], 1, max_iter=50)
+
+
+# schedules: the rate of each step, from a scheduler that is stepped after each
+def rates(name, rate, steps, make, options, loss=None):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=rate)
+    scheduler, seen = make(optimizer), []
+    for k in range(steps):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step(*([] if loss is None else [loss[k]]))
+    text = " ".join(f"{k}={v}" for k, v in options.items())
+    case(f"schedule {name} {text}", schedule=name, options={"lr": rate, **options},
+         rates=seen, loss=loss)
+
+
+S = torch.optim.lr_scheduler
+rates("step", 0.5, 12, lambda o: S.StepLR(o, 3, 0.7), {"step_size": 3, "gamma": 0.7})
+rates("step", 0.5, 12, lambda o: S.StepLR(o, 5), {"step_size": 5})
+rates("exponential", 0.5, 12, lambda o: S.ExponentialLR(o, 0.8), {"gamma": 0.8})
+rates("cosine", 0.5, 11, lambda o: S.CosineAnnealingLR(o, 10), {"steps": 10})
+rates("cosine", 0.5, 8, lambda o: S.CosineAnnealingLR(o, 9, 0.1),
+      {"steps": 9, "min_lr": 0.1})
+rates("linear_warmup", 0.5, 12, lambda o: S.LinearLR(o), {})
+rates("linear_warmup", 0.5, 12, lambda o: S.LinearLR(o, 0.01, total_iters=8),
+      {"steps": 8, "start_factor": 0.01})
+for options in {}, {"pct_start": 0.5}, {"anneal": "linear"}, {"three_phase": True}, \
+        {"div_factor": 5, "final_div_factor": 10, "anneal": "linear", "three_phase": True}:
+    theirs = {{"anneal": "anneal_strategy"}.get(k, k): v for k, v in options.items()}
+    rates("one_cycle", 0.5, 20, lambda o: S.OneCycleLR(
+        o, 0.5, 21, cycle_momentum=False, **theirs), {"steps": 21, **options})
+LOSSES = [3, 2, 1.9, 1.95, 1.9, 1.8999, 1.85, 1.9, 1.9, 1.9, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7,
+          1.7, 1.7, 1.2, 1.3, 1.3, 1.3, 1.3, 1.3, 1.3, 1.3, 1.3, 1.3, 1.3, 1.3, 1.3, 1.3]
+for options in {"patience": 2}, {}, {"patience": 0, "factor": 0.5}, \
+        {"patience": 1, "threshold": 0.1}, {"patience": 1, "cooldown": 2, "min_lr": 0.02}, \
+        {"patience": 1, "threshold": 0.06, "threshold_mode": "abs"}, \
+        {"patience": 3, "mode": "max"}, {"patience": 1, "eps": 0.01}:
+    rates("plateau", 0.5, len(LOSSES), lambda o: S.ReduceLROnPlateau(o, **options), options,
+          LOSSES)

@@ -35,7 +35,21 @@ local function minimise(case)
   if #case.path > 1 then assert.equal(case.evaluations, count) end
 end
 
+local function schedule(case)
+  local lr = mg.schedule[case.schedule](case.options)
+  if case.schedule ~= "plateau" then
+    for i, expected in ipairs(case.rates) do helper.near(expected, lr(i), 1e-12) end
+    return
+  end
+  local optimizer = mg.sgd { lr = lr }
+  for i, expected in ipairs(case.rates) do
+    helper.near(expected, optimizer.lr, 1e-12)
+    optimizer:observe(case.loss[i])
+  end
+end
+
 torch.compare("optimizer", function(case)
+  if case.schedule then return schedule(case) end
   if case.minimise then return minimise(case) end
   local a = mg.tensor(case.a)
   local w, b = helper.leaf(case.start[1]), helper.leaf(case.start[2])
