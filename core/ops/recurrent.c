@@ -289,77 +289,6 @@ static void in_parts(sequence *q, int64_t n, int64_t fewest, int64_t most, mgrad
   mgrad_pool_run(pool, (n + q->rows - 1) / q->rows, f, q);
 }
 
-/* ---- x that is nearly all zeros ---- */
-
-static int32_t count(int64_t n, const mgrad_real *x) {
-  int32_t found = 0;
-  for (int64_t i = 0; i < n; i++) found += x[i] != 0;
-  return found;
-}
-
-/* Are at most an eighth of the numbers of each row not 0? From there on it pays. */
-static bool is_sparse(const sequence *q) {
-  const mgrad_real *x = operand(q, X);
-  int64_t rows = q->batch * q->time;
-  if (q->time == 1 || q->in < 8 || q->in > INT32_MAX) return false;
-  for (int64_t i = 0; i < rows; i++, x += q->in) {
-    if (count(q->in, x) > q->in / 8) return false;
-  }
-  return true;
-}
-
-/* to{n, m} = from{m, n}'; rows of both lie so far apart */
-static void transpose(int64_t m, int64_t n, const mgrad_real *from, int64_t from_row,
-                      mgrad_real *to, int64_t to_row) {
-  enum { STRIP = 16 }; /* rows that stay in the cache */
-  for (int64_t first = 0; first < m; first += STRIP) {
-    int64_t end = mgrad_min_size(first + STRIP, m);
-    for (int64_t j = 0; j < n; j++)
-      for (int64_t i = first; i < end; i++) to[j * to_row + i] = from[i * from_row + j];
-  }
-}
-
-/* y = start + a x */
-static void add_scaled(int64_t n, mgrad_real a, const mgrad_real *x, const mgrad_real *start,
-                       mgrad_real *y) {
-  MGRAD_EACH(j, n) y[j] = MGRAD_FMA(a, x[j], start[j]);
-}
-
-/* z = bias + x weight_ih', as the product would sum it */
-static void sparse_gates(const sequence *q, int64_t step, int64_t first, int64_t m) {
-  for (int64_t row = first; row < first + m; row++) {
-    const mgrad_real *x = operand(q, X) + (row * q->time + place(q, step)) * q->in;
-    mgrad_real *z = q->z + (step * q->batch + row) * q->width;
-    const mgrad_real *start = q->bias;
-    for (int64_t k = 0; k < q->in; k++) {
-      if (x[k] == 0) continue;
-      add_scaled(q->gates, x[k], q->across + k * q->gates, start, z);
-      start = z;
-    }
-    if (start != z) memcpy(z, start, (size_t)q->gates * sizeof *z);
-  }
-}
-
-/* Rows first to end - 1 of weight_ih's gradient, likewise. */
-static void sparse_gradient(const sequence *q, int64_t first, int64_t end) {
-  int64_t m = end - first;
-  mgrad_real *dw = q->call->dx[WEIGHT_IH] + first * q->in, *sum = q->across + first;
-  if (q->call->add[WEIGHT_IH]) transpose(m, q->in, dw, q->in, sum, q->gates);
-  for (int64_t k = 0; k < q->in && !q->call->add[WEIGHT_IH]; k++) {
-    memset(sum + k * q->gates, 0, (size_t)m * sizeof *sum);
-  }
-  for (int64_t at = 0; at < q->time * q->batch; at++) {
-    int64_t step = at / q->batch, row = at % q->batch;
-    const mgrad_real *x = operand(q, X) + (row * q->time + place(q, step)) * q->in;
-    const mgrad_real *dz = q->dz + at * q->width + first;
-    for (int64_t k = 0; live(q, step, row) && k < q->in; k++) {
-      mgrad_real *to = sum + k * q->gates;
-      if (x[k] != 0) add_scaled(m, x[k], dz, to, to);
-    }
-  }
-  transpose(q->in, m, sum, q->gates, dw, q->in);
-}
-
 /* ---- forward ---- */
 
 static void sum_biases(const sequence *q) {
@@ -372,18 +301,34 @@ static void sum_biases(const sequence *q) {
   }
 }
 
-static void pack_forward(const sequence *q) {
+/* to{n, m} = from{m, n}' */
+static void transpose(int64_t m, int64_t n, const mgrad_real *from, int64_t from_row,
+                      mgrad_real *to, int64_t to_row) {
+  enum { STRIP = 16 }; /* rows that stay in the cache */
+  for (int64_t first = 0; first < m; first += STRIP) {
+    int64_t end = mgrad_min_size(first + STRIP, m);
+    for (int64_t j = 0; j < n; j++)
+      for (int64_t i = first; i < end; i++) to[j * to_row + i] = from[i * from_row + j];
+  }
+}
+
+/* Weights as the products of all steps read them: a weight, or its transpose. */
+static void pack(const sequence *q, bool transposed) {
   if (q->packed_ih == NULL) return;
-  mgrad_matrix ih = { operand(q, WEIGHT_IH), 1, q->in };
   mgrad_real *to = q->packed_hh;
+  for (int i = 0; i < q->nblocks; i++) {
+    int64_t rows = q->blocks[i].rows, n = transposed ? rows : q->n;
+    mgrad_matrix hh = { operand(q, WEIGHT_HH) + q->blocks[i].row * q->n, q->n, 1 };
+    if (transposed) hh.row = 1, hh.col = q->n;
+    mgrad_pack_b(n, rows + q->n - n, hh, to);
+    to += mgrad_pack_b_size(n, rows + q->n - n);
+  }
+  mgrad_matrix ih = { operand(q, WEIGHT_IH), q->in, 1 };
+  if (!transposed && q->call->dx[X] != NULL) mgrad_pack_b(q->in, q->gates, ih, q->packed_ih);
+  if (!transposed) return;
+  ih.row = 1, ih.col = q->in;
   if (q->sparse) transpose(q->gates, q->in, ih.data, q->in, q->across, q->gates);
   else mgrad_pack_b(q->gates, q->in, ih, q->packed_ih);
-  for (int i = 0; i < q->nblocks; i++) {
-    const block *b = &q->blocks[i];
-    mgrad_matrix hh = { operand(q, WEIGHT_HH) + b->row * q->n, 1, q->n };
-    mgrad_pack_b(b->rows, q->n, hh, to);
-    to += mgrad_pack_b_size(b->rows, q->n);
-  }
 }
 
 /* z of m rows from 'first' on: bias + x weight_ih' + h weight_hh' */
@@ -394,8 +339,12 @@ static void gates_of(const sequence *q, int64_t step, int64_t first, int64_t m) 
   mgrad_product ih = { .m = m, .n = q->gates, .k = q->in, .a = { x, q->time * q->in, 1 },
                        .b = { operand(q, WEIGHT_IH), 1, q->in }, .packed = q->packed_ih,
                        .start = { q->bias, 0, 1 }, .c = z, .c_row = q->width, .c_col = 1 };
-  if (q->sparse) sparse_gates(q, step, first, m);
-  else mgrad_gemm(&ih);
+  if (q->sparse) {
+    ih.b = (mgrad_matrix){ q->across, q->gates, 1 };
+    mgrad_gemm_sparse(&ih);
+  } else {
+    mgrad_gemm(&ih);
+  }
   for (int i = 0; i < q->nblocks; i++) {
     const block *b = &q->blocks[i];
     bool begun = b->column < q->gates; /* by the first product */
@@ -457,26 +406,13 @@ static void recurrent_forward(mgrad_call *c) {
   describe(c, &q);
   take_saved(&q, c->saved);
   take_work(&q, c->work);
-  q.sparse = is_sparse(&q);
+  q.sparse = q.time > 1 && mgrad_is_sparse(q.batch * q.time, q.in, operand(&q, X));
   sum_biases(&q);
-  pack_forward(&q);
+  pack(&q, true);
   in_parts(&q, q.batch, FEWEST_ROWS, MOST_ROWS, forward_part);
 }
 
 /* ---- backward ---- */
-
-static void pack_backward(const sequence *q) {
-  if (q->packed_ih == NULL) return;
-  mgrad_matrix ih = { operand(q, WEIGHT_IH), q->in, 1 };
-  mgrad_real *to = q->packed_hh;
-  if (q->call->dx[X] != NULL) mgrad_pack_b(q->in, q->gates, ih, q->packed_ih);
-  for (int i = 0; i < q->nblocks; i++) {
-    const block *b = &q->blocks[i];
-    mgrad_matrix hh = { operand(q, WEIGHT_HH) + b->row * q->n, q->n, 1 };
-    mgrad_pack_b(q->n, b->rows, hh, to);
-    to += mgrad_pack_b_size(q->n, b->rows);
-  }
-}
 
 /* dh += dz weight_hh, for m rows from 'first' on */
 static void back_to_h(const sequence *q, int64_t step, int64_t first, int64_t m) {
@@ -510,7 +446,7 @@ static void step_backward(const sequence *q, int64_t step, int64_t row) {
   int64_t at = step * q->batch + row, t = place(q, step);
   bool alive = live(q, step, row);
   const mgrad_real *x = operand(q, X) + (row * q->time + t) * q->in;
-  if (!q->sparse && q->call->dx[WEIGHT_IH] != NULL) copy_row(q->x + at * q->in, alive ? x : NULL, q->in);
+  if (q->call->dx[WEIGHT_IH] != NULL) copy_row(q->x + at * q->in, alive ? x : NULL, q->in);
   if (!alive) {
     copy_row(q->dz + at * q->width, NULL, q->width);
     return;
@@ -561,6 +497,20 @@ static void weight_gradient(const sequence *q, int operand, block b, const mgrad
   mgrad_gemm(&p);
 }
 
+/* The same for weight_ih where x is sparse. */
+static void sparse_gradient(const sequence *q, int64_t row, int64_t m) {
+  mgrad_real *dw = q->call->dx[WEIGHT_IH], *sum = q->across + row;
+  if (dw == NULL) return;
+  dw += row * q->in;
+  bool add = q->call->add[WEIGHT_IH];
+  mgrad_product p = { .m = q->in, .n = m, .k = q->time * q->batch, .a = { q->x, 1, q->in },
+                      .b = { q->dz + row, q->width, 1 }, .c = sum, .c_row = q->gates,
+                      .start = { add ? sum : NULL, q->gates, 1 }, .c_col = 1 };
+  if (add) transpose(m, q->in, dw, q->in, sum, q->gates);
+  mgrad_gemm_sparse(&p);
+  transpose(q->in, m, sum, q->gates, dw, q->in);
+}
+
 /* Sums of dz over all steps, at the columns of a block, into the gradient of a bias. */
 static void bias_gradient(const sequence *q, int operand, block b, bool summed) {
   static const mgrad_real one = 1;
@@ -578,7 +528,7 @@ static void weights_part(void *ud, int64_t part, int worker) {
   const sequence *q = ud;
   int64_t first = part * q->rows, end = mgrad_min_size(first + q->rows, q->gates);
   block ih = { first, end - first, first };
-  if (q->sparse) sparse_gradient(q, first, end);
+  if (q->sparse) sparse_gradient(q, first, end - first);
   else weight_gradient(q, WEIGHT_IH, ih, q->x, q->in, worker);
   bias_gradient(q, BIAS_IH, ih, false);
   for (int i = 0; i < q->nblocks; i++) {
@@ -598,8 +548,8 @@ static void recurrent_backward(mgrad_call *c) {
   describe(c, &q);
   take_saved(&q, c->saved);
   take_work_backward(&q, c->work);
-  q.sparse = c->dx[WEIGHT_IH] != NULL && is_sparse(&q);
-  pack_backward(&q);
+  q.sparse = q.time > 1 && mgrad_is_sparse(q.batch * q.time, q.in, operand(&q, X));
+  pack(&q, false);
   in_parts(&q, q.batch, FEWEST_ROWS, MOST_ROWS, backward_part);
   in_parts(&q, q.gates, WEIGHT_ROWS, INT64_MAX, weights_part);
   give(&q, H, 0, q.dh, q.batch * q.n);
