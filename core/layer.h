@@ -11,13 +11,14 @@
 
 #include "plan.h"
 
-/* A case for the generic layer test. */
+/* A case for the generic layer test, and a pattern for random ones, as mgrad_example. */
 typedef struct mgrad_layer_example {
   int64_t input[MGRAD_EXAMPLE_DIMS];
   struct { const char *name; double value; } attrs[4]; /* the others by default */
   const char *act;                                     /* the ACT attribute, by name */
   int nlist;
   int64_t list[MGRAD_EXAMPLE_DIMS];
+  mgrad_vary vary[MGRAD_EXAMPLE_VARY];
 } mgrad_layer_example;
 
 struct mgrad_layer_def {

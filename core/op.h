@@ -51,9 +51,19 @@ typedef enum mgrad_fill {
   MGRAD_FILL_CHANCES   /* uniform in (0.1, 0.9), each row of the last dim sums to 1 */
 } mgrad_fill;
 
-enum { MGRAD_EXAMPLE_OPERANDS = 4, MGRAD_EXAMPLE_DIMS = 5, MGRAD_OP_EXAMPLES = 6 };
+enum {
+  MGRAD_EXAMPLE_OPERANDS = 4, MGRAD_EXAMPLE_DIMS = 5, MGRAD_EXAMPLE_VARY = 6,
+  MGRAD_OP_EXAMPLES = 8
+};
 
-/* A case for the gradient test. */
+/* An integer option that random variants of an example draw from low to high. */
+typedef struct mgrad_vary {
+  const char *name;
+  int low, high;
+} mgrad_vary;
+
+/* A case for the gradient test, and a pattern for random ones: sizes that are equal
+** change together, so distinct meanings want distinct sizes (tests/README.md). */
 typedef struct mgrad_example {
   /* One shape an operand, ended by 0; {-1} leaves an optional operand out,
   ** {0} is a single number. The list ends at the first all-zero entry after
@@ -66,6 +76,7 @@ typedef struct mgrad_example {
   struct { const char *name; double value; } attrs[4]; /* the others by default */
   int nlist;                     /* the SIZES attribute */
   int64_t list[MGRAD_EXAMPLE_DIMS];
+  mgrad_vary vary[MGRAD_EXAMPLE_VARY];
 } mgrad_example;
 
 enum {                      /* flags */

@@ -148,9 +148,11 @@ MGRAD_OP(narrow) = { VIEW(narrow), .flags = ANY_STRIDE,
   MGRAD_ATTRS(DIM("dim"), INT("first"), INT("count")),
   .doc = "'count' places of one dimension from place 'first'",
   MGRAD_EXAMPLES({ .shapes = { { 4, 3 } },
-                   .attrs = { { "dim", 1 }, { "first", 2 }, { "count", 2 } } },
+                   .attrs = { { "dim", 1 }, { "first", 2 }, { "count", 2 } },
+                   .vary = { { "first", 1, 4 }, { "count", 1, 4 } } },
                  { .shapes = { { 2, 5, 2 } },
-                   .attrs = { { "dim", -2 }, { "first", 3 }, { "count", 3 } } }) };
+                   .attrs = { { "dim", -2 }, { "first", 3 }, { "count", 3 } },
+                   .vary = { { "first", 1, 4 }, { "count", 1, 4 } } }) };
 
 static mgrad_status select_infer(mgrad_call *c) {
   const mgrad_array *x = c->x[0];
@@ -175,7 +177,8 @@ MGRAD_OP(select) = { VIEW(select), .flags = ANY_STRIDE,
   MGRAD_ATTRS(DIM("dim"), INT("index")),
   .doc = "one place of one dimension, which goes; a negative index is from the end",
   MGRAD_EXAMPLES({ .shapes = { { 3, 4 } }, .attrs = { { "dim", 1 }, { "index", 2 } } },
-                 { .shapes = { { 2, 3 } }, .attrs = { { "dim", 2 }, { "index", -1 } } },
+                 { .shapes = { { 2, 3 } }, .attrs = { { "dim", 2 }, { "index", -1 } },
+                   .vary = { { "index", -4, 4 } } },
                  { .shapes = { { 4 } }, .attrs = { { "dim", -1 }, { "index", 3 } } }) };
 
 static mgrad_status squeeze_infer(mgrad_call *c) {
