@@ -28,7 +28,7 @@ local levels = {
   { "context", "code", "pool", "random", "shape" },
   { "tensor", "kernels/" },
   { "op", "attrs", "init" },
-  { "ops/", "tape", "plan", "layer", "params" },
+  { "ops/", "tape", "plan", "layer", "further", "params" },
   { "layers/", "optimizer", "optimizers", "dataset", "metric" },
   { "trainer", "table" },
 }
