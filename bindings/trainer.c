@@ -126,7 +126,7 @@ static mgrad_status begin_new(lua_State *L, lmgrad_state *S, const mgrad_trainer
   return status;
 }
 
-/* trainer{net=, loss=, optimizer=, metrics=} */
+/* trainer{net=, loss=, optimizer=, metrics=, class_weight=} */
 static int trainer_new(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_settop(L, 1);
@@ -150,8 +150,10 @@ static int trainer_new(lua_State *L) {
   read_metrics(L, S, 3, &o);
   lua_getfield(L, 3, "net"); /* 4 */
   lua_getfield(L, 3, "optimizer");
+  lua_getfield(L, 1, "class_weight");
   o.net = lmgrad_check_layer(L, 4, "trainer", "net");
   o.optimizer = lmgrad_check(L, 5, LMGRAD_OPTIMIZER, "trainer", "optimizer");
+  if (!lua_isnil(L, 6)) o.class_weight = lmgrad_check_tensor(L, 6, "trainer", "class_weight");
   LMGRAD_TRY(L, S, begin_new(L, S, &o, out));
   lua_settop(L, 2);
   return 1;
@@ -259,6 +261,19 @@ static int trainer_assess(lua_State *L) {
   return push_report(L, &report);
 }
 
+/* table(metric, evaluated) -> its table of counts, or nil */
+static int trainer_table(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  lua_settop(L, 3);
+  int metric = (int)lmgrad_integer(L, 2, "table", "metric", 1, MGRAD_MAX_METRICS) - 1;
+  mgrad_tensor **out = lmgrad_box_tensor(L);
+  mgrad_trainer *t = check_self(L, "table");
+  LMGRAD_TRY(L, S, mgrad_trainer_table(t, metric, lua_toboolean(L, 3), out));
+  if (*out == NULL) return 0;
+  lmgrad_account(L, S, *out);
+  return 1;
+}
+
 /* position() -> epoch, examples of it that are done */
 static int trainer_position(lua_State *L) {
   int64_t epoch, examples;
@@ -286,8 +301,8 @@ static const lmgrad_function functions[] = { { "trainer", trainer_new }, { NULL,
 
 static const lmgrad_function methods[] = {
   { "step", trainer_step }, { "begin", trainer_begin }, { "advance", trainer_advance },
-  { "assess", trainer_assess }, { "position", trainer_position }, { "parts", trainer_parts },
-  { NULL, NULL }
+  { "assess", trainer_assess }, { "table", trainer_table }, { "position", trainer_position },
+  { "parts", trainer_parts }, { NULL, NULL }
 };
 
 void lmgrad_open_trainer(lua_State *L, int state) {

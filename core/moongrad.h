@@ -408,15 +408,19 @@ typedef struct mgrad_trainer_options {
   mgrad_loss_fn loss_fn;
   void *loss_ud;
   int loss_pure;              /* loss_fn is as mgrad_layer_set_pure says */
+  mgrad_tensor *class_weight; /* or NULL: of the classes {classes} for cross_entropy and
+                              ** nll, of no and yes {2} for bce and bce_with_logits */
   int no_plan;                /* every step op by op; the same numbers, slower */
   int nmetrics;
   struct { const char *name; mgrad_metric_fn fn; void *ud; } metrics[MGRAD_MAX_METRICS];
 } mgrad_trainer_options;
 
-MGRAD_API int mgrad_metric_find(const char *name); /* -1 when unknown */
+/* By name; the metric "top_k" has names with a number, "top_5", as well. -1 when unknown. */
+MGRAD_API int mgrad_metric_find(const char *name);
 MGRAD_API const char *mgrad_metric_name(int index); /* NULL after the last */
 
-/* Means over the examples seen. */
+/* Over the examples seen: the mean loss; metrics as over one batch of them all, those of
+** the host as means. */
 typedef struct mgrad_report {
   int64_t examples;
   double loss;
@@ -455,6 +459,11 @@ MGRAD_API void mgrad_trainer_position(const mgrad_trainer *t, int64_t *epoch,
 /* Loss and metrics over 'd' in eval mode, without recording. */
 MGRAD_API mgrad_status mgrad_trainer_evaluate(mgrad_trainer *t, mgrad_dataset *d,
                                               int64_t batch, mgrad_report *report);
+/* The table of a metric (position from 0) that has one: of "confusion", how many examples
+** of the class of a row were taken for that of the column. Of the last evaluation, or of
+** the epoch under way; NULL where there is none. */
+MGRAD_API mgrad_status mgrad_trainer_table(const mgrad_trainer *t, int metric, int evaluated,
+                                           mgrad_tensor **out);
 
 #ifdef __cplusplus
 }

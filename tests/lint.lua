@@ -30,7 +30,8 @@ local levels = {
   { "op", "attrs", "init" },
   { "ops/", "tape", "plan", "layer", "params" },
   { "layers/", "optimizer", "optimizers", "dataset", "metric" },
-  { "trainer", "table" },
+  { "judge", "table" },
+  { "trainer" },
 }
 
 local function level(path)

@@ -20,10 +20,13 @@ return function(mg, _, require)
       option("shuffle", options, data, false))
   end
 
-  --- Puts the mean loss and metrics into 'row' under their names, after 'prefix'.
-  local function report(t, row, prefix, examples, loss, metrics)
+  --- Puts loss and metrics into 'row' under their names, after 'prefix'; of the last
+  -- evaluation, or of the epoch under way. "confusion" is a tensor.
+  local function report(t, row, prefix, evaluated, examples, loss, metrics)
     row[prefix .. "loss"] = loss
-    for i, metric in ipairs(t:parts().metrics) do row[prefix .. metric[1]] = metrics[i] end
+    for i, metric in ipairs(t:parts().metrics) do
+      row[prefix .. metric[1]] = t:table(i, evaluated) or metrics[i]
+    end
     if prefix == "" then row.examples = examples end
     return row
   end
@@ -33,7 +36,7 @@ return function(mg, _, require)
     check.is("trainer", t, "evaluate", "self")
     check.optional("table", options, "evaluate", "options")
     local set = mg.data.dataset(data, "evaluate")
-    return report(t, {}, "", t:assess(set, option("batch", options, data, 256)))
+    return report(t, {}, "", true, t:assess(set, option("batch", options, data, 256)))
   end
 
   local runs = setmetatable({}, { __mode = "k" }) -- trainer -> what its run trains on
@@ -94,10 +97,10 @@ return function(mg, _, require)
         done, examples, loss, metrics = t:advance(nil, SLICE, true)
         if watch then watch(examples, total, loss) end
       until done or examples >= total
-      local row = report(t, { epoch = t:position() }, "", examples, loss, metrics)
+      local row = report(t, { epoch = t:position() }, "", false, examples, loss, metrics)
       row.seconds = seconds() - start
       if validation then
-        report(t, row, "val_", t:assess(mg.data.dataset(validation),
+        report(t, row, "val_", true, t:assess(mg.data.dataset(validation),
           option("batch", validation, data, 256)))
       end
       return row
@@ -109,7 +112,7 @@ return function(mg, _, require)
   local function describe(row, names)
     local parts = {}
     for _, name in ipairs(names) do
-      if row[name] then parts[#parts + 1] = ("%s %.4f"):format(name, row[name]) end
+      if type(row[name]) == "number" then parts[#parts + 1] = ("%s %.4f"):format(name, row[name]) end
     end
     return table.concat(parts, "  ")
   end

@@ -331,6 +331,45 @@ static void test_steps(mgrad_context *ctx) {
   mgrad_layer_release(l);
 }
 
+static void test_ignored(mgrad_context *ctx) {
+  test("metrics leave out the rows that the loss ignores");
+  mgrad_layer *l = net(ctx, 4, 3);
+  mgrad_optimizer *sgd;
+  mgrad_trainer *t;
+  mgrad_dataset *d;
+  mgrad_report r;
+  const mgrad_op *loss = mgrad_op_find("cross_entropy");
+  mgrad_op_info info;
+  mgrad_attrs attrs;
+  mgrad_op_describe(loss, &info);
+  mgrad_attrs_default(info.attrs, &attrs);
+  for (int i = 0; info.attrs[i].name != NULL; i++) {
+    if (strcmp(info.attrs[i].name, "ignore") == 0) attrs.value[i] = 2;
+  }
+  OK(mgrad_optimizer_new(ctx, mgrad_optimizer_def_find("sgd"), NULL, NULL, &sgd));
+  mgrad_trainer_options o = { .net = l, .optimizer = sgd, .loss = loss, .loss_attrs = &attrs,
+                              .nmetrics = 2, .metrics = { { "accuracy" }, { "confusion" } } };
+  OK(mgrad_trainer_new(ctx, &o, &t));
+  mgrad_tensor *x = tensor(ctx, 2, 4, 3, 1), *y = tensor(ctx, 1, 4, 0, 0), *table;
+  mgrad_tensor_write(y, (mgrad_real[]){ 2, 2, 3, 2 });
+  mgrad_source xs = { .tensor = x }, ys = { .tensor = y };
+  OK(mgrad_dataset_new(ctx, &xs, &ys, &d));
+  OK(mgrad_trainer_evaluate(t, d, 3, &r));
+  CHECK(r.metric[0] == 0 || r.metric[0] == 1); /* of one row */
+  OK(mgrad_trainer_table(t, 1, 1, &table));
+  mgrad_real counts[9], sum = 0;
+  mgrad_tensor_read(table, counts);
+  for (int i = 0; i < 9; i++) sum += counts[i];
+  CHECK(sum == 1);
+  mgrad_tensor_release(table);
+  mgrad_dataset_release(d);
+  mgrad_trainer_release(t);
+  mgrad_optimizer_release(sgd);
+  mgrad_tensor_release(x);
+  mgrad_tensor_release(y);
+  mgrad_layer_release(l);
+}
+
 int main(void) {
   mgrad_context *ctx = mgrad_context_new(NULL, NULL);
   test_memory();
@@ -339,6 +378,7 @@ int main(void) {
   test_graph(ctx);
   test_layers(ctx);
   test_steps(ctx);
+  test_ignored(ctx);
   test_failing(false);
   test_failing(true);
   test_chain(ctx);
