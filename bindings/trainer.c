@@ -138,14 +138,16 @@ static int trainer_new(lua_State *L) {
   lua_newtable(L);                                                        /* 3 */
   lua_pushvalue(L, 3);
   lmgrad_setuser(L, 2);
-  static const char *const fields[] = { "net", "optimizer", "loss", "metrics" };
-  for (int k = 0; k < 4; k++) {
+  static const char *const fields[] = { "net", "optimizer", "loss", "metrics", "accumulate" };
+  for (int k = 0; k < 5; k++) {
     lua_getfield(L, 1, fields[k]);
     lua_setfield(L, 3, fields[k]);
   }
   lua_getfield(L, 1, "plan");
   o.no_plan = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
-  lua_pop(L, 1);
+  lua_getfield(L, 1, "anomaly");
+  o.anomaly = lua_toboolean(L, -1);
+  lua_pop(L, 2);
   read_loss(L, S, 3, &o);
   read_metrics(L, S, 3, &o);
   lua_getfield(L, 3, "net"); /* 4 */
@@ -283,14 +285,23 @@ static int trainer_position(lua_State *L) {
   return 2;
 }
 
-/* parts() -> {net=, optimizer=, metrics=}, a copy: the trainer's own table keeps
+/* accumulate(n): that many batches share an update from now on */
+static int trainer_accumulate(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_trainer *t = check_self(L, "accumulate");
+  int64_t n = lmgrad_integer(L, 2, "trainer", "accumulate", 1, LMGRAD_EXACT);
+  LMGRAD_TRY(L, S, mgrad_trainer_accumulate(t, n));
+  return 0;
+}
+
+/* parts() -> {net=, optimizer=, metrics=, accumulate=}, a copy: the trainer's own table keeps
 ** what the core points to */
 static int trainer_parts(lua_State *L) {
-  static const char *const fields[] = { "net", "optimizer", "metrics" };
+  static const char *const fields[] = { "net", "optimizer", "metrics", "accumulate" };
   check_self(L, "parts");
   lmgrad_getuser(L, 1);
-  lua_createtable(L, 0, 3);
-  for (int k = 0; k < 3; k++) {
+  lua_createtable(L, 0, 4);
+  for (int k = 0; k < 4; k++) {
     lua_getfield(L, -2, fields[k]);
     lua_setfield(L, -2, fields[k]);
   }
@@ -302,7 +313,7 @@ static const lmgrad_function functions[] = { { "trainer", trainer_new }, { NULL,
 static const lmgrad_function methods[] = {
   { "step", trainer_step }, { "begin", trainer_begin }, { "advance", trainer_advance },
   { "assess", trainer_assess }, { "table", trainer_table }, { "position", trainer_position },
-  { "parts", trainer_parts }, { NULL, NULL }
+  { "accumulate", trainer_accumulate }, { "parts", trainer_parts }, { NULL, NULL }
 };
 
 void lmgrad_open_trainer(lua_State *L, int state) {

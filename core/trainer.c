@@ -23,11 +23,12 @@ struct mgrad_trainer {
   mgrad_layer *net;
   mgrad_optimizer *optimizer;
   mgrad_judge judge;
-  bool no_plan;
+  bool no_plan, anomaly;
   /* where the run stands */
   mgrad_dataset *data;
   int64_t batch, epochs, epoch, at; /* 'at' examples of 'epoch' are done */
   int64_t count;                    /* of the data */
+  int64_t accumulate, gathered;     /* batches for one update; those of them that are done */
   int64_t *order;                   /* of the epoch under way */
   bool shuffle;
   mgrad_tally tally;                /* of the epoch under way */
@@ -36,6 +37,7 @@ struct mgrad_trainer {
   mgrad_plan *usual;                /* that of the last batch from the data, or NULL */
   int64_t usual_n;                  /* its examples */
   bool busy;                        /* a step is under way */
+  bool last;                        /* its batch ends an epoch */
 };
 
 /* ---- making and releasing ---- */
@@ -47,7 +49,8 @@ static mgrad_status attach(mgrad_optimizer *o, mgrad_layer *net) {
 mgrad_status mgrad_trainer_new(mgrad_context *ctx, const mgrad_trainer_options *options,
                                mgrad_trainer **out) {
   mgrad_trainer fresh = { .ctx = ctx, .net = options->net, .optimizer = options->optimizer,
-                          .no_plan = options->no_plan != 0 };
+                          .no_plan = options->no_plan != 0, .anomaly = options->anomaly != 0,
+                          .accumulate = 1 };
   if (fresh.net == NULL || fresh.optimizer == NULL) {
     return mgrad_fail(ctx, MGRAD_INVALID, "trainer: %s is missing",
                       fresh.net == NULL ? "net" : "optimizer");
@@ -108,13 +111,32 @@ static mgrad_status explain(mgrad_trainer *t, mgrad_tensor *x, double loss, uint
                     loss, mgrad_error(t->ctx));
 }
 
-static mgrad_status backward_and_update(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *loss,
-                                        uint64_t stream) {
+/* What follows backward: an update, or, where several batches share one, most times the
+** gathering of gradients alone. The end of an epoch does not wait for more. */
+static mgrad_status update(mgrad_trainer *t, const mgrad_array *y) {
+  mgrad_optimizer *o = t->optimizer;
+  if (t->accumulate > 1) {
+    double n = y->ndim > 0 ? (double)y->size[0] : 1;
+    MGRAD_TRY(mgrad_optimizer_gather(o, n, t->judge.loss_is_sum));
+    if (++t->gathered < t->accumulate && !t->last) return MGRAD_OK;
+    mgrad_optimizer_spread(o);
+    t->gathered = 0;
+  }
+  return mgrad_optimizer_step(o);
+}
+
+static void drop_gathered(mgrad_trainer *t) {
+  if (t->gathered > 0) mgrad_optimizer_drop(t->optimizer);
+  t->gathered = 0;
+}
+
+static mgrad_status backward_and_update(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
+                                        mgrad_tensor *loss, uint64_t stream) {
   double value = (double)loss->a.data[0];
   if (value - value != 0) return explain(t, x, value, stream);
   mgrad_optimizer_clear(t->optimizer);
   MGRAD_TRY(mgrad_backward(loss, 0));
-  return mgrad_optimizer_step(t->optimizer);
+  return update(t, &y->a);
 }
 
 /* Keeps a plan of what was recorded, in place of the oldest. Without one, for
@@ -131,13 +153,17 @@ static void keep_plan(mgrad_trainer *t, const mgrad_recorder *r, const mgrad_pla
   t->plans[0] = plan;
 }
 
+/* May steps be replayed? */
+static bool plannable(const mgrad_trainer *t) {
+  return !t->no_plan && t->ctx->anomaly == NULL && mgrad_judge_alone(&t->judge);
+}
+
 static mgrad_status step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
                          mgrad_tally *tally) {
   uint64_t stream = t->ctx->stream;
   mgrad_tensor *prediction, *loss;
   mgrad_recorder r;
-  bool recording = !t->no_plan && t->ctx->recorder == NULL && t->net->complete &&
-                   mgrad_judge_alone(&t->judge);
+  bool recording = plannable(t) && t->ctx->recorder == NULL && t->net->complete;
   if (recording) mgrad_record_begin(&r, t->ctx);
   mgrad_status status = mgrad_layer_forward(t->net, x, &prediction);
   if (status == MGRAD_OK) {
@@ -146,7 +172,7 @@ static mgrad_status step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
     if (status == MGRAD_OK) {
       mgrad_plan_ends ends = { x, y, prediction, loss };
       if (recording) keep_plan(t, &r, &ends);
-      status = backward_and_update(t, x, loss, stream);
+      status = backward_and_update(t, x, y, loss, stream);
       mgrad_tensor_release(loss);
     }
     mgrad_tensor_release(prediction);
@@ -196,7 +222,7 @@ static mgrad_status replay(mgrad_trainer *t, mgrad_plan *p, mgrad_tally *tally) 
                                tally));
   mgrad_optimizer_clear(t->optimizer);
   mgrad_plan_backward(p);
-  return mgrad_optimizer_step(t->optimizer);
+  return update(t, mgrad_plan_y(p));
 }
 
 /* ---- one batch ---- */
@@ -206,6 +232,7 @@ typedef struct step_input {
   mgrad_tensor *x, *y;
   const int64_t *at;
   int64_t n;
+  bool last; /* of an epoch */
 } step_input;
 
 /* The plan for n examples of the data. */
@@ -221,7 +248,7 @@ static mgrad_plan *find_plan_for(mgrad_trainer *t, int64_t n) {
 
 static mgrad_status step_tensors(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
                                  mgrad_tally *tally) {
-  mgrad_plan *plan = find_plan(t, &x->a, &y->a);
+  mgrad_plan *plan = plannable(t) ? find_plan(t, &x->a, &y->a) : NULL;
   if (plan == NULL) return step(t, x, y, tally);
   mgrad_array_copy(mgrad_plan_x(plan), &x->a);
   mgrad_array_copy(mgrad_plan_y(plan), &y->a);
@@ -230,7 +257,7 @@ static mgrad_status step_tensors(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor
 
 static mgrad_status step_batch(mgrad_trainer *t, const step_input *b, mgrad_tally *tally) {
   if (b->at == NULL) return step_tensors(t, b->x, b->y, tally);
-  mgrad_plan *plan = find_plan_for(t, b->n);
+  mgrad_plan *plan = plannable(t) ? find_plan_for(t, b->n) : NULL;
   if (plan != NULL) {
     mgrad_dataset_read(t->data, b->at, b->n, mgrad_plan_x(plan)->data,
                        mgrad_plan_y(plan)->data);
@@ -259,12 +286,18 @@ static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_tally *ta
   int recording = mgrad_grad_enable(t->ctx, 1);
   if (!training) mgrad_layer_train(net, 1);
   mgrad_tally before = mgrad_tally_hold(tally);
+  int anomaly = t->anomaly ? mgrad_anomaly(t->ctx, 1) : 0;
   t->busy = true;
+  t->last = b->last;
   mgrad_status status = step_batch(t, b, tally);
   t->busy = false;
+  if (t->anomaly) mgrad_anomaly(t->ctx, anomaly);
   if (!training) mgrad_layer_train(net, 0);
   mgrad_grad_enable(t->ctx, recording);
-  if (status != MGRAD_OK) mgrad_tally_take_back(tally, &before);
+  if (status != MGRAD_OK) {
+    mgrad_tally_take_back(tally, &before);
+    drop_gathered(t);
+  }
   return status;
 }
 
@@ -284,6 +317,17 @@ static mgrad_status check_batch(mgrad_context *ctx, int64_t batch) {
   return mgrad_fail(ctx, MGRAD_INVALID, "trainer: batch is %d, expected 1 or more", batch);
 }
 
+mgrad_status mgrad_trainer_accumulate(mgrad_trainer *t, int64_t batches) {
+  MGRAD_TRY(idle(t));
+  if (batches < 1) {
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: accumulate is %d, expected 1 or more",
+                      batches);
+  }
+  drop_gathered(t);
+  t->accumulate = batches;
+  return MGRAD_OK;
+}
+
 mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d, int64_t batch,
                                  int64_t epochs, int shuffle) {
   MGRAD_TRY(idle(t));
@@ -297,6 +341,7 @@ mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d, int64_t bat
   if (order == NULL) return MGRAD_NOMEM;
   for (int64_t i = 0; i < count; i++) order[i] = i;
   mgrad_dataset_retain(d);
+  drop_gathered(t);
   end_run(t);
   t->data = d;
   t->usual = NULL;
@@ -320,6 +365,7 @@ static void next_epoch(mgrad_trainer *t) {
 
 static mgrad_status next_batch(mgrad_trainer *t) {
   step_input b = { .at = t->order + t->at, .n = mgrad_min_size(t->batch, t->count - t->at) };
+  b.last = t->at + b.n == t->count;
   MGRAD_TRY(train(t, &b, &t->tally));
   t->at += b.n;
   return MGRAD_OK;

@@ -68,7 +68,7 @@ return function(mg, core)
   end
 
   local known = { net = true, loss = true, optimizer = true, metrics = true, plan = true,
-                  class_weight = true }
+                  class_weight = true, accumulate = true, anomaly = true }
 
   --- Trains a net.
   -- @tparam table o  net: a layer or a function; loss: a name, one of mg's, or a
@@ -77,16 +77,21 @@ return function(mg, core)
   --   confusion, mae, mse, r2) or functions of prediction and target, for which means
   --   over batches are reported; class_weight: how much each class counts in the losses
   --   cross_entropy and nll, or no and yes in bce and bce_with_logits, a table;
+  --   accumulate: that many batches share an update, as if they were one batch;
+  --   anomaly: true for steps that look for the op and the layer that make the first
+  --   NaN or infinity, as after mg.anomaly(true); slow;
   --   plan: false for steps that are never replayed from a plan (the same numbers,
   --   slower)
   function mg.trainer(o)
     check.options(o, known, "trainer")
     local net = o.net
     if type(net) == "function" then net = core.custom("function", net, nil, core.is_pure(net)) end
-    return core.trainer {
+    local trainer = core.trainer {
       net = net, loss = to_loss(o.loss), loss_pure = core.is_pure(o.loss),
       optimizer = to_optimizer(o.optimizer), metrics = metric_list(o.metrics), plan = o.plan,
-      class_weight = to_tensor(o.class_weight),
+      class_weight = to_tensor(o.class_weight), accumulate = o.accumulate, anomaly = o.anomaly,
     }
+    if o.accumulate ~= nil then trainer:accumulate(o.accumulate) end
+    return trainer
   end
 end

@@ -370,6 +370,43 @@ static void test_ignored(mgrad_context *ctx) {
   mgrad_layer_release(l);
 }
 
+/* The first weight of a net after one update by the sum over 'n' batches of 4 / n. */
+static double summed(mgrad_context *ctx, int n) {
+  mgrad_attrs attrs = { .value = { 1 } }; /* reduction: sum */
+  mgrad_layer *l = net(ctx, 4, 1);
+  mgrad_optimizer *sgd;
+  mgrad_trainer *t;
+  double loss;
+  OK(mgrad_optimizer_new(ctx, mgrad_optimizer_def_find("sgd"), NULL, NULL, &sgd));
+  mgrad_trainer_options o = { .net = l, .optimizer = sgd, .loss = mgrad_op_find("mse"),
+                              .loss_attrs = &attrs };
+  OK(mgrad_trainer_new(ctx, &o, &t));
+  OK(mgrad_trainer_accumulate(t, n));
+  mgrad_tensor *x = tensor(ctx, 2, 4 / n, 3, 1), *y = tensor(ctx, 2, 4 / n, 1, 0);
+  OK(mgrad_layer_build(l, 2, (int64_t[]){ 1, 3 }));
+  OK(mgrad_init_fill(mgrad_init_find("ones"), mgrad_layer_part(mgrad_layer_part(l, 0).layer,
+                                                               0).tensor));
+  OK(mgrad_init_fill(mgrad_init_find("ones"), mgrad_layer_part(mgrad_layer_part(l, 1).layer,
+                                                               0).tensor));
+  for (int i = 0; i < n; i++) OK(mgrad_trainer_step(t, x, y, &loss));
+  double w = (double)mgrad_tensor_array(mgrad_layer_part(mgrad_layer_part(l, 0).layer,
+                                                         0).tensor)->data[0];
+  mgrad_trainer_release(t);
+  mgrad_optimizer_release(sgd);
+  mgrad_tensor_release(x);
+  mgrad_tensor_release(y);
+  mgrad_layer_release(l);
+  return w;
+}
+
+static void test_accumulate(mgrad_context *ctx) {
+  test("batches that share an update are summed where the loss is a sum");
+  double whole = summed(ctx, 1);
+  NEAR(whole, 1 - 1e-3 * 4 * 2 * 12, 1e-6); /* 4 examples, each 12 off the target */
+  NEAR(summed(ctx, 2), whole, 1e-6);
+  NEAR(summed(ctx, 4), whole, 1e-6);
+}
+
 int main(void) {
   mgrad_context *ctx = mgrad_context_new(NULL, NULL);
   test_memory();
@@ -379,6 +416,7 @@ int main(void) {
   test_layers(ctx);
   test_steps(ctx);
   test_ignored(ctx);
+  test_accumulate(ctx);
   test_failing(false);
   test_failing(true);
   test_chain(ctx);
