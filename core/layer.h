@@ -64,6 +64,7 @@ struct mgrad_layer {
   int level;                  /* most layers there ever were above it */
   int mark;                   /* of a walk over a tree: been here */
   bool training;
+  bool frozen;                /* parameters that it builds get no gradient */
   bool built;                 /* has its own parameters */
   bool complete;              /* all layers below are built and joined */
   int output_ndim;
@@ -102,6 +103,9 @@ mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
 void mgrad_layer_unmark(mgrad_layer *l);
 /* As mgrad_layer_add_tensor, on any kind of layer. */
 mgrad_status mgrad_layer_put_tensor(mgrad_layer *l, const char *name, mgrad_tensor *t);
+/* The same, of a kind that is known: a frozen parameter is no buffer. */
+mgrad_status mgrad_layer_put_part(mgrad_layer *l, const char *name, mgrad_tensor *t,
+                                  bool buffer);
 /* A part's tensor; NULL where there is none. */
 mgrad_tensor *mgrad_layer_tensor(const mgrad_layer *l, const char *name);
 /* Runs a child inside its container's forward; 'position' counts from 1. */
@@ -110,6 +114,10 @@ mgrad_status mgrad_layer_call(mgrad_layer *l, int position, mgrad_tensor *x,
 /* Runs l without recording and fails, naming the layer, where the first NaN or
 ** infinity comes up. */
 mgrad_status mgrad_layer_hunt(mgrad_layer *l, mgrad_tensor *x);
+/* Puts the layer under way before the error sentence: 'dense (layer 1 of sequential): '. */
+void mgrad_layer_locate(mgrad_context *ctx, mgrad_status status);
+/* Writes the same words for the layer in or below l that has the tensor t. */
+bool mgrad_layer_of(mgrad_layer *l, const mgrad_tensor *t, char *to, size_t size);
 /* Is it to behave as in training now? */
 bool mgrad_layer_active(const mgrad_layer *l);
 

@@ -187,6 +187,13 @@ mgrad_status mgrad_check_ids(const mgrad_call *c, int i, const char *what, int64
 static inline bool mgrad_op_fusible(const mgrad_op *op) {
   return op->map.forward != NULL && (op->reads & ~MGRAD_READS_Y) == 0;
 }
+/* Copies the i-th word of a list such as "x weight bias?", without its mark. */
+void mgrad_operand_name(const mgrad_op *op, int i, char *to, size_t size);
+enum { MGRAD_WHERE_SIZE = 160 }; /* for the name of a layer */
+/* While ctx->anomaly is set: MGRAD_NONFINITE, with a sentence, where forward or backward
+** has made NaN or infinite numbers of finite ones. 'where' is the layer, or "". */
+mgrad_status mgrad_anomaly_forward(const mgrad_call *c);
+mgrad_status mgrad_anomaly_backward(const mgrad_call *c, const char *where);
 /* Runs a view's gradient: dy added into the window of dx[0] that y shows. */
 void mgrad_view_backward(mgrad_call *c);
 
