@@ -166,9 +166,13 @@ typedef struct mgrad_attr_spec {
   double initial;      /* the default; MGRAD_REQUIRED where there is none */
   double low, high;    /* for REAL and INT, both included; equal = no bounds */
   const char *choices;
+  const char *doc;     /* one line, no full stop; or NULL */
 } mgrad_attr_spec;
 
 #define MGRAD_REQUIRED (-1e308)
+/* Bounds that are read as "above 0" and "below 1". */
+#define MGRAD_ABOVE_0 1e-30
+#define MGRAD_BELOW_1 (1 - 1.1102230246251565e-16)
 
 typedef struct mgrad_attrs {
   double value[MGRAD_MAX_ATTRS]; /* by position in the specs */
@@ -225,6 +229,7 @@ MGRAD_API int mgrad_anomaly(mgrad_context *ctx, int on);
 
 MGRAD_API int mgrad_init_count(void);
 MGRAD_API const char *mgrad_init_name(int index);
+MGRAD_API const char *mgrad_init_doc(int index); /* one line */
 MGRAD_API int mgrad_init_find(const char *name); /* -1 when unknown */
 /* Fills t in place. Fans: for {out, in, ...}, in and out times the rest. */
 MGRAD_API mgrad_status mgrad_init_fill(int index, mgrad_tensor *t);
@@ -446,6 +451,7 @@ typedef struct mgrad_trainer_options {
 /* By name; the metric "top_k" has names with a number, "top_5", as well. -1 when unknown. */
 MGRAD_API int mgrad_metric_find(const char *name);
 MGRAD_API const char *mgrad_metric_name(int index); /* NULL after the last */
+MGRAD_API const char *mgrad_metric_doc(int index);  /* one line */
 
 /* Over the examples seen: the mean loss; metrics as over one batch of them all, those of
 ** the host as means. */
@@ -473,8 +479,9 @@ MGRAD_API mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d,
                                            int64_t batch, int64_t epochs, int shuffle);
 /* Trains on from where the last run stopped: until 'steps' batches (0 = no
 ** bound), the end of the epoch when 'one_epoch', or 'expired' (may be NULL)
-** says so; at least one batch. *done tells that all epochs are over. 'report'
-** covers the current epoch so far. */
+** says so; at least one batch. *done tells that all epochs are over; after that a run
+** fails with MGRAD_INVALID, "trainer: all epochs are over; begin again". 'report' covers
+** the current epoch so far. */
 typedef int (*mgrad_expired_fn)(void *ud);
 typedef struct mgrad_run {
   int64_t steps;

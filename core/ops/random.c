@@ -8,11 +8,6 @@
 #include "../op.h"
 #include "../random.h"
 
-static mgrad_status dropout_infer(mgrad_call *c) {
-  if (c->attrs->value[0] >= 1) return mgrad_op_fail(c, "p is 1, expected less than 1");
-  return mgrad_infer_same(c);
-}
-
 /* to = from / (1 - p) where kept, else 0; or to += that. */
 static void drop(const mgrad_call *c, const mgrad_real *from, mgrad_real *to, bool add) {
   double p = c->attrs->value[0];
@@ -38,9 +33,10 @@ static void dropout_backward(mgrad_call *c) {
 
 MGRAD_OP(dropout) = {
   MGRAD_NAMED(dropout), .operands = "x", .flags = MGRAD_OP_RANDOM,
-  MGRAD_ATTRS({ "p", MGRAD_ATTR_REAL, 0.5, 0, 1 }),
-  .doc = "each number set to 0 with probability p (below 1), else divided by 1 - p",
-  .infer = dropout_infer, .forward = dropout_forward, .backward = dropout_backward,
+  MGRAD_ATTRS({ "p", MGRAD_ATTR_REAL, 0.5, 0, MGRAD_BELOW_1,
+                .doc = "the share of numbers that is set to 0" }),
+  .doc = "each number set to 0 with probability p, else divided by 1 - p",
+  .infer = mgrad_infer_same, .forward = dropout_forward, .backward = dropout_backward,
   MGRAD_EXAMPLES({ .shapes = { { 3, 5 } } },
                  { .shapes = { { 2, 3, 2 } }, .attrs = { { "p", 0.2 } } },
                  { .shapes = { { 7 } }, .attrs = { { "p", 0 } } }) };
