@@ -36,7 +36,7 @@ local TYPES = {
   number = "a number", integer = "an integer", boolean = "true or false",
   dimension = "a dimension, counted from 1, or from the end as -1",
   activation = "the name of an activation", initialiser = "the name of an initialiser",
-  sizes = "integers, one by one or in a table",
+  sizes = "integers, one by one or in a table", pair = "an integer",
 }
 
 --- What an option takes: 'a number from 0 to 1'.
@@ -53,6 +53,10 @@ local function kind_of(attr)
   elseif low > -ENDLESS then text = text .. " from " .. number(low) end
   if high == BELOW_1 then text = text .. " to below 1"
   elseif high < ENDLESS then text = text .. " to " .. number(high) end
+  if attr.type == "pair" then
+    text = text .. ", or {h, w}"
+    if attr.choices then text = text .. ', or "' .. attr.choices:gsub("|", '", "') .. '"' end
+  end
   return text
 end
 
