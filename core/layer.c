@@ -261,6 +261,15 @@ mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
   return status;
 }
 
+mgrad_status mgrad_layer_buffer(mgrad_layer *l, const char *name, int ndim,
+                                const int64_t *size, double value) {
+  mgrad_tensor *t;
+  MGRAD_TRY(mgrad_tensor_full(l->ctx, ndim, size, value, &t));
+  mgrad_status status = set_part(l, name, NULL, t, true);
+  if (status != MGRAD_OK) mgrad_tensor_release(t);
+  return status;
+}
+
 mgrad_tensor *mgrad_layer_tensor(const mgrad_layer *l, const char *name) {
   mgrad_slot *part = find_part(l, name);
   return part != NULL ? part->tensor : NULL;
@@ -456,8 +465,12 @@ static mgrad_status trial(mgrad_layer *l, mgrad_tensor *x) {
   return status;
 }
 
+mgrad_status mgrad_layer_complete(mgrad_layer *l, mgrad_tensor *x) {
+  return l->ctx->frame == NULL && !l->complete ? trial(l, x) : MGRAD_OK;
+}
+
 mgrad_status mgrad_layer_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
-  if (l->ctx->frame == NULL && !l->complete) MGRAD_TRY(trial(l, x));
+  MGRAD_TRY(mgrad_layer_complete(l, x));
   return call_top(l, x, y);
 }
 

@@ -74,6 +74,11 @@ static inline double mgrad_layer_value(const mgrad_layer *l, int i) {
 /* Adds a parameter, filled by an initialiser. */
 mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
                                const int64_t *size, int init);
+/* Adds a buffer, filled with a value. */
+mgrad_status mgrad_layer_buffer(mgrad_layer *l, const char *name, int ndim,
+                                const int64_t *size, double value);
+/* Builds all of l that is not yet, by a trial pass of x, unless a layer is under way. */
+mgrad_status mgrad_layer_complete(mgrad_layer *l, mgrad_tensor *x);
 /* Takes the marks of a walk back, those of tensors too. */
 void mgrad_layer_unmark(mgrad_layer *l);
 /* As mgrad_layer_add_tensor, on any kind of layer. */

@@ -8,6 +8,7 @@
 ** The first step of each batch shape runs op by op and is recorded; where the
 ** recording can be frozen, the following ones replay its plan.
 */
+#include "backup.h"
 #include "layer.h"
 #include "optimizer.h"
 #include "dataset.h"
@@ -34,6 +35,7 @@ struct mgrad_trainer {
   mgrad_plan *usual;                /* that of the last batch from the data, or NULL */
   int64_t usual_n;                  /* its examples */
   bool busy;                        /* a step is under way */
+  mgrad_backup backup;              /* of the net's buffers, for a step that fails */
 };
 
 /* ---- making and releasing ---- */
@@ -124,6 +126,7 @@ void mgrad_trainer_release(mgrad_trainer *t) {
   mgrad_context *ctx = t->ctx;
   end_run(t);
   for (int i = 0; i < PLANS; i++) mgrad_plan_release(t->plans[i]);
+  mgrad_backup_free(&t->backup);
   mgrad_layer_release(t->options.net);
   mgrad_optimizer_release(t->options.optimizer);
   mgrad_free(ctx, t, sizeof *t);
@@ -284,9 +287,11 @@ static void keep_plan(mgrad_trainer *t, const mgrad_recorder *r, const mgrad_pla
 
 static mgrad_status step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
                          mgrad_report *report) {
-  uint64_t stream = t->ctx->stream;
   mgrad_tensor *prediction, *loss;
   mgrad_recorder r;
+  MGRAD_TRY(mgrad_layer_complete(t->options.net, x));
+  uint64_t stream = t->ctx->stream;
+  MGRAD_TRY(mgrad_backup_begin(&t->backup, t->options.net));
   bool recording = !t->options.no_plan && t->ctx->recorder == NULL && t->options.net->complete;
   if (recording) mgrad_record_begin(&r, t->ctx);
   mgrad_status status = mgrad_layer_forward(t->options.net, x, &prediction);
@@ -332,6 +337,7 @@ static mgrad_plan *find_plan(mgrad_trainer *t, const mgrad_array *x, const mgrad
 /* The inputs are in their places already. */
 static mgrad_status replay(mgrad_trainer *t, mgrad_plan *p, mgrad_report *report) {
   uint64_t stream = t->ctx->stream;
+  MGRAD_TRY(mgrad_backup_begin(&t->backup, t->options.net));
   MGRAD_TRY(mgrad_plan_forward(p));
   double loss = (double)mgrad_plan_loss(p);
   if (loss - loss != 0) {
@@ -413,6 +419,7 @@ static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_report *r
   mgrad_report sums = *report;
   t->busy = true;
   mgrad_status status = step_batch(t, b, &sums);
+  mgrad_backup_end(&t->backup, status == MGRAD_OK);
   t->busy = false;
   if (!training) mgrad_layer_train(net, 0);
   mgrad_grad_enable(t->ctx, recording);

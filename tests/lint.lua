@@ -29,7 +29,8 @@ local levels = {
   { "tensor", "kernels/" },
   { "op", "attrs", "init" },
   { "ops/", "tape", "plan", "layer", "params" },
-  { "layers/", "optimizer", "optimizers", "dataset", "metric" },
+  { "layers/", "optimizer", "optimizers", "dataset", "metric",
+    "backup" },
   { "trainer", "table" },
 }
 
