@@ -51,6 +51,13 @@ static const model models[] = {
       { "dense", 4 } } },
   { "normalised", "cross_entropy", "rmsprop", { { "lr", 0.01 } }, 64, 12, 3, 1,
     { { "dense", 20 }, { "normalise" }, { "activation", 0, "elu" }, { "dense", 3 } } },
+  /* statistics of batches and of rows, small and shared by threads */
+  { "batch statistics", "cross_entropy", "sgd", { { "lr", 0.1 } }, 40, 9, 3, 1,
+    { { "dense", 20 }, { "batchnorm", 1e-5 }, { "activation", 0, "relu" }, { "dense", 12 },
+      { "groupnorm", 3 }, { "layernorm", 1e-5 }, { "rmsnorm", 1e-5 }, { "dense", 3 } } },
+  { "statistics by threads", "cross_entropy", "adam", { { "lr", 0.01 } }, 600, 21, 4, 10,
+    { { "dense", 130 }, { "batchnorm", 1e-5 }, { "activation", 0, "tanh" },
+      { "layernorm", 1e-5 }, { "dense", 4 } } },
   { "regression", "huber", "adagrad", { { "lr", 0.05 }, { "clip_norm", 1 } }, 100, 7, 0, 1,
     { { "dense", 25, "selu" }, { "dense", 1 } } },
   /* longer than one block of k, in weight gradients too, and work for threads */
