@@ -77,8 +77,8 @@ describe("batchnorm", function()
   end)
 
   it("names the channels it expects", function()
-    h.fails("batchnorm.*: input is {2, 4}, expected {n, 3, ..}", mg.sequential { 3, mg.batchnorm() },
-      mg.randn(2, 4))
+    h.fails("batchnorm.*: input is {2, 4}, expected {n, 3, ..}",
+      mg.sequential { 3, mg.batchnorm() }, mg.randn(2, 4))
     h.fails("input is {3}, expected {n, channels, ..}", mg.batchnorm(), mg.randn(3))
   end)
 
