@@ -154,6 +154,10 @@ static int describe(lua_State *L) {
     set_attrs(L, "attrs", info.attrs);
     lua_pushboolean(L, info.container);
     lua_setfield(L, -2, "container");
+    lua_pushstring(L, info.inputs);
+    lua_setfield(L, -2, "inputs");
+    lua_pushstring(L, info.outputs);
+    lua_setfield(L, -2, "outputs");
     lua_rawseti(L, -2, k + 1);
   }
   lua_setfield(L, -2, "layers");

@@ -28,7 +28,8 @@ const mgrad_layer_def *mgrad_layer_def_find(const char *name) {
 }
 
 void mgrad_layer_describe(const mgrad_layer_def *def, mgrad_layer_info *out) {
-  *out = (mgrad_layer_info){ def->name, def->doc, def->attrs, def->container };
+  *out = (mgrad_layer_info){ def->name, def->doc, def->attrs, def->container,
+                             def->inputs, def->outputs };
 }
 
 /* ---- making and releasing ---- */
@@ -383,10 +384,10 @@ static mgrad_status check_finite(const mgrad_layer *l, const mgrad_tensor *x,
   return MGRAD_NONFINITE;
 }
 
-mgrad_status mgrad_layer_call(mgrad_layer *l, int position, mgrad_tensor *x,
-                              mgrad_tensor **y) {
+static mgrad_status call(mgrad_layer *l, int position, mgrad_tensor *x,
+                         mgrad_further *further, mgrad_tensor **y) {
   mgrad_context *ctx = l->ctx;
-  mgrad_frame frame = { l, position, ctx->frame };
+  mgrad_frame frame = { l, position, further, ctx->frame };
   mgrad_tensor *result = NULL;
   ctx->frame = &frame;
   mgrad_layer_retain(l); /* a callback may take it out of its container */
@@ -402,9 +403,15 @@ mgrad_status mgrad_layer_call(mgrad_layer *l, int position, mgrad_tensor *x,
     *y = result;
   } else {
     mgrad_tensor_release(result);
+    mgrad_further_drop(further);
   }
   mgrad_layer_release(l);
   return status;
+}
+
+mgrad_status mgrad_layer_call(mgrad_layer *l, int position, mgrad_tensor *x,
+                              mgrad_tensor **y) {
+  return call(l, position, x, NULL, y);
 }
 
 static void unbuild(mgrad_layer *l) {
@@ -425,35 +432,38 @@ static void end_trial(mgrad_context *ctx, const mgrad_layer *last, bool failed) 
   }
 }
 
-typedef mgrad_status (*pass_fn)(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y);
+typedef mgrad_status (*pass_fn)(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further,
+                                mgrad_tensor **y);
 
 /* A pass in eval mode that records nothing. */
 static mgrad_status quietly(pass_fn pass, mgrad_layer *l, mgrad_tensor *x,
-                            mgrad_tensor **y) {
+                            mgrad_further *further, mgrad_tensor **y) {
   mgrad_context *ctx = l->ctx;
   bool evaluating = ctx->evaluating;
   int recording = mgrad_grad_enable(ctx, 0);
   ctx->evaluating = true;
-  mgrad_status status = pass(l, x, y);
+  mgrad_status status = pass(l, x, further, y);
   ctx->evaluating = evaluating;
   mgrad_grad_enable(ctx, recording);
   return status;
 }
 
-static mgrad_status call_top(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
-  return mgrad_layer_call(l, 0, x, y);
+static mgrad_status call_top(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further,
+                             mgrad_tensor **y) {
+  return call(l, 0, x, further, y);
 }
 
-/* One pass that only builds; its result is thrown away. */
-static mgrad_status trial(mgrad_layer *l, mgrad_tensor *x) {
+/* One pass that only builds; its results are thrown away. */
+static mgrad_status trial(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further) {
   mgrad_context *ctx = l->ctx;
   mgrad_layer *outer = ctx->built;
   uint64_t stream = ctx->stream;
   bool built = l->built;
   mgrad_tensor *y = NULL;
   ctx->built = l;
-  mgrad_status status = quietly(call_top, l, x, &y);
+  mgrad_status status = quietly(call_top, l, x, further, &y);
   mgrad_tensor_release(y);
+  mgrad_further_drop(further);
   if (status == MGRAD_OK) status = mgrad_layer_join(l);
   end_trial(ctx, l, status != MGRAD_OK);
   if (status != MGRAD_OK) {
@@ -465,13 +475,23 @@ static mgrad_status trial(mgrad_layer *l, mgrad_tensor *x) {
   return status;
 }
 
-mgrad_status mgrad_layer_complete(mgrad_layer *l, mgrad_tensor *x) {
-  return l->ctx->frame == NULL && !l->complete ? trial(l, x) : MGRAD_OK;
+mgrad_status mgrad_layer_complete(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further) {
+  return l->ctx->frame == NULL && !l->complete ? trial(l, x, further) : MGRAD_OK;
+}
+
+mgrad_status mgrad_layer_pass(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further,
+                              mgrad_tensor **y) {
+  MGRAD_TRY(mgrad_layer_complete(l, x, further));
+  return call_top(l, x, further, y);
+}
+
+mgrad_status mgrad_layer_pass_quietly(mgrad_layer *l, mgrad_tensor *x,
+                                      mgrad_further *further, mgrad_tensor **y) {
+  return quietly(mgrad_layer_pass, l, x, further, y);
 }
 
 mgrad_status mgrad_layer_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
-  MGRAD_TRY(mgrad_layer_complete(l, x));
-  return call_top(l, x, y);
+  return mgrad_layer_pass(l, x, NULL, y);
 }
 
 /* ---- predictions from plans ---- */
@@ -518,10 +538,10 @@ static void keep_plan(mgrad_layer *l, const mgrad_recorder *r, const mgrad_plan_
 
 static mgrad_status predict_anew(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y,
                                  bool plannable) {
-  if (!plannable) return quietly(mgrad_layer_forward, l, x, y);
+  if (!plannable) return mgrad_layer_pass_quietly(l, x, NULL, y);
   mgrad_recorder r;
   mgrad_record_begin(&r, l->ctx);
-  mgrad_status status = quietly(mgrad_layer_forward, l, x, y);
+  mgrad_status status = mgrad_layer_pass_quietly(l, x, NULL, y);
   mgrad_record_end(&r);
   mgrad_plan_ends ends = { .x = x, .prediction = *y };
   if (status == MGRAD_OK) keep_plan(l, &r, &ends);
@@ -562,7 +582,7 @@ mgrad_status mgrad_layer_hunt(mgrad_layer *l, mgrad_tensor *x) {
   mgrad_tensor *y = NULL;
   int recording = mgrad_grad_enable(ctx, 0);
   ctx->hunting = true;
-  mgrad_status status = call_top(l, x, &y);
+  mgrad_status status = call_top(l, x, NULL, &y);
   ctx->hunting = false;
   mgrad_grad_enable(ctx, recording);
   if (status == MGRAD_OK) mgrad_tensor_release(y);
@@ -576,7 +596,7 @@ mgrad_status mgrad_layer_build(mgrad_layer *l, int ndim, const int64_t *size) {
     return mgrad_fail(l->ctx, made, "%s: its input's %s", l->kind, mgrad_error(l->ctx));
   }
   if (made != MGRAD_OK) return made;
-  mgrad_status status = trial(l, x);
+  mgrad_status status = trial(l, x, NULL);
   mgrad_tensor_release(x);
   return status;
 }

@@ -25,6 +25,9 @@ struct mgrad_layer_def {
   const char *doc;
   mgrad_attr_spec attrs[MGRAD_MAX_ATTRS];
   bool container;
+  /* Names of what a call may take besides x and give besides y, "h c lengths", at most
+  ** MGRAD_MAX_FURTHER each; NULL for none. Inputs may all be left out. */
+  const char *inputs, *outputs;
   /* Makes parameters with mgrad_layer_param; NULL where there are none. */
   mgrad_status (*build)(mgrad_layer *l, const mgrad_array *x);
   mgrad_status (*forward)(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y);
@@ -67,6 +70,26 @@ struct mgrad_layer {
   char kind[MGRAD_NAME_SIZE], name[MGRAD_NAME_SIZE];
 };
 
+/* The further inputs and results of one call, in the order of the descriptor. */
+typedef struct mgrad_further {
+  mgrad_tensor *in[MGRAD_MAX_FURTHER];  /* borrowed; NULL where left out */
+  mgrad_tensor *out[MGRAD_MAX_FURTHER]; /* new references; NULL where not given */
+} mgrad_further;
+
+/* In a layer's build and forward: further input i from 0, or NULL. */
+mgrad_tensor *mgrad_layer_input(const mgrad_layer *l, int i);
+/* In forward: does the caller want the further results? */
+bool mgrad_layer_asked(const mgrad_layer *l);
+/* Hands over one reference of t, or NULL, as further result i. */
+void mgrad_layer_give(const mgrad_layer *l, int i, mgrad_tensor *t);
+/* Releases the results again; 'f' may be NULL. */
+void mgrad_further_drop(mgrad_further *f);
+/* mgrad_layer_forward with these; and in eval mode, without recording. */
+mgrad_status mgrad_layer_pass(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further,
+                              mgrad_tensor **y);
+mgrad_status mgrad_layer_pass_quietly(mgrad_layer *l, mgrad_tensor *x,
+                                      mgrad_further *further, mgrad_tensor **y);
+
 /* An attribute by its position in the descriptor. */
 static inline double mgrad_layer_value(const mgrad_layer *l, int i) {
   return l->attrs.value[i];
@@ -78,7 +101,7 @@ mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
 mgrad_status mgrad_layer_buffer(mgrad_layer *l, const char *name, int ndim,
                                 const int64_t *size, double value);
 /* Builds all of l that is not yet, by a trial pass of x, unless a layer is under way. */
-mgrad_status mgrad_layer_complete(mgrad_layer *l, mgrad_tensor *x);
+mgrad_status mgrad_layer_complete(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further);
 /* Takes the marks of a walk back, those of tensors too. */
 void mgrad_layer_unmark(mgrad_layer *l);
 /* As mgrad_layer_add_tensor, on any kind of layer. */

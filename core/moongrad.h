@@ -34,7 +34,7 @@ typedef double mgrad_real;
 typedef float mgrad_real;
 #endif
 
-enum { MGRAD_MAX_DIMS = 8, MGRAD_MAX_ATTRS = 8, MGRAD_NAME_SIZE = 64 };
+enum { MGRAD_MAX_DIMS = 8, MGRAD_MAX_ATTRS = 8, MGRAD_MAX_FURTHER = 4, MGRAD_NAME_SIZE = 64 };
 
 typedef enum mgrad_status {
   MGRAD_OK = 0,
@@ -235,6 +235,7 @@ typedef struct mgrad_layer_info {
   const char *doc;
   const mgrad_attr_spec *attrs;
   int container; /* takes children */
+  const char *inputs, *outputs; /* further ones, "h c lengths"; NULL for none */
 } mgrad_layer_info;
 MGRAD_API void mgrad_layer_describe(const mgrad_layer_def *def, mgrad_layer_info *out);
 
@@ -270,6 +271,24 @@ MGRAD_API mgrad_status mgrad_layer_join(mgrad_layer *l);
 /* y = layer(x), built at the first call where sizes were left open. */
 MGRAD_API mgrad_status mgrad_layer_forward(mgrad_layer *l, mgrad_tensor *x,
                                            mgrad_tensor **y);
+/* The same with further inputs by name, any of those that mgrad_layer_info lists;
+** tensors that are NULL count as left out. The further results go to out[] in their
+** order, mgrad_layer_outputs of them, each a new reference or NULL. */
+typedef struct mgrad_named {
+  const char *name;
+  mgrad_tensor *tensor;
+} mgrad_named;
+MGRAD_API mgrad_status mgrad_layer_forward_with(mgrad_layer *l, mgrad_tensor *x,
+                                                const mgrad_named *in, int n,
+                                                mgrad_tensor **y, mgrad_tensor **out);
+/* How many further results it has, at most MGRAD_MAX_FURTHER. */
+MGRAD_API int mgrad_layer_outputs(const mgrad_layer *l);
+/* Does it take a further input of this name? Else the sentence names those it takes. */
+MGRAD_API mgrad_status mgrad_layer_takes(const mgrad_layer *l, const char *name);
+/* As forward_with, in eval mode and without recording. */
+MGRAD_API mgrad_status mgrad_layer_predict_with(mgrad_layer *l, mgrad_tensor *x,
+                                                const mgrad_named *in, int n,
+                                                mgrad_tensor **y, mgrad_tensor **out);
 /* As forward, in eval mode and without recording. */
 MGRAD_API mgrad_status mgrad_layer_predict(mgrad_layer *l, mgrad_tensor *x,
                                            mgrad_tensor **y);

@@ -51,7 +51,7 @@ typedef enum mgrad_fill {
   MGRAD_FILL_CHANCES   /* uniform in (0.1, 0.9), each row of the last dim sums to 1 */
 } mgrad_fill;
 
-enum { MGRAD_EXAMPLE_OPERANDS = 6, MGRAD_EXAMPLE_DIMS = 5, MGRAD_OP_EXAMPLES = 6 };
+enum { MGRAD_EXAMPLE_OPERANDS = 8, MGRAD_EXAMPLE_DIMS = 5, MGRAD_OP_EXAMPLES = 6 };
 
 /* A case for the gradient test. */
 typedef struct mgrad_example {

@@ -289,7 +289,7 @@ static mgrad_status step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
                          mgrad_report *report) {
   mgrad_tensor *prediction, *loss;
   mgrad_recorder r;
-  MGRAD_TRY(mgrad_layer_complete(t->options.net, x));
+  MGRAD_TRY(mgrad_layer_complete(t->options.net, x, NULL));
   uint64_t stream = t->ctx->stream;
   MGRAD_TRY(mgrad_backup_begin(&t->backup, t->options.net));
   bool recording = !t->options.no_plan && t->ctx->recorder == NULL && t->options.net->complete;

@@ -28,9 +28,8 @@ local levels = {
   { "context", "code", "pool", "random", "shape" },
   { "tensor", "kernels/" },
   { "op", "attrs", "init" },
-  { "ops/", "tape", "plan", "layer", "params" },
-  { "layers/", "optimizer", "optimizers", "dataset", "metric",
-    "backup" },
+  { "ops/", "tape", "plan", "layer", "further", "params" },
+  { "layers/", "optimizer", "optimizers", "dataset", "metric", "backup" },
   { "trainer", "table" },
 }
 

@@ -155,6 +155,16 @@ local function op_entry(op)
            options = options, note = note }
 end
 
+--- How a layer is called that takes or gives more than one tensor.
+local function further_note(layer)
+  if not (layer.inputs or layer.outputs) then return nil end
+  local results, inputs = (layer.outputs or ""):gsub("%S+", ", %0"), layer.inputs
+  results = "y" .. results:gsub(" ,", ",")
+  inputs = inputs and ", { " .. inputs:gsub("%S+", "%0="):gsub(" ", ", ") .. " }" or ""
+  return ("Called as `%s = layer(x%s)`%s."):format(
+    results, inputs, layer.inputs and "; each of these may be left out" or "")
+end
+
 local function layer_entry(layer)
   local list = {}
   for i, attr in ipairs(layer.attrs) do
@@ -164,7 +174,7 @@ local function layer_entry(layer)
   local call = ("mg.%s(%s)"):format(layer.name, arguments(list))
   if layer.container then call = ("mg.%s { layer, .. }"):format(layer.name) end
   return { name = layer.name, kind = "layer", call = call, doc = layer.doc,
-           options = option_lines(layer.attrs) }
+           options = option_lines(layer.attrs), note = further_note(layer) }
 end
 
 local function optimizer_entry(optimizer, common)
