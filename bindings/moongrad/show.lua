@@ -110,7 +110,7 @@ return function(mg, core, require)
     check.is("layer", l, "summary", "self")
     if size then
       local sizes = type(size) == "table" and size or { size }
-      l:predict(mg.zeros(1, (table.unpack or unpack)(sizes)))
+      l:build(1, (table.unpack or unpack)(sizes))
     end
     local out = { row("layer", "output", "parameters"), ("-"):rep(73) }
     add_rows(l, "", out)
