@@ -90,7 +90,7 @@ local function add_rows(l, path, out)
   end
 end
 
-return function(mg, core, require)
+return function(_, core, require)
   local check = require "moongrad.check"
   local as_text, methods = {}, {} -- methods of layers
 
