@@ -231,7 +231,7 @@ end
 
 local function markdown_entry(entry, out)
   out[#out + 1] = "### " .. entry.name .. "\n"
-  out[#out + 1] = "    " .. entry.call .. "\n"
+  out[#out + 1] = wrap(entry.call, "    ") .. "\n"
   out[#out + 1] = wrap(entry.doc .. ".", "") .. "\n"
   markdown_options(entry.options, out)
   if entry.note and entry.kind ~= "optimizer" then
