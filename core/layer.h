@@ -18,6 +18,7 @@ typedef struct mgrad_layer_example {
   const char *act;                                     /* the ACT attribute, by name */
   int nlist;
   int64_t list[MGRAD_EXAMPLE_DIMS];
+  int labels;                                          /* the input is ids from 1 to this */
   mgrad_vary vary[MGRAD_EXAMPLE_VARY];
 } mgrad_layer_example;
 
@@ -44,6 +45,7 @@ typedef struct mgrad_slot {
   mgrad_layer *layer;   /* exactly one of these two */
   mgrad_tensor *tensor;
   bool buffer;
+  bool given, taken;    /* by mgrad_layer_set_param; by the layer's build */
 } mgrad_slot;
 
 enum { MGRAD_LAYER_PLANS = 2 };
@@ -96,16 +98,25 @@ mgrad_status mgrad_layer_pass_quietly(mgrad_layer *l, mgrad_tensor *x,
 static inline double mgrad_layer_value(const mgrad_layer *l, int i) {
   return l->attrs.value[i];
 }
-/* Adds a parameter, filled by an initialiser. */
+/* Adds a parameter, filled by an initialiser unless it was given. */
 mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
                                const int64_t *size, int init);
+/* Adds a buffer, filled with a value. */
+mgrad_status mgrad_layer_buffer(mgrad_layer *l, const char *name, int ndim,
+                                const int64_t *size, double value);
+/* Builds all of l that is not yet, by a trial pass of x, unless a layer is under way. */
+mgrad_status mgrad_layer_complete(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further);
 /* Takes the marks of a walk back, those of tensors too. */
 void mgrad_layer_unmark(mgrad_layer *l);
-/* As mgrad_layer_add_tensor, on any kind of layer. */
+/* As mgrad_layer_add and _add_tensor, on any kind of layer. */
+mgrad_status mgrad_layer_put(mgrad_layer *l, const char *name, mgrad_layer *child);
 mgrad_status mgrad_layer_put_tensor(mgrad_layer *l, const char *name, mgrad_tensor *t);
 /* The same, of a kind that is known: a frozen parameter is no buffer. */
 mgrad_status mgrad_layer_put_part(mgrad_layer *l, const char *name, mgrad_tensor *t,
                                   bool buffer);
+/* In build: adds a layer of that kind, with these attributes or the default ones. */
+mgrad_status mgrad_layer_child(mgrad_layer *l, const char *name, const mgrad_layer_def *def,
+                               const mgrad_attrs *attrs);
 /* A part's tensor; NULL where there is none. */
 mgrad_tensor *mgrad_layer_tensor(const mgrad_layer *l, const char *name);
 /* Runs a child inside its container's forward; 'position' counts from 1. */

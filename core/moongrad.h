@@ -283,6 +283,11 @@ MGRAD_API mgrad_status mgrad_layer_add(mgrad_layer *l, const char *name,
 /* Adds a tensor: a parameter when it requires a gradient, else a buffer. */
 MGRAD_API mgrad_status mgrad_layer_add_tensor(mgrad_layer *l, const char *name,
                                               mgrad_tensor *t);
+/* Gives a layer that is not built yet one of its parameters, which it would make itself
+** otherwise: the same tensor in two layers is one parameter, one that requires no gradient
+** stays as it is. Refused when the layer is built, where it does not fit. */
+MGRAD_API mgrad_status mgrad_layer_set_param(mgrad_layer *l, const char *name,
+                                             mgrad_tensor *t);
 MGRAD_API mgrad_status mgrad_layer_remove(mgrad_layer *l, const char *name);
 /* Creates all parameters by one pass over zeros of this shape (batch first),
 ** and moves them into one block. */

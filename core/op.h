@@ -100,6 +100,7 @@ struct mgrad_op {
   unsigned flags;
   unsigned reads;           /* bit i: backward reads x[i]; MGRAD_READS_Y: y */
   unsigned constant;        /* bit i: no gradient flows to x[i] */
+  unsigned updates;         /* bit i: forward changes x[i] in place; constant, not read */
   mgrad_status (*infer)(mgrad_call *c);
   mgrad_status (*check)(const mgrad_call *c); /* of values, before forward; or NULL */
   void (*forward)(mgrad_call *c);             /* NULL for a view */
@@ -182,6 +183,10 @@ static inline void mgrad_attrs_initial(const mgrad_attr_spec *specs, double *val
 ** the numbers: "a class", "an id". Numbers equal to 'ignore' pass. */
 mgrad_status mgrad_check_ids(const mgrad_call *c, int i, const char *what, int64_t high,
                              double ignore);
+/* Does forward change operand i in place? */
+static inline bool mgrad_op_updates(const mgrad_op *op, int i) {
+  return i < 32 && (op->updates >> i & 1) != 0;
+}
 /* Can an activation be applied to another op's result in place, and its slope be
 ** found from that alone? */
 static inline bool mgrad_op_fusible(const mgrad_op *op) {

@@ -29,7 +29,7 @@ local levels = {
   { "tensor", "kernels/" },
   { "op", "attrs", "init", "anomaly" },
   { "ops/", "tape", "plan", "layer", "further", "params", "where" },
-  { "layers/", "optimizer", "optimizers", "dataset", "metric" },
+  { "layers/", "optimizer", "optimizers", "dataset", "metric", "backup" },
   { "judge", "table" },
   { "trainer" },
 }

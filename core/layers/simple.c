@@ -39,6 +39,22 @@ const mgrad_layer_def mgrad_layer_def_dropout = {
   .examples = { { .input = { 3, 4 } } },
 };
 
+static mgrad_status spatial_dropout_forward(mgrad_layer *l, mgrad_tensor *x,
+                                            mgrad_tensor **y) {
+  if (!mgrad_layer_active(l)) return keep(x, y);
+  mgrad_attrs p = { .value = { mgrad_layer_value(l, 0) } };
+  return mgrad_apply(&mgrad_op_spatial_dropout, l->ctx, &x, 1, &p, y);
+}
+
+const mgrad_layer_def mgrad_layer_def_spatial_dropout = {
+  .name = "spatial_dropout",
+  .doc = "in training sets a share p of the channels (dimension 2) to 0 and scales the"
+         " others by 1 / (1 - p); identity in eval mode",
+  .attrs = { { "p", MGRAD_ATTR_REAL, 0.5, 0, 0.999999 } },
+  .forward = spatial_dropout_forward,
+  .examples = { { .input = { 3, 4, 2 } } },
+};
+
 /* ---- flatten ---- */
 
 static mgrad_status flatten_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {

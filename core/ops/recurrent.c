@@ -6,7 +6,9 @@
 ** rows are two products, x weight_ih' and h weight_hh' on top of it, and then loops
 ** over what has just been written. Rows of the batch do not see each other, so threads
 ** take some rows each through all steps. Weights are packed once for all steps. The
-** gradients of the weights are one product each over all steps at the end.
+** gradients of the weights are one product each over all steps at the end. Where x is
+** nearly all zeros, as characters written out as vectors of 0 and 1 are, its products
+** leave out the zeros, which changes no bit.
 **
 ** A row whose sequence has ended (see 'lengths') keeps its state, and gives zeros; in
 ** the reverse direction, where the steps behind the end come first, that state is still
@@ -20,6 +22,8 @@ enum { X, WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH, H, C, LENGTHS };
 enum { CELL, REVERSE, GIVES };
 enum { TANH_CELL, RELU_CELL, GRU, LSTM };
 enum { SEQUENCE, LAST, ALL };
+/* Rows of one part: a few fill the tiles of a product; more leave the cache. */
+enum { FEWEST_ROWS = 8, MOST_ROWS = 64, WEIGHT_ROWS = 48 };
 
 /* Rows of weight_hh whose product goes to 'column' of the gates. */
 typedef struct block { int64_t row, rows, column; } block;
@@ -30,7 +34,7 @@ typedef struct sequence {
   int64_t batch, time, in, n;    /* n: numbers of a state */
   int64_t gates;                 /* rows of the weights */
   int64_t width;                 /* of z: the gates, for a GRU also W_hn h + b_hn */
-  int64_t rows;                  /* of the batch in one part */
+  int64_t rows;                  /* of one part */
   int64_t out_rows;              /* of y for one row of the batch */
   int nblocks;
   block blocks[2];
@@ -39,12 +43,15 @@ typedef struct sequence {
   mgrad_real *z;                 /* {time, batch, width}: gates, after activation */
   mgrad_real *h, *c;             /* {time + 1, batch, n}: states before each step */
   mgrad_real *squashed;          /* {time, batch, n}: tanh(c) after each step */
+  bool sparse;                   /* few numbers of x are not 0 */
+  mgrad_real *across;            /* {in, gates}: weight_ih' or its gradient, if sparse */
   mgrad_real *bias;              /* {width} */
   mgrad_real *packed_ih, *packed_hh;
   mgrad_real *dz;                /* as z, before activation */
   mgrad_real *dh, *dc;           /* {batch, n} */
   mgrad_real *x;                 /* {time, batch, in}, zeros behind the end */
-  mgrad_real *dbias, *rest;      /* {width}; scratch of the products */
+  mgrad_real *dbias;             /* {width} */
+  mgrad_real *rest;              /* scratch of the products, for each thread */
   int64_t nrest;
 } sequence;
 
@@ -197,6 +204,7 @@ static int64_t take_work(sequence *q, mgrad_real *from) {
   q->bias = take(from, &at, q->width);
   if (q->time == 1) return at;
   q->packed_ih = take(from, &at, mgrad_pack_b_size(q->gates, q->in));
+  q->across = q->packed_ih; /* only one of them is used */
   int64_t n = 0;
   for (int i = 0; i < q->nblocks; i++) n += mgrad_pack_b_size(q->blocks[i].rows, q->n);
   q->packed_hh = take(from, &at, n);
@@ -212,13 +220,14 @@ static int64_t take_work_backward(sequence *q, mgrad_real *from) {
   q->dc = take(from, &at, q->batch * q->n);
   q->dbias = take(from, &at, q->width);
   if (q->time > 1) {
+    q->across = take(from, &at, q->in * q->gates);
     q->packed_ih = take(from, &at, mgrad_pack_b_size(q->in, q->gates));
     q->packed_hh = take(from, &at, mgrad_pack_b_size(q->n, q->gates));
   }
-  int64_t ih = mgrad_gemm_nwork(q->gates, q->in, steps, threads);
-  int64_t hh = mgrad_gemm_nwork(q->gates, q->n, steps, threads);
+  int64_t ih = mgrad_gemm_nwork(q->gates, q->in, steps, 1);
+  int64_t hh = mgrad_gemm_nwork(q->gates, q->n, steps, 1);
   q->nrest = ih > hh ? ih : hh;
-  q->rest = take(from, &at, q->nrest);
+  q->rest = take(from, &at, q->nrest * threads);
   return at;
 }
 
@@ -265,19 +274,19 @@ static mgrad_status recurrent_check(const mgrad_call *c) {
   return mgrad_check_ids(c, LENGTHS, "a length", c->x[X]->size[1], NAN);
 }
 
-/* Calls f for parts of the batch, as many as suit the threads and the cache. */
-static void in_parts(sequence *q, mgrad_part_fn f) {
-  enum { MOST_ROWS = 64, FEWEST_ROWS = 8, WAKING = 1 << 20 };
+/* Calls f for parts of n rows, of the batch or of the weights: as many as suit the
+** threads, of so many rows. */
+static void in_parts(sequence *q, int64_t n, int64_t fewest, int64_t most, mgrad_part_fn f) {
+  enum { WAKING = 1 << 20 };
   mgrad_pool *pool = q->call->ctx->pool;
   double work = (double)(q->time * q->batch) * (double)q->gates * (double)(q->n + q->in);
-  q->rows = mgrad_min_size(q->batch, MOST_ROWS);
-  if (pool != NULL && work >= WAKING) {
-    int64_t parts = 2 * mgrad_pool_threads(pool), rows = (q->batch + parts - 1) / parts;
-    q->rows = mgrad_min_size(q->rows, rows > FEWEST_ROWS ? rows : FEWEST_ROWS);
-  } else {
-    pool = NULL;
+  if (work < WAKING) pool = NULL;
+  q->rows = mgrad_min_size(n, most);
+  if (pool != NULL) {
+    int64_t parts = 2 * mgrad_pool_threads(pool), rows = (n + parts - 1) / parts;
+    q->rows = mgrad_min_size(q->rows, (rows + fewest - 1) / fewest * fewest);
   }
-  mgrad_pool_run(pool, (q->batch + q->rows - 1) / q->rows, f, q);
+  mgrad_pool_run(pool, (n + q->rows - 1) / q->rows, f, q);
 }
 
 /* ---- forward ---- */
@@ -292,17 +301,34 @@ static void sum_biases(const sequence *q) {
   }
 }
 
-static void pack_forward(const sequence *q) {
-  if (q->packed_ih == NULL) return;
-  mgrad_matrix ih = { operand(q, WEIGHT_IH), 1, q->in };
-  mgrad_real *to = q->packed_hh;
-  mgrad_pack_b(q->gates, q->in, ih, q->packed_ih);
-  for (int i = 0; i < q->nblocks; i++) {
-    const block *b = &q->blocks[i];
-    mgrad_matrix hh = { operand(q, WEIGHT_HH) + b->row * q->n, 1, q->n };
-    mgrad_pack_b(b->rows, q->n, hh, to);
-    to += mgrad_pack_b_size(b->rows, q->n);
+/* to{n, m} = from{m, n}' */
+static void transpose(int64_t m, int64_t n, const mgrad_real *from, int64_t from_row,
+                      mgrad_real *to, int64_t to_row) {
+  enum { STRIP = 16 }; /* rows that stay in the cache */
+  for (int64_t first = 0; first < m; first += STRIP) {
+    int64_t end = mgrad_min_size(first + STRIP, m);
+    for (int64_t j = 0; j < n; j++)
+      for (int64_t i = first; i < end; i++) to[j * to_row + i] = from[i * from_row + j];
   }
+}
+
+/* Weights as the products of all steps read them: a weight, or its transpose. */
+static void pack(const sequence *q, bool transposed) {
+  if (q->packed_ih == NULL) return;
+  mgrad_real *to = q->packed_hh;
+  for (int i = 0; i < q->nblocks; i++) {
+    int64_t rows = q->blocks[i].rows, n = transposed ? rows : q->n;
+    mgrad_matrix hh = { operand(q, WEIGHT_HH) + q->blocks[i].row * q->n, q->n, 1 };
+    if (transposed) hh.row = 1, hh.col = q->n;
+    mgrad_pack_b(n, rows + q->n - n, hh, to);
+    to += mgrad_pack_b_size(n, rows + q->n - n);
+  }
+  mgrad_matrix ih = { operand(q, WEIGHT_IH), q->in, 1 };
+  if (!transposed && q->call->dx[X] != NULL) mgrad_pack_b(q->in, q->gates, ih, q->packed_ih);
+  if (!transposed) return;
+  ih.row = 1, ih.col = q->in;
+  if (q->sparse) transpose(q->gates, q->in, ih.data, q->in, q->across, q->gates);
+  else mgrad_pack_b(q->gates, q->in, ih, q->packed_ih);
 }
 
 /* z of m rows from 'first' on: bias + x weight_ih' + h weight_hh' */
@@ -313,7 +339,12 @@ static void gates_of(const sequence *q, int64_t step, int64_t first, int64_t m) 
   mgrad_product ih = { .m = m, .n = q->gates, .k = q->in, .a = { x, q->time * q->in, 1 },
                        .b = { operand(q, WEIGHT_IH), 1, q->in }, .packed = q->packed_ih,
                        .start = { q->bias, 0, 1 }, .c = z, .c_row = q->width, .c_col = 1 };
-  mgrad_gemm(&ih);
+  if (q->sparse) {
+    ih.b = (mgrad_matrix){ q->across, q->gates, 1 };
+    mgrad_gemm_sparse(&ih);
+  } else {
+    mgrad_gemm(&ih);
+  }
   for (int i = 0; i < q->nblocks; i++) {
     const block *b = &q->blocks[i];
     bool begun = b->column < q->gates; /* by the first product */
@@ -375,25 +406,13 @@ static void recurrent_forward(mgrad_call *c) {
   describe(c, &q);
   take_saved(&q, c->saved);
   take_work(&q, c->work);
+  q.sparse = q.time > 1 && mgrad_is_sparse(q.batch * q.time, q.in, operand(&q, X));
   sum_biases(&q);
-  pack_forward(&q);
-  in_parts(&q, forward_part);
+  pack(&q, true);
+  in_parts(&q, q.batch, FEWEST_ROWS, MOST_ROWS, forward_part);
 }
 
 /* ---- backward ---- */
-
-static void pack_backward(const sequence *q) {
-  if (q->packed_ih == NULL) return;
-  mgrad_matrix ih = { operand(q, WEIGHT_IH), q->in, 1 };
-  mgrad_real *to = q->packed_hh;
-  if (q->call->dx[X] != NULL) mgrad_pack_b(q->in, q->gates, ih, q->packed_ih);
-  for (int i = 0; i < q->nblocks; i++) {
-    const block *b = &q->blocks[i];
-    mgrad_matrix hh = { operand(q, WEIGHT_HH) + b->row * q->n, q->n, 1 };
-    mgrad_pack_b(q->n, b->rows, hh, to);
-    to += mgrad_pack_b_size(q->n, b->rows);
-  }
-}
 
 /* dh += dz weight_hh, for m rows from 'first' on */
 static void back_to_h(const sequence *q, int64_t step, int64_t first, int64_t m) {
@@ -454,20 +473,6 @@ static void backward_part(void *ud, int64_t part, int worker) {
   }
 }
 
-/* dw{m, n} = dz' a, over all steps; 'column' is the first of dz */
-static void weight_gradient(const sequence *q, int operand, int64_t row, int64_t m,
-                            int64_t column, const mgrad_real *a, int64_t n) {
-  mgrad_real *dw = q->call->dx[operand];
-  if (dw == NULL) return;
-  dw += row * n;
-  mgrad_product p = { .m = m, .n = n, .k = q->time * q->batch,
-                      .a = { q->dz + column, 1, q->width }, .b = { a, n, 1 },
-                      .start = { q->call->add[operand] ? dw : NULL, n, 1 }, .c = dw,
-                      .c_row = n, .c_col = 1, .work = q->rest, .nwork = q->nrest,
-                      .pool = q->call->ctx->pool };
-  mgrad_gemm(&p);
-}
-
 /* to = from, or to += from */
 static void give(const sequence *q, int operand, int64_t at, const mgrad_real *from,
                  int64_t n) {
@@ -478,17 +483,63 @@ static void give(const sequence *q, int operand, int64_t at, const mgrad_real *f
   else MGRAD_EACH(j, n) to[j] += from[j];
 }
 
-static void bias_gradients(const sequence *q) {
+/* dw = dz' a over all steps, for the rows of a block: of weight_ih or weight_hh */
+static void weight_gradient(const sequence *q, int operand, block b, const mgrad_real *a,
+                            int64_t n, int worker) {
+  mgrad_real *dw = q->call->dx[operand];
+  if (dw == NULL) return;
+  dw += b.row * n;
+  mgrad_product p = { .m = b.rows, .n = n, .k = q->time * q->batch,
+                      .a = { q->dz + b.column, 1, q->width }, .b = { a, n, 1 },
+                      .start = { q->call->add[operand] ? dw : NULL, n, 1 }, .c = dw,
+                      .c_row = n, .c_col = 1, .work = q->rest + worker * q->nrest,
+                      .nwork = q->nrest };
+  mgrad_gemm(&p);
+}
+
+/* The same for weight_ih where x is sparse. */
+static void sparse_gradient(const sequence *q, int64_t row, int64_t m) {
+  mgrad_real *dw = q->call->dx[WEIGHT_IH], *sum = q->across + row;
+  if (dw == NULL) return;
+  dw += row * q->in;
+  bool add = q->call->add[WEIGHT_IH];
+  mgrad_product p = { .m = q->in, .n = m, .k = q->time * q->batch, .a = { q->x, 1, q->in },
+                      .b = { q->dz + row, q->width, 1 }, .c = sum, .c_row = q->gates,
+                      .start = { add ? sum : NULL, q->gates, 1 }, .c_col = 1 };
+  if (add) transpose(m, q->in, dw, q->in, sum, q->gates);
+  mgrad_gemm_sparse(&p);
+  transpose(q->in, m, sum, q->gates, dw, q->in);
+}
+
+/* Sums of dz over all steps, at the columns of a block, into the gradient of a bias. */
+static void bias_gradient(const sequence *q, int operand, block b, bool summed) {
   static const mgrad_real one = 1;
-  if (q->call->dx[BIAS_IH] == NULL && q->call->dx[BIAS_HH] == NULL) return;
-  mgrad_product sum = { .m = 1, .n = q->width, .k = q->time * q->batch, .a = { &one, 0, 0 },
-                        .b = { q->dz, q->width, 1 }, .c = q->dbias, .c_row = q->width,
-                        .c_col = 1, .pool = q->call->ctx->pool };
-  mgrad_gemm(&sum);
-  give(q, BIAS_IH, 0, q->dbias, q->gates);
+  if (q->call->dx[operand] == NULL) return;
+  mgrad_real *to = q->dbias + b.column;
+  mgrad_product sum = { .m = 1, .n = b.rows, .k = q->time * q->batch, .a = { &one, 0, 0 },
+                        .b = { q->dz + b.column, q->width, 1 }, .c = to, .c_row = b.rows,
+                        .c_col = 1 };
+  if (!summed) mgrad_gemm(&sum);
+  give(q, operand, b.row, to, b.rows);
+}
+
+/* All that belongs to some rows of the weights: those of one part. */
+static void weights_part(void *ud, int64_t part, int worker) {
+  const sequence *q = ud;
+  int64_t first = part * q->rows, end = mgrad_min_size(first + q->rows, q->gates);
+  block ih = { first, end - first, first };
+  if (q->sparse) sparse_gradient(q, first, end - first);
+  else weight_gradient(q, WEIGHT_IH, ih, q->x, q->in, worker);
+  bias_gradient(q, BIAS_IH, ih, false);
   for (int i = 0; i < q->nblocks; i++) {
-    const block *b = &q->blocks[i];
-    give(q, BIAS_HH, b->row, q->dbias + b->column, b->rows);
+    block b = q->blocks[i];
+    int64_t from = first > b.row ? first : b.row;
+    int64_t rows = mgrad_min_size(end, b.row + b.rows) - from;
+    if (rows <= 0) continue;
+    block hh = { from, rows, b.column + from - b.row };
+    bool summed = q->call->dx[BIAS_IH] != NULL && hh.column < q->gates;
+    weight_gradient(q, WEIGHT_HH, hh, q->h, q->n, worker);
+    bias_gradient(q, BIAS_HH, hh, summed);
   }
 }
 
@@ -497,14 +548,10 @@ static void recurrent_backward(mgrad_call *c) {
   describe(c, &q);
   take_saved(&q, c->saved);
   take_work_backward(&q, c->work);
-  pack_backward(&q);
-  in_parts(&q, backward_part);
-  weight_gradient(&q, WEIGHT_IH, 0, q.gates, 0, q.x, q.in);
-  for (int i = 0; i < q.nblocks; i++) {
-    const block *b = &q.blocks[i];
-    weight_gradient(&q, WEIGHT_HH, b->row, b->rows, b->column, q.h, q.n);
-  }
-  bias_gradients(&q);
+  q.sparse = q.time > 1 && mgrad_is_sparse(q.batch * q.time, q.in, operand(&q, X));
+  pack(&q, false);
+  in_parts(&q, q.batch, FEWEST_ROWS, MOST_ROWS, backward_part);
+  in_parts(&q, q.gates, WEIGHT_ROWS, INT64_MAX, weights_part);
   give(&q, H, 0, q.dh, q.batch * q.n);
   give(&q, C, 0, q.dc, q.batch * q.n);
 }

@@ -84,7 +84,7 @@ static outline op_form(const mgrad_op *op, const mgrad_example *e) {
 }
 
 static outline layer_form(const mgrad_layer_def *def, const mgrad_layer_example *e) {
-  outline f = { .n = 1 };
+  outline f = { .n = 1, .labels = e->labels };
   memcpy(f.shapes[0], e->input, sizeof f.shapes[0]);
   mgrad_attrs_default(def->attrs, &f.attrs);
   for (int k = 0; k < 4 && e->attrs[k].name != NULL; k++) {

@@ -89,11 +89,11 @@ function helper.names(layer)
   return names
 end
 
--- Writes {name = nested tables} into a layer's parameters; returns the layer.
+-- Writes {name = nested tables} into a layer's parameters and buffers; returns the layer.
 function helper.set(layer, values)
   local left = {}
   for name in pairs(values) do left[name] = true end
-  for _, p in ipairs(layer:parameters()) do
+  for _, p in ipairs(layer:parameters(true)) do
     if left[p.name] then
       left[p.name] = nil
       mg.no_grad(function() p.tensor:copy(mg.tensor(values[p.name])) end)

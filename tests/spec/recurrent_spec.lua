@@ -74,6 +74,26 @@ describe("a recurrent layer", function()
       end
     end)
   end)
+  it("gives the same bits for an input of nearly all zeros, alone or among others", function()
+    each(function(_, make)
+      local net = make(5)
+      local ids = mg.tensor { { 3, 9, 1, 7 }, { 2, 2, 16, 4 } }
+      local thin = ids:one_hot(16)
+      local both = mg.cat({ thin, mg.randn(1, 4, 16) }, 1)
+      local function run(x)
+        net:zero_grad()
+        local y = net(x):narrow(1, 1, 2)
+        y:square():sum():backward()
+        local all = { y:totable() }
+        for _, p in ipairs(net:parameters()) do all[#all + 1] = h.plain(p.tensor.grad) end
+        return all
+      end
+      net:build(2, 4, 16)
+      local expected = run(both)
+      assert.same(expected[1], run(thin)[1])
+      for i, grad in ipairs(run(thin)) do near(expected[i], grad, 1e-6) end
+    end)
+  end)
   it("refuses an input of another form", function()
     fails("lstm: input is {2, 3}, expected {batch, time, features}", mg.lstm(4), mg.ones(2, 3))
     local net = mg.lstm(4):build(1, 1, 3)
