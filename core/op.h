@@ -56,7 +56,8 @@ enum {
   MGRAD_OP_EXAMPLES = 8
 };
 
-/* An integer option that random variants of an example draw from low to high. */
+/* An integer option that random variants of an example draw from low to high; of a pair
+** each side. */
 typedef struct mgrad_vary {
   const char *name;
   int low, high;

@@ -13,7 +13,7 @@ enum { MOST = 8 };
 static const double TOLERANCE = 1e-6;
 /* Differences are taken with the first step; the others are for where that is too long
 ** for a function that bends, or too short for one that is large. */
-static const double STEPS[] = { 1e-4, 1e-5, 1e-3 };
+static const double STEPS[] = { 1e-4, 1e-5, 1e-3, 3e-5, 3e-4 };
 
 static mgrad_context *ctx;
 static double worst;
@@ -147,7 +147,7 @@ static verdict compare_one(function *f, mgrad_tensor *t, int64_t i, double scale
                            const char *what) {
   mgrad_real *p = &t->a.data[i];
   double ours = (double)mgrad_tensor_grad(t)->a.data[i], error = INFINITY, numeric = 0;
-  for (int k = 0; k < 3 && !(error <= TOLERANCE); k++) {
+  for (int k = 0; k < (int)(sizeof STEPS / sizeof *STEPS) && !(error <= TOLERANCE); k++) {
     double s = slope(f, p, STEPS[k]);
     double e = fabs(s - ours) / fmax(fmax(fabs(s), fabs(ours)), scale);
     if (k == 0 || e < error) error = e, numeric = s;

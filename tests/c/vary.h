@@ -135,12 +135,19 @@ static int choice_count(const char *choices) {
   return n;
 }
 
+/* Both sides of a pair; -1 stands for a word. */
+static double vary_pair(letters *l, double v) {
+  if (v < 0) return v;
+  return MGRAD_PAIR(letter(l, MGRAD_PAIR_AT(v, 2)), letter(l, MGRAD_PAIR_AT(v, 1)));
+}
+
 static void vary_attr(outline *f, letters *l, const mgrad_attr_spec *spec, int k) {
   double *v = &f->attrs.value[k];
   int dims = shape_dims(f->shapes[0]) + 1; /* one more: of a result */
   bool other = one_in(4);
   switch (spec->type) {
     case MGRAD_ATTR_INT: if (f->set[k]) *v = (double)letter(l, (int64_t)*v); break;
+    case MGRAD_ATTR_PAIR: if (f->set[k]) *v = vary_pair(l, *v); break;
     case MGRAD_ATTR_BOOL: if (other) *v = one_in(2); break;
     case MGRAD_ATTR_CHOICE:
       if (other) *v = (double)draw_from(0, choice_count(spec->choices) - 1);
@@ -193,8 +200,12 @@ static outline vary(const outline *example, const mgrad_attr_spec *specs,
     vary_attr(&f, &l, &specs[k], k);
   }
   for (int i = 0; i < MGRAD_EXAMPLE_VARY && ranges[i].name != NULL; i++) {
-    double value = (double)draw_from(ranges[i].low, ranges[i].high);
-    form_set(&f, specs, ranges[i].name, value);
+    const mgrad_vary *r = &ranges[i];
+    int k = attr_find(specs, r->name);
+    double value = (double)draw_from(r->low, r->high);
+    bool pair = k >= 0 && specs[k].type == MGRAD_ATTR_PAIR;
+    if (pair) value = MGRAD_PAIR(value, draw_from(r->low, r->high));
+    form_set(&f, specs, r->name, value);
   }
   while (one_in(5)) vary_dims(&f);
   return f;
@@ -223,7 +234,8 @@ static uint64_t form_key(const outline *f, const mgrad_attr_spec *specs) {
   }
   for (int i = 0; i < f->attrs.nlist; i++) h = mix(h, (uint64_t)f->attrs.list[i]);
   for (int k = 0; specs != NULL && specs[k].type != MGRAD_ATTR_NONE; k++) {
-    bool size = specs[k].type == MGRAD_ATTR_INT || specs[k].type == MGRAD_ATTR_DIM;
+    bool size = specs[k].type == MGRAD_ATTR_INT || specs[k].type == MGRAD_ATTR_DIM ||
+                specs[k].type == MGRAD_ATTR_PAIR;
     if (size) h = mix(h, (uint64_t)(int64_t)f->attrs.value[k]);
   }
   return h;
@@ -247,6 +259,10 @@ static void form_print(const outline *f, const mgrad_attr_spec *specs) {
     if (specs[k].type == MGRAD_ATTR_SIZES) {
       printf(", %s = ", specs[k].name);
       print_sizes("", f->attrs.nlist, f->attrs.list);
+    } else if (specs[k].type == MGRAD_ATTR_PAIR && f->attrs.value[k] >= 0) {
+      double v = f->attrs.value[k];
+      printf(", %s = ", specs[k].name);
+      print_sizes("", 2, (int64_t[]){ MGRAD_PAIR_AT(v, 2), MGRAD_PAIR_AT(v, 1) });
     } else {
       printf(", %s = %g", specs[k].name, f->attrs.value[k]);
     }
