@@ -20,6 +20,7 @@ enum { MGRAD_ERROR_SIZE = 512 };
 typedef struct mgrad_frame {
   const struct mgrad_layer *layer;
   int position;                  /* from 1 in its container, 0 at the top */
+  struct mgrad_further *further; /* of its call, or NULL; layer.h */
   const struct mgrad_frame *up;
 } mgrad_frame;
 
@@ -34,6 +35,9 @@ struct mgrad_context {
   bool evaluating;               /* layers behave as in eval mode */
   bool hunting;                  /* layers check their results for NaN */
   bool located;                  /* the error sentence names its layer */
+  /* Set while ops look for NaN in their results and gradients; names the layer under
+  ** way, "" where there is none. */
+  void (*anomaly)(const mgrad_context *ctx, char *to, size_t size);
   uint64_t seed, stream;         /* next unused random stream */
   const mgrad_code *code;        /* of the instruction set in use */
   mgrad_pool *pool;              /* NULL: one thread */

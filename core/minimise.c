@@ -36,9 +36,12 @@ static void gather_gradients(const mgrad_optimizer *o, double *loss, mgrad_real 
     mgrad_real *to = g + p->offset;
     u.w = p->t->a.data;
     u.g = to;
-    if (p->t->has_grad) mgrad_tensor_read(p->t->grad, to);
+    if (mgrad_optimizer_moves(p->t)) mgrad_tensor_read(p->t->grad, to);
     else memset(to, 0, (size_t)p->n * sizeof *to);
-    for (int64_t k = 0; k < p->n && !u.plain; k++) to[k] = mgrad_update_gradient(&u, k, false);
+    if (!p->t->requires_grad) continue; /* frozen */
+    for (int64_t k = 0; k < p->n && !u.plain; k++) {
+      to[k] = mgrad_update_gradient(&u, k, false);
+    }
     for (int64_t k = 0; k < p->n && common[MGRAD_L1] > 0; k++) {
       *loss += common[MGRAD_L1] * (double)(u.w[k] < 0 ? -u.w[k] : u.w[k]);
     }
@@ -86,7 +89,8 @@ mgrad_status mgrad_optimizer_minimise(mgrad_optimizer *o, double loss, mgrad_aga
   MGRAD_TRY(solve(o, &m));
   mgrad_real *average = mgrad_optimizer_average(o);
   if (average != NULL && o->steps > 0) {
-    mgrad_blend(o->numel, (mgrad_real)o->groups->common.value[MGRAD_EMA], m.problem.w, average);
+    mgrad_real keep = (mgrad_real)o->groups->common.value[MGRAD_EMA];
+    mgrad_blend(o->numel, keep, m.problem.w, average);
   }
   if (o->steps == 0) mgrad_optimizer_begin_averages(o);
   o->steps++;

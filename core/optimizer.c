@@ -8,10 +8,14 @@
 #include <stdatomic.h>
 
 enum { LR = 0 };                           /* of every rule's attributes */
-#define AT_LEAST_0(name) { name, MGRAD_ATTR_REAL, 0, 0, 1e30, NULL }
+#define AT_LEAST_0(name, text) { name, MGRAD_ATTR_REAL, 0, 0, 1e30, .doc = text }
 static const mgrad_attr_spec common_attrs[] = {
-  AT_LEAST_0("clip_norm"), AT_LEAST_0("clip_value"), AT_LEAST_0("l1"), AT_LEAST_0("l2"),
-  { "ema", MGRAD_ATTR_REAL, 0, 0, 1, NULL },
+  AT_LEAST_0("clip_norm", "a longer gradient is scaled down to this length"),
+  AT_LEAST_0("clip_value", "each number of the gradient is kept within this of 0"),
+  AT_LEAST_0("l1", "so many times sign(w) is added to the gradient of w"),
+  AT_LEAST_0("l2", "so many times w is added to the gradient of w"),
+  { "ema", MGRAD_ATTR_REAL, 0, 0, 1,
+    .doc = "an average of the weights is kept: so much of it, the rest of the new ones" },
   { .type = MGRAD_ATTR_NONE }
 };
 
@@ -127,9 +131,11 @@ static void detach(mgrad_optimizer *o) {
   for (int i = 0; i < o->nparams; i++) mgrad_tensor_release(o->params[i].t);
   mgrad_free(o->ctx, o->params, (size_t)o->room * (sizeof *o->params + sizeof *o->runs));
   mgrad_free(o->ctx, o->states, states_bytes(o));
+  mgrad_free(o->ctx, o->gathered, (size_t)o->numel * sizeof(mgrad_real));
   mgrad_layer_release(o->layer);
   o->params = NULL;
-  o->states = NULL;
+  o->states = o->gathered = NULL;
+  o->weight = 0;
   o->layer = NULL;
   o->nparams = o->room = 0;
   o->numel = o->steps = 0;
@@ -220,7 +226,7 @@ static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool
   }
   for (int64_t offset = 0; fresh.nparams < n; fresh.nparams++) {
     mgrad_tensor *own = mgrad_tensor_retain(t[fresh.nparams]);
-    fresh.params[fresh.nparams] = (mgrad_param){ own, mgrad_tensor_numel(own), offset, 0 };
+    fresh.params[fresh.nparams] = (mgrad_param){ own, mgrad_tensor_numel(own), offset };
     offset += mgrad_tensor_numel(own);
   }
   mgrad_status status = take_groups(o, &fresh);
@@ -270,7 +276,7 @@ typedef struct listing {
 
 static mgrad_status list_param(void *ud, const char *name, mgrad_tensor *t, int buffer) {
   listing *list = ud;
-  if (buffer || !t->requires_grad) return MGRAD_OK;
+  if (buffer) return MGRAD_OK; /* frozen parameters keep their place */
   if (!mgrad_shape_packed(&t->a)) {
     return mgrad_fail(t->ctx, MGRAD_INVALID, "optimizer: parameter \"%s\" is not contiguous"
                       " yet; call the layer first", name);
@@ -335,12 +341,15 @@ void mgrad_optimizer_clear(mgrad_optimizer *o) {
 }
 
 static mgrad_status fail_nonfinite(const mgrad_optimizer *o, int i) {
-  char name[128];
+  char name[128], layer[256];
   const char *quote = o->layer != NULL ? "\"" : "";
-  name_of(o, o->params[i].t, i, name, sizeof name);
-  return mgrad_fail(o->ctx, MGRAD_NONFINITE, "%s: the gradient of %s%s%s%s has NaN or infinite"
-                    " numbers; no weight was changed", o->def->name,
-                    o->layer != NULL ? "" : "parameter ", quote, name, quote);
+  const mgrad_tensor *t = o->params[i].t;
+  name_of(o, t, i, name, sizeof name);
+  bool found = o->layer != NULL && mgrad_layer_of(o->layer, t, layer, sizeof layer);
+  return mgrad_fail(o->ctx, MGRAD_NONFINITE, "%s: the gradient of %s%s%s%s%s%s has NaN or"
+                    " infinite numbers; no weight was changed", o->def->name,
+                    o->layer != NULL ? "" : "parameter ", quote, name, quote,
+                    found ? " in " : "", found ? layer : "");
 }
 
 /* ---- one step ---- */
@@ -349,12 +358,14 @@ static void find_runs(mgrad_optimizer *o) {
   o->nruns = 0;
   for (int i = 0; i < o->nparams; i++) {
     const mgrad_tensor *t = o->params[i].t;
-    if (!t->has_grad) continue;
+    if (!mgrad_optimizer_moves(t)) continue;
     mgrad_param_run *last = &o->runs[o->nruns - 1];
-    if (o->nruns == 0 || last->end != i || last->group != o->params[i].group || t->a.data != last->w + last->n ||
+    if (o->nruns == 0 || last->end != i || last->group != o->params[i].group ||
+        t->a.data != last->w + last->n ||
         t->grad->a.data != last->g + last->n) {
       last = &o->runs[o->nruns++];
-      *last = (mgrad_param_run){ .first = i, .group = o->params[i].group, .w = t->a.data, .g = t->grad->a.data };
+      *last = (mgrad_param_run){ .first = i, .group = o->params[i].group,
+                                   .w = t->a.data, .g = t->grad->a.data };
     }
     last->n += o->params[i].n;
     last->end = i + 1;
@@ -364,7 +375,7 @@ static void find_runs(mgrad_optimizer *o) {
 /* The runs of this step: those of the last one, most times. */
 INLINE void take_runs(mgrad_optimizer *o) {
   bool all = true;
-  for (int i = 0; i < o->nparams; i++) all = all && o->params[i].t->has_grad;
+  for (int i = 0; i < o->nparams; i++) all = all && mgrad_optimizer_moves(o->params[i].t);
   if (all && o->runs_seen == o->ctx->changes + 1) return;
   find_runs(o);
   o->runs_seen = all ? o->ctx->changes + 1 : 0;
@@ -375,7 +386,7 @@ double mgrad_optimizer_clipping(const mgrad_optimizer *o) {
   if (most == 0) return 1;
   for (int i = 0; i < o->nparams; i++) {
     const mgrad_param *p = &o->params[i];
-    if (p->t->has_grad) sum += mgrad_sum_squares(p->n, p->t->grad->a.data, 1);
+    if (mgrad_optimizer_moves(p->t)) sum += mgrad_sum_squares(p->n, p->t->grad->a.data, 1);
   }
   double length = sqrt(sum);
   return length > most ? most / length : 1;
@@ -425,12 +436,12 @@ static void update_stretch(void *ud, int64_t first, int64_t end) {
 
 INLINE mgrad_update options_of(const mgrad_optimizer *o, const mgrad_param_group *g,
                                double scale) {
-  const double *common = g->common.value;
+  const double *common = g->common.value, bound = common[MGRAD_CLIP_VALUE];
   return (mgrad_update){
     .h = g->attrs.value, .step = o->steps + 1, .scale = (mgrad_real)scale,
-    .bound = (mgrad_real)(common[MGRAD_CLIP_VALUE] > 0 ? common[MGRAD_CLIP_VALUE] : INFINITY),
+    .bound = (mgrad_real)(bound > 0 ? bound : INFINITY),
     .l1 = (mgrad_real)common[MGRAD_L1], .l2 = (mgrad_real)common[MGRAD_L2],
-    .plain = scale == 1 && common[MGRAD_CLIP_VALUE] == 0 && common[MGRAD_L1] == 0 && common[MGRAD_L2] == 0,
+    .plain = scale == 1 && bound == 0 && common[MGRAD_L1] == 0 && common[MGRAD_L2] == 0,
   };
 }
 
@@ -440,8 +451,8 @@ mgrad_update mgrad_optimizer_options(const mgrad_optimizer *o, const mgrad_param
 }
 
 /* With threads, or an average that follows. */
-static void update_shared(const mgrad_optimizer *o, const mgrad_param_run *r, const mgrad_update *u,
-                          mgrad_real *average) {
+static void update_shared(const mgrad_optimizer *o, const mgrad_param_run *r,
+                          const mgrad_update *u, mgrad_real *average) {
   const mgrad_code *code = o->ctx->code;
   updating all = { code->optimizers[o->def->id], u, average,
                    (mgrad_real)o->groups->common.value[MGRAD_EMA], code->blend };
@@ -472,16 +483,22 @@ static mgrad_status follow_schedule(mgrad_optimizer *o) {
   return mgrad_optimizer_set_lr(o, lr);
 }
 
-INLINE mgrad_status ready(mgrad_optimizer *o) {
+/* Lists the parameters where that is still to be done, or layers have changed. */
+INLINE mgrad_status refresh(mgrad_optimizer *o) {
   if (!mgrad_optimizer_attached(o)) {
     return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: attach it to a layer or tensors first",
                       o->def->name);
   }
+  bool stale = o->nparams == 0 || o->seen != o->ctx->changes;
+  return o->layer != NULL && stale ? collect(o, true) : MGRAD_OK;
+}
+
+mgrad_status mgrad_optimizer_refresh(mgrad_optimizer *o) { return refresh(o); }
+
+INLINE mgrad_status ready(mgrad_optimizer *o) {
   if (o->busy) return fail_busy(o);
   if (o->swapped) return mgrad_optimizer_fail_swapped(o);
-  if (o->layer != NULL && (o->nparams == 0 || o->seen != o->ctx->changes)) {
-    MGRAD_TRY(collect(o, true));
-  }
+  MGRAD_TRY(refresh(o));
   if (o->schedule != NULL) MGRAD_TRY(follow_schedule(o));
   take_runs(o);
   for (int i = 0; i < o->nruns; i++) MGRAD_TRY(check_finite(o, &o->runs[i]));

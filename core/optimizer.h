@@ -85,6 +85,7 @@ typedef struct mgrad_param {
   mgrad_tensor *t;
   int64_t n, offset;     /* numbers; and how many come before it */
   int group;             /* 0: none, the optimizer's own options */
+  bool gathered;         /* has had a gradient since they are gathered */
 } mgrad_param;
 
 /* Parameters that lie side by side in memory and have gradients that do: one
@@ -101,7 +102,7 @@ struct mgrad_optimizer {
   mgrad_context *ctx;
   int64_t refs;
   const mgrad_optimizer_def *def;
-  mgrad_param_group *groups;         /* the first holds the optimizer's own options */
+  mgrad_param_group *groups; /* the first holds the optimizer's own options */
   int ngroups;
   mgrad_group_fn grouping;
   void *grouping_ud;
@@ -109,7 +110,7 @@ struct mgrad_optimizer {
   void *schedule_ud;
   mgrad_layer *layer;    /* what was attached, or NULL for a list of tensors */
   mgrad_param *params;
-  mgrad_param_run *runs;             /* behind the parameters, in the same block */
+  mgrad_param_run *runs; /* behind the parameters, in the same block */
   int nparams, nruns, room;
   uint64_t runs_seen;    /* 1 + ctx->changes when all parameters were in them */
   int64_t numel;         /* of all parameters */
@@ -117,6 +118,8 @@ struct mgrad_optimizer {
   int nstates;
   bool swapped;          /* the average is in the parameters, they are in its place */
   bool busy;             /* a function of the host computes its loss */
+  mgrad_real *gathered;  /* gradients of several batches, numel; or NULL */
+  double weight;         /* of those in it */
   int64_t steps;
   uint64_t seen;         /* ctx->changes when the parameters were listed */
 };
@@ -125,6 +128,12 @@ struct mgrad_optimizer {
 enum { MGRAD_LBFGS_MOST = 100 };
 mgrad_status mgrad_lbfgs(mgrad_problem *p);
 
+/* Frozen parameters may have an old gradient, but are left alone. */
+static inline bool mgrad_optimizer_moves(const mgrad_tensor *t) {
+  return t->has_grad && t->requires_grad;
+}
+/* Lists the parameters where that is still to be done, or layers have changed. */
+mgrad_status mgrad_optimizer_refresh(mgrad_optimizer *o);
 /* Before an update: lists parameters anew where they may have changed, asks the schedule,
 ** finds runs, refuses gradients that are not finite. */
 mgrad_status mgrad_optimizer_ready(mgrad_optimizer *o);
@@ -144,5 +153,11 @@ void mgrad_optimizer_begin_averages(const mgrad_optimizer *o);
 mgrad_status mgrad_optimizer_fail_swapped(const mgrad_optimizer *o);
 /* The next step's gradients overwrite what there is. */
 void mgrad_optimizer_clear(mgrad_optimizer *o);
+/* Adds the gradients of a batch to those gathered: to their mean, weighted, or their sum. */
+mgrad_status mgrad_optimizer_gather(mgrad_optimizer *o, double weight, bool sum);
+/* Puts what was gathered where gradients are looked for, and begins anew. */
+void mgrad_optimizer_spread(mgrad_optimizer *o);
+/* Forgets what was gathered. */
+void mgrad_optimizer_drop(mgrad_optimizer *o);
 
 #endif

@@ -27,10 +27,12 @@ local levels = {
   { "base", "moongrad" },
   { "context", "code", "pool", "random", "shape" },
   { "tensor", "kernels/" },
-  { "op", "attrs", "init" },
-  { "ops/", "tape", "plan", "layer", "params" },
-  { "layers/", "optimizer", "optimizers", "average", "minimise", "lbfgs", "dataset", "metric" },
-  { "trainer", "table" },
+  { "op", "attrs", "init", "anomaly" },
+  { "ops/", "tape", "plan", "layer", "further", "params", "where" },
+  { "layers/", "optimizer", "optimizers", "average", "gather", "minimise", "lbfgs",
+    "dataset", "metric", "backup" },
+  { "judge", "table" },
+  { "trainer" },
 }
 
 local function level(path)

@@ -179,7 +179,8 @@ static inline mgrad_real clip(mgrad_real d, mgrad_real delta) {
 
 LOSS(huber, huber(p - t, OPTION), clip(p - t, OPTION), clip(t - p, OPTION))
 MGRAD_OP(huber) = { PAIR(huber),
-  MGRAD_ATTRS(REDUCTION, { "delta", MGRAD_ATTR_REAL, 1, 1e-30, 1e30 }),
+  MGRAD_ATTRS(REDUCTION, { "delta", MGRAD_ATTR_REAL, 1, MGRAD_ABOVE_0, 1e30,
+                           .doc = "where the line begins" }),
   .doc = "squared error, halved, up to delta, and from there a straight line",
   EXAMPLES(.low = -2, .high = 2) };
 
@@ -237,8 +238,9 @@ static inline mgrad_real focal_slope(const mgrad_call *c, mgrad_real x, mgrad_re
 
 LOSS_OF_PREDICTION(focal, focal(c, p, t), focal_slope(c, p, t))
 MGRAD_OP(focal) = { PAIR(focal), .constant = 2, .check = check_parts,
-  MGRAD_ATTRS(REDUCTION, { "gamma", MGRAD_ATTR_REAL, 2, 0, 1e30 },
-              { "alpha", MGRAD_ATTR_REAL, 0.25, -1, 1 }),
+  MGRAD_ATTRS(REDUCTION, { "gamma", MGRAD_ATTR_REAL, 2, 0, 1e30,
+                           .doc = "how little what is nearly right counts" },
+              { "alpha", MGRAD_ATTR_REAL, 0.25, -1, 1, .doc = "what targets of 1 count" }),
   .doc = "bce_with_logits that counts what is nearly right less, by the power 'gamma', "
          "and targets of 1 by 'alpha', others by 1 - alpha; alpha below 0: all alike",
   MGRAD_EXAMPLES({ .shapes = { { 3, 4 }, { 3, 4 } }, .low = -3, .high = 3, BITS },
@@ -269,7 +271,8 @@ LOSS(margin_ranking, positive(SHORTFALL), SHORTFALL < 0 ? 0 : -w, SHORTFALL < 0 
 #define SHAPE(...) { __VA_ARGS__ }
 MGRAD_OP(margin_ranking) = { MGRAD_NAMED(margin_ranking),
   .operands = "a b target", .flags = MGRAD_OP_LOSS, .reads = 7, .constant = 4,
-  MGRAD_ATTRS(REDUCTION, { "margin", MGRAD_ATTR_REAL, 0 }),
+  MGRAD_ATTRS(REDUCTION, { "margin", MGRAD_ATTR_REAL, 0,
+                           .doc = "how far apart is far enough" }),
   .infer = infer_ranking, .check = check_signs,
   .forward = margin_ranking_forward, .backward = margin_ranking_backward,
   .doc = "max(0, margin - target * (a - b)): a above b where target is 1, else below",

@@ -14,7 +14,9 @@
 #include "../kernels/maths.h"
 
 enum { MEAN, SUM, NONE };
-#define REDUCTION { "reduction", MGRAD_ATTR_CHOICE, MEAN, 0, 0, "mean|sum|none" }
+#define REDUCTION                                                                 \
+  { "reduction", MGRAD_ATTR_CHOICE, MEAN, 0, 0, "mean|sum|none",          \
+    .doc = "what is made of the values" }
 #define OPTION REAL(c->attrs->value[1]) /* the attribute after it */
 
 /* y and scratch for one value at every place of 'shape'. */

@@ -124,7 +124,8 @@ static void nll_backward(mgrad_call *c) {
   .backward = word##_backward
 
 MGRAD_OP(nll) = { CLASSES_OF(nll), .reads = 6, .constant = 6,
-  MGRAD_ATTRS(REDUCTION, { "ignore", MGRAD_ATTR_REAL, NO_LABEL }),
+  MGRAD_ATTRS(REDUCTION, { "ignore", MGRAD_ATTR_REAL, NO_LABEL,
+                           .doc = "a label that counts nothing" }),
   .doc = "minus the log-probability {n, classes, ...} of each label from 1, times its "
          "class's weight; rows labelled 'ignore' count nothing, and a mean of none is 0",
   MGRAD_EXAMPLES(
@@ -269,8 +270,9 @@ static void cross_entropy_backward(mgrad_call *c) {
 
 MGRAD_OP(cross_entropy) = { CLASSES_OF(cross_entropy), .reads = 7,
   .constant = 4,
-  MGRAD_ATTRS(REDUCTION, { "label_smoothing", MGRAD_ATTR_REAL, 0, 0, 1 },
-              { "ignore", MGRAD_ATTR_REAL, NO_LABEL }),
+  MGRAD_ATTRS(REDUCTION, { "label_smoothing", MGRAD_ATTR_REAL, 0, 0, 1,
+                .doc = "how much of a label all classes share" },
+              { "ignore", MGRAD_ATTR_REAL, NO_LABEL, .doc = "a label that counts nothing" }),
   .doc = "nll of log_softmax of logits {n, classes, ...}; the target is labels from 1, "
          "or probabilities in the shape of the logits",
   MGRAD_EXAMPLES(

@@ -228,8 +228,9 @@ static void ctc_backward(mgrad_call *c) {
 MGRAD_OP(ctc) = { MGRAD_NAMED(ctc),
   .operands = "prediction target input_lengths? target_lengths?", .flags = MGRAD_OP_LOSS,
   .reads = 15, .constant = 14,
-  MGRAD_ATTRS(REDUCTION, { "blank", MGRAD_ATTR_INT, 1, 1, 1e9 },
-              { "zero_infinity", MGRAD_ATTR_BOOL, 0 }),
+  MGRAD_ATTRS(REDUCTION,
+              { "blank", MGRAD_ATTR_INT, 1, 1, 1e9, .doc = "the class of no label" },
+              { "zero_infinity", MGRAD_ATTR_BOOL, 0, .doc = "what cannot be costs nothing" }),
   .infer = ctc_infer, .check = ctc_check, .forward = ctc_forward, .backward = ctc_backward,
   .doc = "connectionist temporal classification of log-probabilities {batch, time, "
          "classes} and labels {batch, most}, of which the first target_lengths count, in "

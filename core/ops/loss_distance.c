@@ -68,7 +68,8 @@ static void cosine_embedding_backward(mgrad_call *c) {
     .fill = { MGRAD_FILL_RANGE, MGRAD_FILL_RANGE, MGRAD_FILL_SIGNS }, __VA_ARGS__ }
 MGRAD_OP(cosine_embedding) = { MGRAD_NAMED(cosine_embedding),
   .operands = "a b target", .flags = MGRAD_OP_LOSS, .reads = 7, .constant = 4,
-  MGRAD_ATTRS(REDUCTION, { "margin", MGRAD_ATTR_REAL, 0, -1, 1 }),
+  MGRAD_ATTRS(REDUCTION, { "margin", MGRAD_ATTR_REAL, 0, -1, 1,
+                           .doc = "a cosine that is low enough" }),
   .infer = cosine_embedding_infer, .check = check_signs,
   .forward = cosine_embedding_forward, .backward = cosine_embedding_backward,
   .doc = "of each row, 1 - cos(a, b) where target is 1, max(0, cos(a, b) - margin) "
@@ -183,9 +184,11 @@ static void triplet_backward(mgrad_call *c) {
 #define TRIPLET(n, d, ...) { .shapes = { { n, d }, { n, d }, { n, d } }, __VA_ARGS__ }
 MGRAD_OP(triplet) = { MGRAD_NAMED(triplet),
   .operands = "anchor positive negative", .flags = MGRAD_OP_LOSS, .reads = 7,
-  MGRAD_ATTRS(REDUCTION, { "margin", MGRAD_ATTR_REAL, 1 },
-              { "p", MGRAD_ATTR_REAL, 2, 1, 100 }, { "swap", MGRAD_ATTR_BOOL, 0 },
-              { "eps", MGRAD_ATTR_REAL, 1e-6, 0, 1 }),
+  MGRAD_ATTRS(REDUCTION,
+              { "margin", MGRAD_ATTR_REAL, 1, .doc = "how much farther is far enough" },
+              { "p", MGRAD_ATTR_REAL, 2, 1, 100, .doc = "of the norm" },
+              { "swap", MGRAD_ATTR_BOOL, 0, .doc = "the nearer of both counts" },
+              { "eps", MGRAD_ATTR_REAL, 1e-6, 0, 1, .doc = "added to each difference" }),
   .infer = triplet_infer, .forward = triplet_forward, .backward = triplet_backward,
   .doc = "of each row, max(0, margin + distance(anchor, positive) - distance(anchor, "
          "negative)), distances by the p-norm; 'swap' takes the negative's distance from "

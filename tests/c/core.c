@@ -203,6 +203,71 @@ static mgrad_layer *net(mgrad_context *ctx, double hidden, double out) {
   return l;
 }
 
+/* y = x * factor, or 2 x; gives y + y */
+static mgrad_status scaled_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
+  mgrad_tensor *factor = mgrad_layer_input(l, 1), *both[] = { x, factor != NULL ? factor : x };
+  MGRAD_TRY(mgrad_apply(factor != NULL ? &mgrad_op_mul : &mgrad_op_add, l->ctx, both, 2, NULL,
+                        y));
+  if (!mgrad_layer_asked(l)) return MGRAD_OK;
+  mgrad_tensor *sum, *twice[] = { *y, *y };
+  MGRAD_TRY(mgrad_apply(&mgrad_op_add, l->ctx, twice, 2, NULL, &sum));
+  mgrad_layer_give(l, 0, sum);
+  return MGRAD_OK;
+}
+
+static void test_further(mgrad_context *ctx) {
+  static const mgrad_layer_def scaled = { .name = "scaled", .inputs = "unused factor",
+                                          .outputs = "sum", .forward = scaled_forward };
+  mgrad_layer *l;
+  OK(mgrad_layer_new(ctx, &scaled, NULL, &l));
+  mgrad_tensor *x = tensor(ctx, 2, 1, 2, 3), *factor = tensor(ctx, 1, 2, 0, 5), *y, *sum;
+
+  test("a layer takes further inputs by name and gives further results");
+  CHECK(mgrad_layer_outputs(l) == 1);
+  mgrad_tensor_require_grad(factor, 1);
+  mgrad_named in[] = { { "factor", factor }, { "unused", NULL } };
+  OK(mgrad_layer_forward_with(l, x, in, 2, &y, &sum));
+  CHECK(y->a.data[1] == 15 && sum->a.data[1] == 30);
+  mgrad_tensor *loss = apply1(ctx, "sum", sum);
+  OK(mgrad_backward(loss, 0));
+  CHECK(factor->grad->a.data[0] == 6);
+  mgrad_tensor_release(loss);
+  mgrad_tensor_release(sum);
+  mgrad_tensor_release(y);
+
+  test("further inputs may be left out, in predictions too");
+  OK(mgrad_layer_predict_with(l, x, NULL, 0, &y, &sum));
+  CHECK(y->a.data[0] == 6 && sum->a.data[0] == 12 && sum->node == NULL);
+  mgrad_tensor_release(sum);
+  mgrad_tensor_release(y);
+
+  test("an unknown further input is refused with the names of those there are");
+  in[1].name = "fact";
+  CHECK(mgrad_layer_forward_with(l, x, in, 2, &y, &sum) == MGRAD_INVALID);
+  SAYS(ctx, "scaled: there is no input \"fact\", expected one of unused, factor");
+
+  test("a plain call makes no further results");
+  uint64_t before = mgrad_memory_count(ctx);
+  OK(mgrad_layer_forward(l, x, &y));
+  uint64_t plain = mgrad_memory_count(ctx) - before;
+  mgrad_tensor_release(y);
+  OK(mgrad_layer_forward_with(l, x, NULL, 0, &y, &sum));
+  CHECK(mgrad_memory_count(ctx) - before > 2 * plain);
+  mgrad_tensor_release(y);
+  mgrad_tensor_release(sum);
+
+  test("a call that fails gives nothing");
+  mgrad_tensor *wrong = tensor(ctx, 1, 3, 0, 1);
+  in[0].tensor = wrong;
+  CHECK(mgrad_layer_forward_with(l, x, in, 1, &y, &sum) == MGRAD_INVALID);
+  SAYS(ctx, "scaled: mul:");
+  mgrad_tensor_release(wrong);
+  mgrad_tensor_release(factor);
+  mgrad_tensor_release(x);
+  mgrad_layer_release(l);
+  CHECK(mgrad_memory_used(ctx) == 0);
+}
+
 static void test_layers(mgrad_context *ctx) {
   test("a built net has its parameters in one block, its gradients in another");
   mgrad_layer *l = net(ctx, 4, 2);
@@ -331,6 +396,82 @@ static void test_steps(mgrad_context *ctx) {
   mgrad_layer_release(l);
 }
 
+static void test_ignored(mgrad_context *ctx) {
+  test("metrics leave out the rows that the loss ignores");
+  mgrad_layer *l = net(ctx, 4, 3);
+  mgrad_optimizer *sgd;
+  mgrad_trainer *t;
+  mgrad_dataset *d;
+  mgrad_report r;
+  const mgrad_op *loss = mgrad_op_find("cross_entropy");
+  mgrad_op_info info;
+  mgrad_attrs attrs;
+  mgrad_op_describe(loss, &info);
+  mgrad_attrs_default(info.attrs, &attrs);
+  for (int i = 0; info.attrs[i].name != NULL; i++) {
+    if (strcmp(info.attrs[i].name, "ignore") == 0) attrs.value[i] = 2;
+  }
+  OK(mgrad_optimizer_new(ctx, mgrad_optimizer_def_find("sgd"), NULL, NULL, &sgd));
+  mgrad_trainer_options o = { .net = l, .optimizer = sgd, .loss = loss, .loss_attrs = &attrs,
+                              .nmetrics = 2, .metrics = { { "accuracy" }, { "confusion" } } };
+  OK(mgrad_trainer_new(ctx, &o, &t));
+  mgrad_tensor *x = tensor(ctx, 2, 4, 3, 1), *y = tensor(ctx, 1, 4, 0, 0), *table;
+  mgrad_tensor_write(y, (mgrad_real[]){ 2, 2, 3, 2 });
+  mgrad_source xs = { .tensor = x }, ys = { .tensor = y };
+  OK(mgrad_dataset_new(ctx, &xs, &ys, &d));
+  OK(mgrad_trainer_evaluate(t, d, 3, &r));
+  CHECK(r.metric[0] == 0 || r.metric[0] == 1); /* of one row */
+  OK(mgrad_trainer_table(t, 1, 1, &table));
+  mgrad_real counts[9], sum = 0;
+  mgrad_tensor_read(table, counts);
+  for (int i = 0; i < 9; i++) sum += counts[i];
+  CHECK(sum == 1);
+  mgrad_tensor_release(table);
+  mgrad_dataset_release(d);
+  mgrad_trainer_release(t);
+  mgrad_optimizer_release(sgd);
+  mgrad_tensor_release(x);
+  mgrad_tensor_release(y);
+  mgrad_layer_release(l);
+}
+
+/* The first weight of a net after one update by the sum over 'n' batches of 4 / n. */
+static double summed(mgrad_context *ctx, int n) {
+  mgrad_attrs attrs = { .value = { 1 } }; /* reduction: sum */
+  mgrad_layer *l = net(ctx, 4, 1);
+  mgrad_optimizer *sgd;
+  mgrad_trainer *t;
+  double loss;
+  OK(mgrad_optimizer_new(ctx, mgrad_optimizer_def_find("sgd"), NULL, NULL, &sgd));
+  mgrad_trainer_options o = { .net = l, .optimizer = sgd, .loss = mgrad_op_find("mse"),
+                              .loss_attrs = &attrs };
+  OK(mgrad_trainer_new(ctx, &o, &t));
+  OK(mgrad_trainer_accumulate(t, n));
+  mgrad_tensor *x = tensor(ctx, 2, 4 / n, 3, 1), *y = tensor(ctx, 2, 4 / n, 1, 0);
+  OK(mgrad_layer_build(l, 2, (int64_t[]){ 1, 3 }));
+  OK(mgrad_init_fill(mgrad_init_find("ones"), mgrad_layer_part(mgrad_layer_part(l, 0).layer,
+                                                               0).tensor));
+  OK(mgrad_init_fill(mgrad_init_find("ones"), mgrad_layer_part(mgrad_layer_part(l, 1).layer,
+                                                               0).tensor));
+  for (int i = 0; i < n; i++) OK(mgrad_trainer_step(t, x, y, &loss));
+  double w = (double)mgrad_tensor_array(mgrad_layer_part(mgrad_layer_part(l, 0).layer,
+                                                         0).tensor)->data[0];
+  mgrad_trainer_release(t);
+  mgrad_optimizer_release(sgd);
+  mgrad_tensor_release(x);
+  mgrad_tensor_release(y);
+  mgrad_layer_release(l);
+  return w;
+}
+
+static void test_accumulate(mgrad_context *ctx) {
+  test("batches that share an update are summed where the loss is a sum");
+  double whole = summed(ctx, 1);
+  NEAR(whole, 1 - 1e-3 * 4 * 2 * 12, 1e-6); /* 4 examples, each 12 off the target */
+  NEAR(summed(ctx, 2), whole, 1e-6);
+  NEAR(summed(ctx, 4), whole, 1e-6);
+}
+
 int main(void) {
   mgrad_context *ctx = mgrad_context_new(NULL, NULL);
   test_memory();
@@ -338,7 +479,10 @@ int main(void) {
   test_random();
   test_graph(ctx);
   test_layers(ctx);
+  test_further(ctx);
   test_steps(ctx);
+  test_ignored(ctx);
+  test_accumulate(ctx);
   test_failing(false);
   test_failing(true);
   test_chain(ctx);
