@@ -250,10 +250,10 @@ describe("stopping early", function()
     local _, seen, last = scripted({ 5, 3, 4, 4.5 }, { restore_best = true })
     assert.same(seen[2], last)
     assert.not_same(seen[2], seen[4])
-    local rows, weights = nil, nil
-    rows, weights, last = scripted({ 5, 3, 4, 4.5, 1 }, { restore_best = true, patience = 1 })
+    local rows, weights, restored = scripted({ 5, 3, 4, 4.5, 1 },
+      { restore_best = true, patience = 1 })
     assert.equal(3, #rows)
-    assert.same(weights[2], last)
+    assert.same(weights[2], restored)
   end)
   it("keeps the last weights unless it is asked to restore", function()
     local _, seen, last = scripted({ 5, 3, 4 }, {})
