@@ -5,6 +5,7 @@
 #include "kernels/kernels.h"
 
 #include <math.h>
+#include <stdatomic.h>
 
 enum { LR = 0 };                           /* of every rule's attributes */
 enum { CLIP_NORM, CLIP_VALUE, L1, L2 };
@@ -381,9 +382,23 @@ static double norm(const mgrad_optimizer *o) {
   return sqrt(sum);
 }
 
+typedef struct looking {
+  const mgrad_code *code;
+  const mgrad_real *g;
+  atomic_bool found; /* a number that is not finite */
+} looking;
+
+static void look_at_stretch(void *ud, int64_t first, int64_t end) {
+  looking *l = ud;
+  if (!l->code->all_finite(end - first, l->g + first)) atomic_store(&l->found, true);
+}
+
 static mgrad_status check_finite(const mgrad_optimizer *o, const run *r) {
   const mgrad_code *code = o->ctx->code;
-  if (code->all_finite(r->n, r->g)) return MGRAD_OK;
+  looking all = { .code = code, .g = r->g };
+  if (mgrad_pool_few(o->ctx->pool, r->n)) look_at_stretch(&all, 0, r->n);
+  else mgrad_pool_stretches(o->ctx->pool, r->n, look_at_stretch, &all);
+  if (!all.found) return MGRAD_OK;
   int i = r->first;
   while (code->all_finite(o->params[i].n, o->params[i].t->grad->a.data)) i++;
   return fail_nonfinite(o, i);

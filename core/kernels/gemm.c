@@ -157,89 +157,51 @@ INLINE int64_t take(int64_t n, int64_t vecs) {
 
 /* ---- packing ---- */
 
-#if HAS_SHUFFLE && LANES >= 4
-#define SHUFFLE __builtin_shufflevector
-
-/* to[p * step + j] = from[p + j * col] for 4 j, by 4 x 4 transposes; returns how
-** many p were done. */
-static int64_t transpose_quads(int64_t k, const mgrad_real *from, int64_t col,
-                               mgrad_real *to, int64_t step) {
-  int64_t p = 0;
-  for (; p + 4 <= k; p += 4) {
-    quad in[4], out[4];
-    for (int j = 0; j < 4; j++) in[j] = quad_load(from + p + j * col);
-    quad low01 = SHUFFLE(in[0], in[1], 0, 4, 1, 5);
-    quad low23 = SHUFFLE(in[2], in[3], 0, 4, 1, 5);
-    quad high01 = SHUFFLE(in[0], in[1], 2, 6, 3, 7);
-    quad high23 = SHUFFLE(in[2], in[3], 2, 6, 3, 7);
-    out[0] = SHUFFLE(low01, low23, 0, 1, 4, 5);
-    out[1] = SHUFFLE(low01, low23, 2, 3, 6, 7);
-    out[2] = SHUFFLE(high01, high23, 0, 1, 4, 5);
-    out[3] = SHUFFLE(high01, high23, 2, 3, 6, 7);
-    for (int q = 0; q < 4; q++) memcpy(to + (p + q) * step, &out[q], sizeof out[q]);
+#if HAS_SHUFFLE
+/* Lane e of two rows that are d apart after they have traded places. */
+#define LOW(d, n, e) ((e) & (d) ? (n) + (e) - (d) : (e))
+#define HIGH(d, n, e) ((e) & (d) ? (n) + (e) : (e) + (d))
+#define LANES_4(f, d, n) f(d, n, 0), f(d, n, 1), f(d, n, 2), f(d, n, 3)
+#define LANES_8(f, d, n) LANES_4(f, d, n), f(d, n, 4), f(d, n, 5), f(d, n, 6), f(d, n, 7)
+#define TRADE(type, n, d)                                                         \
+  UNROLL_VECS for (int i = 0; i < n; i++) {                                       \
+    if (i & d) continue;                                                          \
+    type low = row[i], high = row[i + d];                                         \
+    row[i] = __builtin_shufflevector(low, high, LANES_##n(LOW, d, n));            \
+    row[i + d] = __builtin_shufflevector(low, high, LANES_##n(HIGH, d, n));       \
   }
-  return p;
-}
 
-#if LANES == 16
-#define QUADS(f) f(0), f(4), f(8), f(12)
-#elif LANES == 8
-#define QUADS(f) f(0), f(4)
-#else
-#define QUADS(f) f(0)
-#endif
-#define LOW(q) (q), LANES + (q), 1 + (q), LANES + 1 + (q)
-#define HIGH(q) 2 + (q), LANES + 2 + (q), 3 + (q), LANES + 3 + (q)
-#define FRONT(q) (q), 1 + (q), LANES + (q), LANES + 1 + (q)
-#define BACK(q) 2 + (q), 3 + (q), LANES + 2 + (q), LANES + 3 + (q)
-
-/* LANES / 4 quads side by side. */
-INLINE vec join_quads(const mgrad_real *p, int64_t step) {
-#if LANES == 4
-  (void)step;
-  return quad_load(p);
-#elif LANES == 8
-  return SHUFFLE(quad_load(p), quad_load(p + step), 0, 1, 2, 3, 4, 5, 6, 7);
-#else
-  half_vec a = SHUFFLE(quad_load(p), quad_load(p + step), 0, 1, 2, 3, 4, 5, 6, 7);
-  p += 2 * step;
-  half_vec b = SHUFFLE(quad_load(p), quad_load(p + step), 0, 1, 2, 3, 4, 5, 6, 7);
-  return SHUFFLE(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-#endif
-}
-
-/* The same for LANES j: 4 x 4 transposes of all quads of a vector at once. */
-static int64_t transpose_vecs(int64_t k, const mgrad_real *from, int64_t col,
-                              mgrad_real *to, int64_t step) {
-  int64_t p = 0;
-  for (; p + 4 <= k; p += 4) {
-    vec in[4];
-    for (int j = 0; j < 4; j++) in[j] = join_quads(from + p + j * col, 4 * col);
-    vec low01 = SHUFFLE(in[0], in[1], QUADS(LOW));
-    vec low23 = SHUFFLE(in[2], in[3], QUADS(LOW));
-    vec high01 = SHUFFLE(in[0], in[1], QUADS(HIGH));
-    vec high23 = SHUFFLE(in[2], in[3], QUADS(HIGH));
-    vec_store(to + p * step, SHUFFLE(low01, low23, QUADS(FRONT)));
-    vec_store(to + (p + 1) * step, SHUFFLE(low01, low23, QUADS(BACK)));
-    vec_store(to + (p + 2) * step, SHUFFLE(high01, high23, QUADS(FRONT)));
-    vec_store(to + (p + 3) * step, SHUFFLE(high01, high23, QUADS(BACK)));
+/* to[p * step + j] = from[p + j * col] for n j, square by square in registers;
+** returns how many p were done. Eight rows are what L1 can hold when rows are a
+** multiple of 4096 bytes apart. */
+#define TRANSPOSE(name, type, n, ...)                                             \
+  static int64_t name(int64_t k, const mgrad_real *from, int64_t col,             \
+                      mgrad_real *to, int64_t step) {                             \
+    int64_t p = 0;                                                                \
+    for (; p + n <= k; p += n) {                                                  \
+      type row[n];                                                                \
+      UNROLL_VECS for (int j = 0; j < n; j++) row[j] = type##_load(from + p + j * col); \
+      __VA_ARGS__                                                                 \
+      UNROLL_VECS for (int j = 0; j < n; j++) type##_store(to + (p + j) * step, row[j]); \
+    }                                                                             \
+    return p;                                                                     \
   }
-  return p;
-}
-#undef SHUFFLE
-#define TRANSPOSE(width, ...) \
-  (width == LANES ? transpose_vecs(__VA_ARGS__) : transpose_quads(__VA_ARGS__))
+TRANSPOSE(transpose_4, quad, 4, TRADE(quad, 4, 1) TRADE(quad, 4, 2))
+TRANSPOSE(transpose_8, oct, 8, TRADE(oct, 8, 1) TRADE(oct, 8, 2) TRADE(oct, 8, 4))
 #else
-#define TRANSPOSE(...) 0
+#define transpose_4(...) 0
+#define transpose_8(...) 0
 #endif
 
 /* to[p * step + j] = B(p, j), k by n, where columns of B are contiguous. */
 static void pack_columns(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to,
                          int64_t step) {
   for (int64_t j = 0, width; j < n; j += width) {
-    width = n - j >= LANES ? LANES : n - j >= 4 ? 4 : 1;
     const mgrad_real *from = b.data + j * b.col;
-    int64_t p = width < 4 ? 0 : TRANSPOSE(width, k, from, b.col, to + j, step);
+    int64_t p = 0;
+    width = n - j >= 8 ? 8 : n - j >= 4 ? 4 : 1;
+    if (width == 8) p = transpose_8(k, from, b.col, to + j, step);
+    if (width == 4) p = transpose_4(k, from, b.col, to + j, step);
     for (; p < k; p++)
       for (int64_t l = 0; l < width; l++) to[p * step + j + l] = from[p + l * b.col];
   }
@@ -457,7 +419,8 @@ static __attribute__((noinline)) void finish(const product *x) {
   for (int64_t i = 0; i < count; i++) x->finish(n, x->c + i * step, x->c + i * step, x->p);
 }
 
-/* ---- threads: each part is some rows of C, or some columns where rows are few ---- */
+/* ---- threads: each part is some rows of C, or some columns where there are more of
+** them: then less of B is packed by all ---- */
 
 typedef struct parts {
   const product *x;
@@ -491,7 +454,7 @@ static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit 
 
 static void multiply_in_parts(const product *x) {
   int64_t threads = mgrad_pool_threads(x->pool), most = 2 * threads;
-  parts p = { .x = x, .columns = x->m < threads * FEW_ROWS / 2 };
+  parts p = { .x = x, .columns = x->n >= x->m };
   int64_t n = p.columns ? x->n : x->m, unit = p.columns ? 2 * LANES : TILE_ROWS;
   p.size = round_up((n + most - 1) / most, unit);
   mgrad_pool_run(x->pool, (n + p.size - 1) / p.size, multiply_part, &p);

@@ -1,6 +1,6 @@
 /*
-** vec.h - vectors of numbers as wide as the instruction set's registers, and half
-** and four of them; a multiply-add whose rounding no compiler flag decides.
+** vec.h - vectors of numbers as wide as the instruction set's registers, half as
+** wide, and of four and eight; a multiply-add whose rounding no compiler flag decides.
 */
 #ifndef MGRAD_VEC_H
 #define MGRAD_VEC_H
@@ -24,6 +24,7 @@
 typedef mgrad_real vec __attribute__((vector_size(VEC_BYTES)));
 typedef mgrad_real half_vec __attribute__((vector_size(VEC_BYTES / 2)));
 typedef mgrad_real quad __attribute__((vector_size(4 * sizeof(mgrad_real))));
+typedef mgrad_real oct __attribute__((vector_size(8 * sizeof(mgrad_real))));
 
 /* Loads, stores and y + a * x of a type of vector; y + a * x lane by lane is what
 ** compilers turn into one instruction. */
@@ -46,5 +47,6 @@ INLINE one one_mul_add(mgrad_real a, one x, one y) { return MGRAD_FMA(a, x, y); 
 VECTOR(vec)
 VECTOR(half_vec)
 VECTOR(quad)
+VECTOR(oct)
 
 #endif
