@@ -287,7 +287,7 @@ static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_tally *ta
   int training = mgrad_layer_training(net);
   int recording = mgrad_grad_enable(t->ctx, 1);
   if (!training) mgrad_layer_train(net, 1);
-  mgrad_tally before = mgrad_tally_hold(tally);
+  mgrad_held before = mgrad_tally_hold(tally);
   int anomaly = t->anomaly ? mgrad_anomaly(t->ctx, 1) : 0;
   t->busy = true;
   t->last = b->last;

@@ -103,8 +103,8 @@ end
 
 --- The pictures of Fashion-MNIST, for training and for testing, from a folder or, without
 -- one, from where Debian puts them.
-function common.fashion_mnist(mg, folder)
-  local train, test = mg.data.fashion_mnist(folder or nil)
+function common.fashion_mnist(mg, where)
+  local train, test = mg.data.fashion_mnist(where or nil)
   if train then return train, test end
   common.stop(("no data: %s (Debian: apt install dataset-fashion-mnist)"):format(test))
 end
