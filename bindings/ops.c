@@ -90,7 +90,7 @@ static void set_string(lua_State *L, const char *key, const char *value) {
 
 static void push_attrs(lua_State *L, const mgrad_attr_spec *specs) {
   static const char *const types[] = { "", "number", "integer", "boolean", "dimension",
-                                       "choice", "activation", "initialiser", "sizes" };
+                                       "choice", "activation", "initialiser", "sizes", "pair" };
   lua_newtable(L);
   for (int k = 0; specs[k].type != MGRAD_ATTR_NONE; k++) {
     lua_newtable(L);
@@ -98,7 +98,8 @@ static void push_attrs(lua_State *L, const mgrad_attr_spec *specs) {
     set_string(L, "type", types[specs[k].type]);
     set_string(L, "choices", specs[k].choices);
     if (specs[k].initial != MGRAD_REQUIRED) {
-      lua_pushnumber(L, specs[k].initial);
+      lua_pushnumber(L, specs[k].type == MGRAD_ATTR_PAIR && specs[k].initial > 0
+                        ? MGRAD_PAIR_AT(specs[k].initial, 1) : specs[k].initial);
       lua_setfield(L, -2, "default");
     }
     if (specs[k].low != specs[k].high) {

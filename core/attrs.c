@@ -39,6 +39,12 @@ static mgrad_status check_one(mgrad_context *ctx, const char *who,
                       spec->name, v);
   }
   switch (spec->type) {
+    case MGRAD_ATTR_PAIR:
+      if (v < 0 && spec->choices != NULL) {
+        return check_range(ctx, who, spec, v, -choice_count(spec->choices), -1);
+      }
+      MGRAD_TRY(check_range(ctx, who, spec, (double)MGRAD_PAIR_AT(v, 2), spec->low, spec->high));
+      return check_range(ctx, who, spec, (double)MGRAD_PAIR_AT(v, 1), spec->low, spec->high);
     case MGRAD_ATTR_INT:
       return bounded ? check_range(ctx, who, spec, v, spec->low, spec->high) : MGRAD_OK;
     case MGRAD_ATTR_BOOL: return check_range(ctx, who, spec, v, 0, 1);

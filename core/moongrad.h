@@ -34,7 +34,7 @@ typedef double mgrad_real;
 typedef float mgrad_real;
 #endif
 
-enum { MGRAD_MAX_DIMS = 8, MGRAD_MAX_ATTRS = 8, MGRAD_NAME_SIZE = 64 };
+enum { MGRAD_MAX_DIMS = 8, MGRAD_MAX_ATTRS = 12, MGRAD_NAME_SIZE = 64 };
 
 typedef enum mgrad_status {
   MGRAD_OK = 0,
@@ -157,14 +157,23 @@ typedef enum mgrad_attr_type {
   MGRAD_ATTR_CHOICE,   /* position from 0 in 'choices', separated by "|" */
   MGRAD_ATTR_ACT,      /* an activation: its op's index, -1 = none */
   MGRAD_ATTR_INIT,     /* an initialiser's index, -1 = the layer's default */
-  MGRAD_ATTR_SIZES     /* a list of integers, kept in mgrad_attrs.list */
+  MGRAD_ATTR_SIZES,    /* a list of integers, kept in mgrad_attrs.list */
+  MGRAD_ATTR_PAIR      /* two integers, of h and w, as MGRAD_PAIR; each from low to high.
+                       ** -1 and so on = the words of 'choices', where there are any */
 } mgrad_attr_type;
+
+/* The value of a PAIR; its part along dimension d from the end, 1 for w, 2 for h. */
+#define MGRAD_MOST_PAIR 16777215
+#define MGRAD_PAIR(h, w) ((double)(h) * (MGRAD_MOST_PAIR + 1) + (double)(w))
+#define MGRAD_PAIR_AT(pair, d)                                                     \
+  ((d) == 1 ? (int64_t)(pair) % (MGRAD_MOST_PAIR + 1)                              \
+            : (int64_t)(pair) / (MGRAD_MOST_PAIR + 1))
 
 typedef struct mgrad_attr_spec {
   const char *name;
   mgrad_attr_type type;
   double initial;      /* the default; MGRAD_REQUIRED where there is none */
-  double low, high;    /* for REAL and INT, both included; equal = no bounds */
+  double low, high;    /* for REAL, INT and PAIR, both included; equal = no bounds */
   const char *choices;
 } mgrad_attr_spec;
 

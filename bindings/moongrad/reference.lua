@@ -35,7 +35,7 @@ local TYPES = {
   number = "a number", integer = "an integer", boolean = "true or false",
   dimension = "a dimension, counted from 1, or from the end as -1",
   activation = "the name of an activation", initialiser = "the name of an initialiser",
-  sizes = "integers, one by one or in a table",
+  sizes = "integers, one by one or in a table", pair = "an integer",
 }
 
 --- What an option takes: 'a number from 0 to 1'.
@@ -51,6 +51,10 @@ local function kind_of(attr)
   if low > 0 and low <= TINY then text = text .. " above 0"
   elseif low > -ENDLESS then text = text .. " from " .. number(low) end
   if high < ENDLESS then text = text .. " to " .. number(high) end
+  if attr.type == "pair" then
+    text = text .. ", or {h, w}"
+    if attr.choices then text = text .. ', or "' .. attr.choices:gsub("|", '", "') .. '"' end
+  end
   return text
 end
 
