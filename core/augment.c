@@ -89,17 +89,25 @@ static double value(const mgrad_picture *p, bool edge, int64_t from, double y, d
   return v + down * (below - v);
 }
 
+/* Row i of a channel. */
+static void read_row(const mgrad_picture *p, const mapping *m, bool edge, int64_t from,
+                     int64_t i, mgrad_real *to) {
+  double y = m->y + m->yi * (double)i, x = m->x + m->xi * (double)i;
+  bool whole = m->yi == 1 && m->yj == 0; /* neither turned nor scaled: pixels fall on pixels */
+  int64_t step = m->xj > 0 ? 1 : -1;
+  for (int64_t j = 0; j < p->size[2]; j++) {
+    to[j] = (mgrad_real)(whole ? pixel(p, edge, from, (int64_t)y, (int64_t)x + step * j)
+                               : value(p, edge, from, y + m->yj * (double)j,
+                                       x + m->xj * (double)j));
+  }
+}
+
 void mgrad_augment_picture(const mgrad_augment *a, const mgrad_picture *p, mgrad_draw draw,
                            int64_t example, mgrad_real *to) {
-  int64_t h = p->size[1], w = p->size[2];
-  mapping m = draw_mapping(a, h, w, draw, example);
+  mapping m = draw_mapping(a, p->size[1], p->size[2], draw, example);
   for (int64_t c = 0; c < p->size[0]; c++) {
-    for (int64_t i = 0; i < h; i++) {
-      double y = m.y + m.yi * (double)i, x = m.x + m.xi * (double)i;
-      for (int64_t j = 0; j < w; j++) {
-        *to++ = (mgrad_real)value(p, a->edge != 0, c * p->stride[0], y + m.yj * (double)j,
-                                  x + m.xj * (double)j);
-      }
+    for (int64_t i = 0; i < p->size[1]; i++, to += p->size[2]) {
+      read_row(p, &m, a->edge != 0, c * p->stride[0], i, to);
     }
   }
 }
