@@ -64,11 +64,27 @@ typedef struct layer_options {
 } layer_options;
 
 static int other_option(lua_State *L, void *ud, const char *key) {
+  if (lmgrad_test(L, -1, LMGRAD_TENSOR) != NULL) return 1; /* give_params takes it */
   if (strcmp(key, "name") != 0) return 0;
   if (lua_type(L, -1) != LUA_TSTRING) lmgrad_type_error(L, -1, "layer", "name", "a string");
   layer_options *options = ud;
   strncpy(options->name, lua_tostring(L, -1), sizeof options->name - 1);
   return 1;
+}
+
+/* Tensors among the options in the table at 'options' are parameters of the layer at the
+** top. */
+static void give_params(lua_State *L, lmgrad_state *S, int options) {
+  int layer = lua_gettop(L);
+  lua_pushnil(L);
+  while (lua_next(L, options) != 0) {
+    mgrad_tensor *t = lmgrad_test(L, -1, LMGRAD_TENSOR);
+    mgrad_layer *l = lmgrad_check_layer(L, layer, "layer", "self");
+    if (t != NULL && lua_type(L, -2) == LUA_TSTRING) {
+      LMGRAD_TRY(L, S, mgrad_layer_set_param(l, lua_tostring(L, -2), t));
+    }
+    lua_pop(L, 1);
+  }
 }
 
 /* upvalues: the state, the signature */
@@ -77,11 +93,14 @@ static int layer_new(lua_State *L) {
   const lmgrad_signature *s = lua_touserdata(L, lua_upvalueindex(2));
   mgrad_attrs attrs;
   layer_options options = { "" };
+  int table = lua_gettop(L);
+  if (table > 0 && lua_type(L, table) != LUA_TTABLE) table = 0;
   lmgrad_arguments(L, S, s, 1, NULL, &attrs, other_option, &options);
   mgrad_layer **out = lmgrad_box_layer(L);
   LMGRAD_TRY(L, S, mgrad_layer_new(S->ctx, s->def, &attrs, out));
   adopt(L, *out);
   if (options.name[0] != '\0') LMGRAD_TRY(L, S, mgrad_layer_set_name(*out, options.name));
+  if (table != 0) give_params(L, S, table);
   return 1;
 }
 
@@ -187,7 +206,79 @@ static int call(lua_State *L, const char *who, pass f) {
   return 1;
 }
 
-static int layer_call(lua_State *L) { return call(L, "call", mgrad_layer_forward); }
+/* ---- further inputs and results ---- */
+
+typedef mgrad_status (*pass_with)(mgrad_layer *l, mgrad_tensor *x, const mgrad_named *in,
+                                  int n, mgrad_tensor **y, mgrad_tensor **out);
+
+/* The table of further inputs at 3 as names and tensors in turn at the top; returns how
+** many. 'kind' is what errors call the layer at 1. */
+static int push_further(lua_State *L, lmgrad_state *S, const char *kind) {
+  int n = 0;
+  if (lua_isnil(L, 3)) return 0;
+  if (lua_type(L, 3) != LUA_TTABLE) {
+    lmgrad_type_error(L, 3, kind, "what follows its input", "a table of tensors by name");
+  }
+  lua_pushnil(L);
+  for (; lua_next(L, 3) != 0; n++) {
+    if (lua_type(L, -2) != LUA_TSTRING) {
+      lmgrad_type_error(L, -2, kind, "the name of a further input", "a string");
+    }
+    const char *name = lua_tostring(L, -2);
+    LMGRAD_TRY(L, S, mgrad_layer_takes(check_self(L, kind), name));
+    if (n == MGRAD_MAX_FURTHER) lmgrad_error(L, "%s: its table has changed meanwhile", kind);
+    lmgrad_to_tensor(L, S, lua_gettop(L), kind, name);
+    lua_pushvalue(L, -2);
+  }
+  return n;
+}
+
+static mgrad_status run_with(lua_State *L, lmgrad_state *S, pass_with f, mgrad_layer *l,
+                             mgrad_tensor *x, const mgrad_named *in, int n,
+                             mgrad_tensor **results) {
+  lua_State *before = lmgrad_enter(S, L);
+  mgrad_status status = f(l, x, in, n, &results[0], &results[1]);
+  lmgrad_leave(S, before);
+  return status;
+}
+
+/* l(x [, further]) -> y and the further results, nil for one that it has not given */
+static int call_with(lua_State *L, const char *who, pass_with f) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  lua_settop(L, 3);
+  lua_pushstring(L, mgrad_layer_kind(check_self(L, who)));
+  const char *kind = lua_tostring(L, 4);
+  lmgrad_to_tensor(L, S, 2, kind, "input");
+  int n = push_further(L, S, kind), results = 1 + mgrad_layer_outputs(check_self(L, who));
+  mgrad_tensor **box[1 + MGRAD_MAX_FURTHER], *result[1 + MGRAD_MAX_FURTHER] = { NULL };
+  mgrad_named in[MGRAD_MAX_FURTHER];
+  int at = lua_gettop(L) + 1;
+  luaL_checkstack(L, 1 + MGRAD_MAX_FURTHER, who);
+  for (int k = 0; k < results; k++) box[k] = lmgrad_box_tensor(L);
+  for (int k = 0; k < n; k++) {
+    in[k].name = lua_tostring(L, 5 + 2 * k);
+    in[k].tensor = lmgrad_check_tensor(L, 6 + 2 * k, kind, in[k].name);
+  }
+  mgrad_layer *l = check_self(L, who);
+  mgrad_tensor *x = lmgrad_check_tensor(L, 2, who, "input");
+  LMGRAD_TRY(L, S, run_with(L, S, f, l, x, in, n, result));
+  for (int k = 0; k < results; k++) *box[k] = result[k]; /* before anything may raise */
+  lua_settop(L, at + results - 1);
+  for (int k = 0; k < results; k++) {
+    if (result[k] != NULL) lmgrad_account(L, S, result[k]);
+    else lua_pushnil(L), lua_replace(L, at + k);
+  }
+  return results;
+}
+
+/* ---- the methods that call ---- */
+
+/* l(x [, further]) */
+static int layer_call(lua_State *L) {
+  int plain = lua_isnoneornil(L, 3) && mgrad_layer_outputs(check_self(L, "call")) == 0;
+  return plain ? call(L, "call", mgrad_layer_forward)
+               : call_with(L, "call", mgrad_layer_forward_with);
+}
 
 static mgrad_status predict_into(lua_State *L, lmgrad_state *S, mgrad_layer *l,
                                  mgrad_tensor *x, mgrad_tensor *out) {
@@ -197,9 +288,11 @@ static mgrad_status predict_into(lua_State *L, lmgrad_state *S, mgrad_layer *l,
   return status;
 }
 
-/* l:predict(x [, out]) -> the result, a new tensor or out */
+/* l:predict(x [, out]) -> the result, a new tensor or out; l:predict(x, further) -> the
+** result and the further ones */
 static int layer_predict(lua_State *L) {
   if (lua_isnoneornil(L, 3)) return call(L, "predict", mgrad_layer_predict);
+  if (lua_type(L, 3) == LUA_TTABLE) return call_with(L, "predict", mgrad_layer_predict_with);
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_settop(L, 3);
   lmgrad_to_tensor(L, S, 2, "predict", "input");

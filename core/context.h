@@ -20,6 +20,7 @@ enum { MGRAD_ERROR_SIZE = 512 };
 typedef struct mgrad_frame {
   const struct mgrad_layer *layer;
   int position;                  /* from 1 in its container, 0 at the top */
+  struct mgrad_further *further; /* of its call, or NULL; layer.h */
   const struct mgrad_frame *up;
 } mgrad_frame;
 

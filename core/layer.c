@@ -28,7 +28,8 @@ const mgrad_layer_def *mgrad_layer_def_find(const char *name) {
 }
 
 void mgrad_layer_describe(const mgrad_layer_def *def, mgrad_layer_info *out) {
-  *out = (mgrad_layer_info){ def->name, def->doc, def->attrs, def->container };
+  *out = (mgrad_layer_info){ def->name, def->doc, def->attrs, def->container,
+                             def->inputs, def->outputs };
 }
 
 /* ---- making and releasing ---- */
@@ -201,6 +202,10 @@ static mgrad_status takes_parts(const mgrad_layer *l, bool tensor) {
 
 mgrad_status mgrad_layer_add(mgrad_layer *l, const char *name, mgrad_layer *child) {
   MGRAD_TRY(takes_parts(l, false));
+  return mgrad_layer_put(l, name, child);
+}
+
+mgrad_status mgrad_layer_put(mgrad_layer *l, const char *name, mgrad_layer *child) {
   char position[MGRAD_NAME_SIZE];
   if (name == NULL) {
     mgrad_format(position, sizeof position, "%d", (int64_t)l->nparts);
@@ -240,6 +245,26 @@ mgrad_status mgrad_layer_put_part(mgrad_layer *l, const char *name, mgrad_tensor
   return MGRAD_OK;
 }
 
+mgrad_status mgrad_layer_child(mgrad_layer *l, const char *name, const mgrad_layer_def *def,
+                               const mgrad_attrs *attrs) {
+  mgrad_layer *child;
+  MGRAD_TRY(mgrad_layer_new(l->ctx, def, attrs, &child));
+  child->training = l->training;
+  mgrad_status status = mgrad_layer_put(l, name, child);
+  mgrad_layer_release(child);
+  return status;
+}
+
+mgrad_status mgrad_layer_set_param(mgrad_layer *l, const char *name, mgrad_tensor *t) {
+  if (l->def == NULL || l->def->build == NULL || l->built) {
+    return mgrad_fail(l->ctx, MGRAD_INVALID, "%s: \"%s\" cannot be given to it, %s", l->kind,
+                      name, l->built ? "it has its parameters already" : "it has no parameters");
+  }
+  MGRAD_TRY(mgrad_layer_put_tensor(l, name, t));
+  find_part(l, name)->given = true;
+  return MGRAD_OK;
+}
+
 mgrad_status mgrad_layer_remove(mgrad_layer *l, const char *name) {
   mgrad_slot *part = find_part(l, name);
   if (part == NULL) {
@@ -255,13 +280,40 @@ mgrad_status mgrad_layer_remove(mgrad_layer *l, const char *name) {
   return MGRAD_OK;
 }
 
+/* A parameter that was given, in the place in order of one that is made. */
+static mgrad_status take_given(mgrad_layer *l, mgrad_slot *part, int ndim,
+                               const int64_t *size) {
+  mgrad_array expected;
+  MGRAD_TRY(mgrad_shape_make(l->ctx, ndim, size, &expected));
+  if (!mgrad_shape_equal(&part->tensor->a, &expected)) {
+    return mgrad_fail(l->ctx, MGRAD_INVALID, "its %s is given as %a, expected %a", part->name,
+                      &part->tensor->a, &expected);
+  }
+  mgrad_slot taken = *part;
+  taken.taken = true;
+  memmove(part, part + 1, (size_t)(l->parts + l->nparts - part - 1) * sizeof *part);
+  l->parts[l->nparts - 1] = taken;
+  return MGRAD_OK;
+}
+
 mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
                                const int64_t *size, int init) {
   mgrad_tensor *t;
+  mgrad_slot *part = find_part(l, name);
+  if (part != NULL && part->given) return take_given(l, part, ndim, size);
   MGRAD_TRY(mgrad_tensor_new(l->ctx, ndim, size, &t));
   mgrad_status status = mgrad_init_fill(init, t);
   if (status == MGRAD_OK) status = mgrad_tensor_require_grad(t, !l->frozen);
   if (status == MGRAD_OK) status = set_part(l, name, NULL, t, false);
+  if (status != MGRAD_OK) mgrad_tensor_release(t);
+  return status;
+}
+
+mgrad_status mgrad_layer_buffer(mgrad_layer *l, const char *name, int ndim,
+                                const int64_t *size, double value) {
+  mgrad_tensor *t;
+  MGRAD_TRY(mgrad_tensor_full(l->ctx, ndim, size, value, &t));
+  mgrad_status status = set_part(l, name, NULL, t, true);
   if (status != MGRAD_OK) mgrad_tensor_release(t);
   return status;
 }
@@ -283,13 +335,42 @@ mgrad_part mgrad_layer_part(const mgrad_layer *l, int index) {
 
 bool mgrad_layer_active(const mgrad_layer *l) { return l->training && !l->ctx->evaluating; }
 
+/* Takes away what build has made. */
+static void strip(mgrad_layer *l) {
+  bool made = l->def != NULL && !l->def->container; /* its layers too */
+  int kept = 0;
+  for (int i = 0; i < l->nparts; i++) {
+    mgrad_slot part = l->parts[i];
+    if (part.given || (part.layer != NULL && !made)) {
+      part.taken = false;
+      l->parts[kept++] = part;
+    } else {
+      part_release(&part);
+    }
+  }
+  l->nparts = kept;
+  l->complete = false;
+  l->ctx->changes++;
+}
+
+/* Was every parameter that was given one of the layer's own? */
+static mgrad_status all_taken(const mgrad_layer *l) {
+  for (int i = 0; i < l->nparts; i++) {
+    const mgrad_slot *p = &l->parts[i];
+    if (!p->given || p->taken) continue;
+    return mgrad_fail(l->ctx, MGRAD_INVALID, "\"%s\" was given, which is none of its"
+                      " parameters", p->name);
+  }
+  return MGRAD_OK;
+}
+
 static mgrad_status build(mgrad_layer *l, const mgrad_array *x) {
   if (l->built) return MGRAD_OK;
-  int before = l->nparts;
   if (l->def->build != NULL) {
     mgrad_status status = l->def->build(l, x);
+    if (status == MGRAD_OK) status = all_taken(l);
     if (status != MGRAD_OK) {
-      while (l->nparts > before) part_release(&l->parts[--l->nparts]);
+      strip(l);
       return status;
     }
   }
@@ -342,10 +423,10 @@ static mgrad_status check_finite(const mgrad_layer *l, const mgrad_tensor *x,
   return MGRAD_NONFINITE;
 }
 
-mgrad_status mgrad_layer_call(mgrad_layer *l, int position, mgrad_tensor *x,
-                              mgrad_tensor **y) {
+static mgrad_status call(mgrad_layer *l, int position, mgrad_tensor *x,
+                         mgrad_further *further, mgrad_tensor **y) {
   mgrad_context *ctx = l->ctx;
-  mgrad_frame frame = { l, position, ctx->frame };
+  mgrad_frame frame = { l, position, further, ctx->frame };
   mgrad_tensor *result = NULL;
   ctx->frame = &frame;
   mgrad_layer_retain(l); /* a callback may take it out of its container */
@@ -361,16 +442,20 @@ mgrad_status mgrad_layer_call(mgrad_layer *l, int position, mgrad_tensor *x,
     *y = result;
   } else {
     mgrad_tensor_release(result);
+    mgrad_further_drop(further);
   }
   mgrad_layer_release(l);
   return status;
 }
 
+mgrad_status mgrad_layer_call(mgrad_layer *l, int position, mgrad_tensor *x,
+                              mgrad_tensor **y) {
+  return call(l, position, x, NULL, y);
+}
+
 static void unbuild(mgrad_layer *l) {
   l->built = false;
-  for (int i = l->nparts - 1; i >= 0; i--) {
-    if (l->parts[i].tensor != NULL) mgrad_layer_remove(l, l->parts[i].name);
-  }
+  strip(l);
 }
 
 /* Empties the list of what a trial pass of 'last' has built, which is undone
@@ -384,35 +469,38 @@ static void end_trial(mgrad_context *ctx, const mgrad_layer *last, bool failed) 
   }
 }
 
-typedef mgrad_status (*pass_fn)(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y);
+typedef mgrad_status (*pass_fn)(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further,
+                                mgrad_tensor **y);
 
 /* A pass in eval mode that records nothing. */
 static mgrad_status quietly(pass_fn pass, mgrad_layer *l, mgrad_tensor *x,
-                            mgrad_tensor **y) {
+                            mgrad_further *further, mgrad_tensor **y) {
   mgrad_context *ctx = l->ctx;
   bool evaluating = ctx->evaluating;
   int recording = mgrad_grad_enable(ctx, 0);
   ctx->evaluating = true;
-  mgrad_status status = pass(l, x, y);
+  mgrad_status status = pass(l, x, further, y);
   ctx->evaluating = evaluating;
   mgrad_grad_enable(ctx, recording);
   return status;
 }
 
-static mgrad_status call_top(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
-  return mgrad_layer_call(l, 0, x, y);
+static mgrad_status call_top(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further,
+                             mgrad_tensor **y) {
+  return call(l, 0, x, further, y);
 }
 
-/* One pass that only builds; its result is thrown away. */
-static mgrad_status trial(mgrad_layer *l, mgrad_tensor *x) {
+/* One pass that only builds; its results are thrown away. */
+static mgrad_status trial(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further) {
   mgrad_context *ctx = l->ctx;
   mgrad_layer *outer = ctx->built;
   uint64_t stream = ctx->stream;
   bool built = l->built;
   mgrad_tensor *y = NULL;
   ctx->built = l;
-  mgrad_status status = quietly(call_top, l, x, &y);
+  mgrad_status status = quietly(call_top, l, x, further, &y);
   mgrad_tensor_release(y);
+  mgrad_further_drop(further);
   if (status == MGRAD_OK) status = mgrad_layer_join(l);
   end_trial(ctx, l, status != MGRAD_OK);
   if (status != MGRAD_OK) {
@@ -424,9 +512,23 @@ static mgrad_status trial(mgrad_layer *l, mgrad_tensor *x) {
   return status;
 }
 
+mgrad_status mgrad_layer_complete(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further) {
+  return l->ctx->frame == NULL && !l->complete ? trial(l, x, further) : MGRAD_OK;
+}
+
+mgrad_status mgrad_layer_pass(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further,
+                              mgrad_tensor **y) {
+  MGRAD_TRY(mgrad_layer_complete(l, x, further));
+  return call_top(l, x, further, y);
+}
+
+mgrad_status mgrad_layer_pass_quietly(mgrad_layer *l, mgrad_tensor *x,
+                                      mgrad_further *further, mgrad_tensor **y) {
+  return quietly(mgrad_layer_pass, l, x, further, y);
+}
+
 mgrad_status mgrad_layer_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
-  if (l->ctx->frame == NULL && !l->complete) MGRAD_TRY(trial(l, x));
-  return call_top(l, x, y);
+  return mgrad_layer_pass(l, x, NULL, y);
 }
 
 /* ---- predictions from plans ---- */
@@ -473,10 +575,10 @@ static void keep_plan(mgrad_layer *l, const mgrad_recorder *r, const mgrad_plan_
 
 static mgrad_status predict_anew(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y,
                                  bool plannable) {
-  if (!plannable) return quietly(mgrad_layer_forward, l, x, y);
+  if (!plannable) return mgrad_layer_pass_quietly(l, x, NULL, y);
   mgrad_recorder r;
   mgrad_record_begin(&r, l->ctx);
-  mgrad_status status = quietly(mgrad_layer_forward, l, x, y);
+  mgrad_status status = mgrad_layer_pass_quietly(l, x, NULL, y);
   mgrad_record_end(&r);
   mgrad_plan_ends ends = { .x = x, .prediction = *y };
   if (status == MGRAD_OK) keep_plan(l, &r, &ends);
@@ -518,7 +620,7 @@ mgrad_status mgrad_layer_hunt(mgrad_layer *l, mgrad_tensor *x) {
   mgrad_tensor *y = NULL;
   int recording = mgrad_grad_enable(ctx, 0);
   ctx->hunting = true;
-  mgrad_status status = call_top(l, x, &y);
+  mgrad_status status = call_top(l, x, NULL, &y);
   ctx->hunting = false;
   mgrad_grad_enable(ctx, recording);
   if (status == MGRAD_OK) mgrad_tensor_release(y);
@@ -532,7 +634,7 @@ mgrad_status mgrad_layer_build(mgrad_layer *l, int ndim, const int64_t *size) {
     return mgrad_fail(l->ctx, made, "%s: its input's %s", l->kind, mgrad_error(l->ctx));
   }
   if (made != MGRAD_OK) return made;
-  mgrad_status status = trial(l, x);
+  mgrad_status status = trial(l, x, NULL);
   mgrad_tensor_release(x);
   return status;
 }

@@ -11,13 +11,15 @@
 
 #include "plan.h"
 
-/* A case for the generic layer test. */
+/* A case for the generic layer test, and a pattern for random ones, as mgrad_example. */
 typedef struct mgrad_layer_example {
   int64_t input[MGRAD_EXAMPLE_DIMS];
   struct { const char *name; double value; } attrs[4]; /* the others by default */
   const char *act;                                     /* the ACT attribute, by name */
   int nlist;
   int64_t list[MGRAD_EXAMPLE_DIMS];
+  int labels;                                          /* the input is ids from 1 to this */
+  mgrad_vary vary[MGRAD_EXAMPLE_VARY];
 } mgrad_layer_example;
 
 struct mgrad_layer_def {
@@ -25,6 +27,9 @@ struct mgrad_layer_def {
   const char *doc;
   mgrad_attr_spec attrs[MGRAD_MAX_ATTRS];
   bool container;
+  /* Names of what a call may take besides x and give besides y, "h c lengths", at most
+  ** MGRAD_MAX_FURTHER each; NULL for none. Inputs may all be left out. */
+  const char *inputs, *outputs;
   /* Makes parameters with mgrad_layer_param; NULL where there are none. */
   mgrad_status (*build)(mgrad_layer *l, const mgrad_array *x);
   mgrad_status (*forward)(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y);
@@ -40,6 +45,7 @@ typedef struct mgrad_slot {
   mgrad_layer *layer;   /* exactly one of these two */
   mgrad_tensor *tensor;
   bool buffer;
+  bool given, taken;    /* by mgrad_layer_set_param; by the layer's build */
 } mgrad_slot;
 
 enum { MGRAD_LAYER_PLANS = 2 };
@@ -68,20 +74,49 @@ struct mgrad_layer {
   char kind[MGRAD_NAME_SIZE], name[MGRAD_NAME_SIZE];
 };
 
+/* The further inputs and results of one call, in the order of the descriptor. */
+typedef struct mgrad_further {
+  mgrad_tensor *in[MGRAD_MAX_FURTHER];  /* borrowed; NULL where left out */
+  mgrad_tensor *out[MGRAD_MAX_FURTHER]; /* new references; NULL where not given */
+} mgrad_further;
+
+/* In a layer's build and forward: further input i from 0, or NULL. */
+mgrad_tensor *mgrad_layer_input(const mgrad_layer *l, int i);
+/* In forward: does the caller want the further results? */
+bool mgrad_layer_asked(const mgrad_layer *l);
+/* Hands over one reference of t, or NULL, as further result i. */
+void mgrad_layer_give(const mgrad_layer *l, int i, mgrad_tensor *t);
+/* Releases the results again; 'f' may be NULL. */
+void mgrad_further_drop(mgrad_further *f);
+/* mgrad_layer_forward with these; and in eval mode, without recording. */
+mgrad_status mgrad_layer_pass(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further,
+                              mgrad_tensor **y);
+mgrad_status mgrad_layer_pass_quietly(mgrad_layer *l, mgrad_tensor *x,
+                                      mgrad_further *further, mgrad_tensor **y);
+
 /* An attribute by its position in the descriptor. */
 static inline double mgrad_layer_value(const mgrad_layer *l, int i) {
   return l->attrs.value[i];
 }
-/* Adds a parameter, filled by an initialiser. */
+/* Adds a parameter, filled by an initialiser unless it was given. */
 mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
                                const int64_t *size, int init);
+/* Adds a buffer, filled with a value. */
+mgrad_status mgrad_layer_buffer(mgrad_layer *l, const char *name, int ndim,
+                                const int64_t *size, double value);
+/* Builds all of l that is not yet, by a trial pass of x, unless a layer is under way. */
+mgrad_status mgrad_layer_complete(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further);
 /* Takes the marks of a walk back, those of tensors too. */
 void mgrad_layer_unmark(mgrad_layer *l);
-/* As mgrad_layer_add_tensor, on any kind of layer. */
+/* As mgrad_layer_add and _add_tensor, on any kind of layer. */
+mgrad_status mgrad_layer_put(mgrad_layer *l, const char *name, mgrad_layer *child);
 mgrad_status mgrad_layer_put_tensor(mgrad_layer *l, const char *name, mgrad_tensor *t);
 /* The same, of a kind that is known: a frozen parameter is no buffer. */
 mgrad_status mgrad_layer_put_part(mgrad_layer *l, const char *name, mgrad_tensor *t,
                                   bool buffer);
+/* In build: adds a layer of that kind, with these attributes or the default ones. */
+mgrad_status mgrad_layer_child(mgrad_layer *l, const char *name, const mgrad_layer_def *def,
+                               const mgrad_attrs *attrs);
 /* A part's tensor; NULL where there is none. */
 mgrad_tensor *mgrad_layer_tensor(const mgrad_layer *l, const char *name);
 /* Runs a child inside its container's forward; 'position' counts from 1. */

@@ -245,15 +245,24 @@ static double r2(const double *sums, int64_t size) {
 /* ---- the table ---- */
 
 static const mgrad_metric metrics[] = {
-  { "accuracy", MGRAD_ANSWERS, size_of_mean, add_accuracy, mean, false },
-  { "top_k", MGRAD_CLASSES, size_of_mean, add_top_k, mean, false },
-  { "mae", MGRAD_NUMBERS, size_of_mean, add_mae, mean, false },
-  { "mse", MGRAD_NUMBERS, size_of_mean, add_mse, mean, false },
-  { "r2", MGRAD_NUMBERS, size_of_r2, add_r2, r2, false },
-  { "precision", MGRAD_ANSWERS, size_of_counts, add_counts, precision, false },
-  { "recall", MGRAD_ANSWERS, size_of_counts, add_counts, recall, false },
-  { "f1", MGRAD_ANSWERS, size_of_counts, add_counts, f1, false },
-  { "confusion", MGRAD_ANSWERS, size_of_confusion, add_confusion, diagonal, true },
+  { "accuracy", MGRAD_ANSWERS, size_of_mean, add_accuracy, mean, false,
+    "the share of examples whose class, or yes and no, is right" },
+  { "top_k", MGRAD_CLASSES, size_of_mean, add_top_k, mean, false,
+    "the share of examples whose class is among the k thought likeliest: top_3; 5 as top_k" },
+  { "mae", MGRAD_NUMBERS, size_of_mean, add_mae, mean, false,
+    "the mean absolute error, whatever the loss" },
+  { "mse", MGRAD_NUMBERS, size_of_mean, add_mse, mean, false,
+    "the mean squared error, whatever the loss" },
+  { "r2", MGRAD_NUMBERS, size_of_r2, add_r2, r2, false,
+    "the share of the variance of the targets that predictions explain" },
+  { "precision", MGRAD_ANSWERS, size_of_counts, add_counts, precision, false,
+    "of what was taken for a class, the share that is one; mean over classes" },
+  { "recall", MGRAD_ANSWERS, size_of_counts, add_counts, recall, false,
+    "of what is a class, the share that was taken for it; mean over classes" },
+  { "f1", MGRAD_ANSWERS, size_of_counts, add_counts, f1, false,
+    "the harmonic mean of precision and recall, of each class; mean over classes" },
+  { "confusion", MGRAD_ANSWERS, size_of_confusion, add_confusion, diagonal, true,
+    "how many of each class were taken for each; its number is the share that is right" },
 };
 
 const mgrad_metric *mgrad_metric_at(int index) {
@@ -264,6 +273,11 @@ const mgrad_metric *mgrad_metric_at(int index) {
 const char *mgrad_metric_name(int index) {
   const mgrad_metric *m = mgrad_metric_at(index);
   return m != NULL ? m->name : NULL;
+}
+
+const char *mgrad_metric_doc(int index) {
+  const mgrad_metric *m = mgrad_metric_at(index);
+  return m != NULL ? m->doc : NULL;
 }
 
 /* The number at the end of "top_5"; 0 where there is none, or one beyond any use. */

@@ -27,6 +27,7 @@ typedef struct mgrad_metric {
   void (*add)(const mgrad_scores *s, int64_t k, double *sums);
   double (*value)(const double *sums, int64_t size);
   bool table; /* its sums are a table {classes, classes} */
+  const char *doc; /* one line, no full stop */
 } mgrad_metric;
 
 const mgrad_metric *mgrad_metric_at(int index); /* NULL beyond the last */

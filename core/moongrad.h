@@ -34,7 +34,9 @@ typedef double mgrad_real;
 typedef float mgrad_real;
 #endif
 
-enum { MGRAD_MAX_DIMS = 8, MGRAD_MAX_ATTRS = 12, MGRAD_NAME_SIZE = 64 };
+enum {
+  MGRAD_MAX_DIMS = 8, MGRAD_MAX_ATTRS = 12, MGRAD_MAX_FURTHER = 4, MGRAD_NAME_SIZE = 64
+};
 
 typedef enum mgrad_status {
   MGRAD_OK = 0,
@@ -175,9 +177,13 @@ typedef struct mgrad_attr_spec {
   double initial;      /* the default; MGRAD_REQUIRED where there is none */
   double low, high;    /* for REAL, INT and PAIR, both included; equal = no bounds */
   const char *choices;
+  const char *doc;     /* one line, no full stop; or NULL */
 } mgrad_attr_spec;
 
 #define MGRAD_REQUIRED (-1e308)
+/* Bounds that are read as "above 0" and "below 1". */
+#define MGRAD_ABOVE_0 1e-30
+#define MGRAD_BELOW_1 (1 - 1.1102230246251565e-16)
 
 typedef struct mgrad_attrs {
   double value[MGRAD_MAX_ATTRS]; /* by position in the specs */
@@ -234,6 +240,7 @@ MGRAD_API int mgrad_anomaly(mgrad_context *ctx, int on);
 
 MGRAD_API int mgrad_init_count(void);
 MGRAD_API const char *mgrad_init_name(int index);
+MGRAD_API const char *mgrad_init_doc(int index); /* one line */
 MGRAD_API int mgrad_init_find(const char *name); /* -1 when unknown */
 /* Fills t in place. Fans: for {out, in, ...}, in and out times the rest. */
 MGRAD_API mgrad_status mgrad_init_fill(int index, mgrad_tensor *t);
@@ -249,6 +256,7 @@ typedef struct mgrad_layer_info {
   const char *doc;
   const mgrad_attr_spec *attrs;
   int container; /* takes children */
+  const char *inputs, *outputs; /* further ones, "h c lengths"; NULL for none */
 } mgrad_layer_info;
 MGRAD_API void mgrad_layer_describe(const mgrad_layer_def *def, mgrad_layer_info *out);
 
@@ -275,6 +283,11 @@ MGRAD_API mgrad_status mgrad_layer_add(mgrad_layer *l, const char *name,
 /* Adds a tensor: a parameter when it requires a gradient, else a buffer. */
 MGRAD_API mgrad_status mgrad_layer_add_tensor(mgrad_layer *l, const char *name,
                                               mgrad_tensor *t);
+/* Gives a layer that is not built yet one of its parameters, which it would make itself
+** otherwise: the same tensor in two layers is one parameter, one that requires no gradient
+** stays as it is. Refused when the layer is built, where it does not fit. */
+MGRAD_API mgrad_status mgrad_layer_set_param(mgrad_layer *l, const char *name,
+                                             mgrad_tensor *t);
 MGRAD_API mgrad_status mgrad_layer_remove(mgrad_layer *l, const char *name);
 /* Creates all parameters by one pass over zeros of this shape (batch first),
 ** and moves them into one block. */
@@ -284,6 +297,24 @@ MGRAD_API mgrad_status mgrad_layer_join(mgrad_layer *l);
 /* y = layer(x), built at the first call where sizes were left open. */
 MGRAD_API mgrad_status mgrad_layer_forward(mgrad_layer *l, mgrad_tensor *x,
                                            mgrad_tensor **y);
+/* The same with further inputs by name, any of those that mgrad_layer_info lists;
+** tensors that are NULL count as left out. The further results go to out[] in their
+** order, mgrad_layer_outputs of them, each a new reference or NULL. */
+typedef struct mgrad_named {
+  const char *name;
+  mgrad_tensor *tensor;
+} mgrad_named;
+MGRAD_API mgrad_status mgrad_layer_forward_with(mgrad_layer *l, mgrad_tensor *x,
+                                                const mgrad_named *in, int n,
+                                                mgrad_tensor **y, mgrad_tensor **out);
+/* How many further results it has, at most MGRAD_MAX_FURTHER. */
+MGRAD_API int mgrad_layer_outputs(const mgrad_layer *l);
+/* Does it take a further input of this name? Else the sentence names those it takes. */
+MGRAD_API mgrad_status mgrad_layer_takes(const mgrad_layer *l, const char *name);
+/* As forward_with, in eval mode and without recording. */
+MGRAD_API mgrad_status mgrad_layer_predict_with(mgrad_layer *l, mgrad_tensor *x,
+                                                const mgrad_named *in, int n,
+                                                mgrad_tensor **y, mgrad_tensor **out);
 /* As forward, in eval mode and without recording. */
 MGRAD_API mgrad_status mgrad_layer_predict(mgrad_layer *l, mgrad_tensor *x,
                                            mgrad_tensor **y);
@@ -452,6 +483,7 @@ typedef struct mgrad_trainer_options {
 /* By name; the metric "top_k" has names with a number, "top_5", as well. -1 when unknown. */
 MGRAD_API int mgrad_metric_find(const char *name);
 MGRAD_API const char *mgrad_metric_name(int index); /* NULL after the last */
+MGRAD_API const char *mgrad_metric_doc(int index);  /* one line */
 
 /* Over the examples seen: the mean loss; metrics as over one batch of them all, those of
 ** the host as means. */
@@ -479,8 +511,9 @@ MGRAD_API mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d,
                                            int64_t batch, int64_t epochs, int shuffle);
 /* Trains on from where the last run stopped: until 'steps' batches (0 = no
 ** bound), the end of the epoch when 'one_epoch', or 'expired' (may be NULL)
-** says so; at least one batch. *done tells that all epochs are over. 'report'
-** covers the current epoch so far. */
+** says so; at least one batch. *done tells that all epochs are over; after that a run
+** fails with MGRAD_INVALID, "trainer: all epochs are over; begin again". 'report' covers
+** the current epoch so far. */
 typedef int (*mgrad_expired_fn)(void *ud);
 typedef struct mgrad_run {
   int64_t steps;

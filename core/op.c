@@ -229,6 +229,37 @@ static bool recorded(const applying *a) {
   return false;
 }
 
+/* May the operands that the op changes be changed? 'x' are those that were given. */
+static mgrad_status check_updates(const applying *a, mgrad_tensor *const *x, int n) {
+  const mgrad_op *op = a->call.op;
+  bool observed = a->call.ctx->observed;
+  for (int i = 0; i < n; i++) {
+    if (x[i] == NULL || !mgrad_op_updates(op, i)) continue;
+    MGRAD_TRY(mgrad_tensor_writable(x[i], op->name));
+    for (int j = 0; j < n; j++) {
+      if (mgrad_op_updates(op, j) || x[j] == NULL || x[j]->storage != x[i]->storage) continue;
+      char name[MGRAD_NAME_SIZE], other[MGRAD_NAME_SIZE];
+      mgrad_operand_name(op, i, name, sizeof name);
+      mgrad_operand_name(op, j, other, sizeof other);
+      return mgrad_op_fail(&a->call, "%s, which is changed in place, shares its numbers with"
+                           " %s", name, other);
+    }
+  }
+  a->call.ctx->observed = observed; /* a replay changes them as well */
+  return MGRAD_OK;
+}
+
+/* After forward: what was changed in a packed copy is changed where it came from. */
+static void note_updates(const applying *a, mgrad_tensor *const *x, int n) {
+  for (int i = 0; i < n; i++) {
+    if (x[i] == NULL || !mgrad_op_updates(a->call.op, i)) continue;
+    x[i]->storage->version++;
+    if (!a->packed[i]) continue;
+    mgrad_array_copy(&x[i]->a, a->arrays[i]);
+    a->call.ctx->observed = true; /* a replay would change the copy alone */
+  }
+}
+
 static bool attrs_used(const mgrad_op *op) { return op->attrs != NULL; }
 
 /* The node, without operands yet. Its block: node, kept, x, attrs, saved, where. */
@@ -332,11 +363,13 @@ mgrad_status mgrad_apply(const mgrad_op *op, mgrad_context *ctx, mgrad_tensor *c
   a.call = (mgrad_call){ .ctx = ctx, .op = mgrad_op_code(ctx, op), .attrs = attrs, .n = count,
                          .x = a.arrays, .y = &a.y, .seed = ctx->seed, .stream = ctx->stream };
   mgrad_status status = take_operands(&a, x, n);
+  if (status == MGRAD_OK && op->updates != 0) status = check_updates(&a, x, n);
   if (status == MGRAD_OK) status = run(&a);
   if (status != MGRAD_OK) {
     if (a.node != NULL) mgrad_free(ctx, a.node, a.node->bytes);
     mgrad_tensor_release(a.out);
   } else {
+    if (op->updates != 0) note_updates(&a, x, n);
     if (ctx->recorder != NULL) ctx->note(ctx->recorder, &a.call, a.x, a.out);
     *out = a.out;
   }

@@ -10,9 +10,12 @@
 enum { LR = 0 };                           /* of every rule's attributes */
 enum { CLIP_NORM, CLIP_VALUE, L1, L2 };
 
-#define AT_LEAST_0(name) { name, MGRAD_ATTR_REAL, 0, 0, 1e30, NULL }
+#define AT_LEAST_0(name, text) { name, MGRAD_ATTR_REAL, 0, 0, 1e30, .doc = text }
 static const mgrad_attr_spec common_attrs[] = {
-  AT_LEAST_0("clip_norm"), AT_LEAST_0("clip_value"), AT_LEAST_0("l1"), AT_LEAST_0("l2"),
+  AT_LEAST_0("clip_norm", "a longer gradient is scaled down to this length"),
+  AT_LEAST_0("clip_value", "each number of the gradient is kept within this of 0"),
+  AT_LEAST_0("l1", "so many times sign(w) is added to the gradient of w"),
+  AT_LEAST_0("l2", "so many times w is added to the gradient of w"),
   { .type = MGRAD_ATTR_NONE }
 };
 

@@ -45,7 +45,7 @@ struct mgrad_tensor {
   mgrad_storage *storage;
   mgrad_node *node;        /* NULL for a leaf */
   mgrad_tensor *grad;      /* of a leaf, or NULL */
-  mgrad_tensor *next;      /* link in release and backward lists */
+  mgrad_tensor *next;      /* link in release and backward lists; its copy, in a clone */
   bool requires_grad;
   bool consumed;           /* its node went with a backward */
   bool wanted;             /* mgrad_gradients asks for it */

@@ -8,6 +8,7 @@
 ** The first step of each batch shape runs op by op and is recorded; where the
 ** recording can be frozen, the following ones replay its plan.
 */
+#include "backup.h"
 #include "layer.h"
 #include "optimizer.h"
 #include "dataset.h"
@@ -39,6 +40,7 @@ struct mgrad_trainer {
   int64_t usual_n;                  /* its examples */
   bool busy;                        /* a step is under way */
   bool last;                        /* its batch ends an epoch */
+  mgrad_backup backup;              /* of the net's buffers, for a step that fails */
 };
 
 /* ---- making and releasing ---- */
@@ -84,6 +86,7 @@ void mgrad_trainer_release(mgrad_trainer *t) {
   mgrad_context *ctx = t->ctx;
   end_run(t);
   for (int i = 0; i < PLANS; i++) mgrad_plan_release(t->plans[i]);
+  mgrad_backup_free(&t->backup);
   mgrad_tally_free(ctx, &t->tally);
   mgrad_tally_free(ctx, &t->exam);
   mgrad_judge_close(&t->judge);
@@ -161,9 +164,11 @@ static bool plannable(const mgrad_trainer *t) {
 
 static mgrad_status step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
                          mgrad_tally *tally) {
-  uint64_t stream = t->ctx->stream;
   mgrad_tensor *prediction, *loss;
   mgrad_recorder r;
+  MGRAD_TRY(mgrad_layer_complete(t->net, x, NULL));
+  uint64_t stream = t->ctx->stream;
+  MGRAD_TRY(mgrad_backup_begin(&t->backup, t->net));
   bool recording = plannable(t) && t->ctx->recorder == NULL && t->net->complete;
   if (recording) mgrad_record_begin(&r, t->ctx);
   mgrad_status status = mgrad_layer_forward(t->net, x, &prediction);
@@ -209,6 +214,7 @@ static mgrad_plan *find_plan(mgrad_trainer *t, const mgrad_array *x, const mgrad
 /* The inputs are in their places already. */
 static mgrad_status replay(mgrad_trainer *t, mgrad_plan *p, mgrad_tally *tally) {
   uint64_t stream = t->ctx->stream;
+  MGRAD_TRY(mgrad_backup_begin(&t->backup, t->net));
   MGRAD_TRY(mgrad_plan_forward(p));
   double loss = (double)mgrad_plan_loss(p);
   if (loss - loss != 0) {
@@ -292,6 +298,7 @@ static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_tally *ta
   t->busy = true;
   t->last = b->last;
   mgrad_status status = step_batch(t, b, tally);
+  mgrad_backup_end(&t->backup, status == MGRAD_OK);
   t->busy = false;
   if (t->anomaly) mgrad_anomaly(t->ctx, anomaly);
   if (!training) mgrad_layer_train(net, 0);

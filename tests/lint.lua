@@ -28,8 +28,8 @@ local levels = {
   { "context", "code", "pool", "random", "shape" },
   { "tensor", "augment", "kernels/" },
   { "op", "attrs", "init", "anomaly" },
-  { "ops/", "tape", "plan", "layer", "params", "where" },
-  { "layers/", "optimizer", "optimizers", "dataset", "metric" },
+  { "ops/", "tape", "plan", "layer", "further", "params", "where" },
+  { "layers/", "optimizer", "optimizers", "dataset", "metric", "backup" },
   { "judge", "table" },
   { "trainer" },
 }

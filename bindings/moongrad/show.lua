@@ -100,7 +100,7 @@ local function add_rows(l, path, out)
   end
 end
 
-return function(mg, core, require)
+return function(_, core, require)
   local check = require "moongrad.check"
   local as_text, methods = {}, {} -- methods of layers
 
@@ -121,7 +121,7 @@ return function(mg, core, require)
     check.is("layer", l, "summary", "self")
     if size then
       local sizes = type(size) == "table" and size or { size }
-      l:predict(mg.zeros(1, (table.unpack or unpack)(sizes)))
+      l:build(1, (table.unpack or unpack)(sizes))
     end
     local out = { row("layer", "output", "parameters"), ("-"):rep(73) }
     add_rows(l, "", out)

@@ -24,6 +24,8 @@
 #define mgrad_fold_sum MGRAD_CODE(mgrad_fold_sum)
 #define mgrad_gemm MGRAD_CODE(mgrad_gemm)
 #define mgrad_gemm_nwork MGRAD_CODE(mgrad_gemm_nwork)
+#define mgrad_gemm_sparse MGRAD_CODE(mgrad_gemm_sparse)
+#define mgrad_is_sparse MGRAD_CODE(mgrad_is_sparse)
 #define mgrad_pack MGRAD_CODE(mgrad_pack)
 #define mgrad_pack_b MGRAD_CODE(mgrad_pack_b)
 #define mgrad_pack_b_size MGRAD_CODE(mgrad_pack_b_size)
@@ -112,5 +114,14 @@ int64_t mgrad_gemm_nwork(int64_t m, int64_t n, int64_t k, int threads);
 ** same bits again. The layout belongs to the instruction set that packed it. */
 int64_t mgrad_pack_b_size(int64_t n, int64_t k);
 void mgrad_pack_b(int64_t n, int64_t k, mgrad_matrix b, mgrad_real *packed);
+
+/* ---- sparse.c ---- */
+
+/* Are at most an eighth of the numbers of each row of A{m, k} not 0? */
+bool mgrad_is_sparse(int64_t m, int64_t k, const mgrad_real *a);
+/* The same bits as mgrad_gemm where B is finite, but quick for zeros in A. Rows of B, C
+** and what it starts from are contiguous, and rows or columns of A; 'finish', scratch
+** and threads are not looked at. */
+void mgrad_gemm_sparse(const mgrad_product *x);
 
 #endif

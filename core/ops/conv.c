@@ -14,7 +14,7 @@
 enum { STRIDE, PADDING, DILATION, GROUPS, OUTPUT_PADDING };
 enum {
   MOST_BLOCKS = 8,      /* of pictures that share in the gradient of the weight */
-  TOGETHER = 1 << 15,   /* numbers of pictures whose gradients are summed in registers */
+  TOGETHER = 1 << 17,   /* numbers of pictures whose gradients are summed in registers */
   WAKING = 1 << 20      /* multiplications that pay for waking a thread */
 };
 
@@ -539,13 +539,15 @@ MGRAD_OP(conv) = {
   MGRAD_ATTRS(SHARED_ATTRS("same")),
   .infer = conv_infer, .forward = conv_forward, .backward = conv_backward,
   MGRAD_EXAMPLES(
-    { .shapes = { { 2, 3, 6, 5 }, { 4, 3, 3, 2 }, { 4 } } },
+    { .shapes = { { 2, 3, 6, 5 }, { 4, 3, 3, 2 }, { 4 } },
+      .vary = { { "stride", 1, 4 }, { "padding", 0, 3 }, { "dilation", 1, 3 } } },
     { .shapes = { { 2, 3, 7, 5 }, { 4, 3, 3, 2 }, { 4 } },
       .attrs = { { "stride", MGRAD_PAIR(2, 3) }, { "padding", MGRAD_PAIR(1, 2) } } },
     { .shapes = { { 1, 4, 7, 6 }, { 6, 2, 2, 3 }, { -1 } },
       .attrs = { { "dilation", MGRAD_PAIR(3, 2) }, { "padding", -1 }, { "groups", 2 } } },
     { .shapes = { { 2, 3, 5, 6 }, { 3, 1, 2, 2 }, { 3 } },
-      .attrs = { { "groups", 3 }, { "stride", MGRAD_PAIR(3, 3) } } },
+      .attrs = { { "groups", 3 }, { "stride", MGRAD_PAIR(3, 3) } },
+      .vary = { { "stride", 1, 4 }, { "padding", 0, 2 }, { "dilation", 1, 3 } } },
     { .shapes = { { 2, 3, 7 }, { 5, 3, 4 }, { 5 } },
       .attrs = { { "padding", MGRAD_PAIR(2, 2) }, { "stride", MGRAD_PAIR(2, 2) } } },
     { .shapes = { { 9, 1, 1, 1 }, { 13, 1, 1, 1 }, { 13 } } }) };
@@ -560,7 +562,9 @@ MGRAD_OP(conv_transpose) = {
   .infer = conv_transpose_infer, .forward = conv_transpose_forward,
   .backward = conv_transpose_backward,
   MGRAD_EXAMPLES(
-    { .shapes = { { 2, 3, 4, 5 }, { 3, 4, 3, 2 }, { 4 } } },
+    { .shapes = { { 2, 3, 4, 5 }, { 3, 4, 3, 2 }, { 4 } },
+      .vary = { { "stride", 1, 4 }, { "padding", 0, 2 }, { "dilation", 1, 3 },
+                { "output_padding", 0, 2 } } },
     { .shapes = { { 2, 3, 4, 3 }, { 3, 2, 3, 4 }, { 2 } },
       .attrs = { { "stride", MGRAD_PAIR(2, 3) }, { "padding", MGRAD_PAIR(1, 2) },
                  { "output_padding", MGRAD_PAIR(1, 0) } } },

@@ -295,7 +295,10 @@ POOL(adaptive_max_pool, true, max_plane, max_slopes)
       { "stride", MGRAD_PAIR(2, 1) }, { "padding", MGRAD_PAIR(1, 1) } } },        \
     { .shapes = { { 1, 2, 5, 7 } }, .attrs = { { "kernel", MGRAD_PAIR(1, 2) },    \
       { "stride", MGRAD_PAIR(3, 4) } } },                                         \
-    { .shapes = { { 2, 3, 8 } }, .attrs = { { "kernel", MGRAD_PAIR(3, 3) } } })
+    { .shapes = { { 2, 3, 8 } }, .attrs = { { "kernel", MGRAD_PAIR(3, 3) } } },   \
+    { .shapes = { { 2, 3, 6, 7 } }, .vary = { { "kernel", 1, 4 },                 \
+      { "stride", 0, 5 }, { "padding", 0, 2 } },                                  \
+      .attrs = { { "kernel", MGRAD_PAIR(4, 4) } } })
 #define SIZE_EXAMPLES                                                             \
   MGRAD_EXAMPLES(                                                                 \
     { .shapes = { { 2, 3, 7, 5 } }, .attrs = { { "size", MGRAD_PAIR(3, 2) } } },  \

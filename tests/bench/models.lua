@@ -1,4 +1,4 @@
--- The nets of workloads w1 to w4 and what trains them, for the clocked programs and
+-- The nets of workloads w1 to w6 and what trains them, for the clocked programs and
 -- for count.lua. Each starts from the same seed.
 local mg = require "moongrad"
 local models = {}
@@ -42,6 +42,17 @@ function models.w5()
     mg.conv2d(16, 5), "relu", mg.avgpool2d(2), mg.flatten(),
     mg.dense(120, "relu"), mg.dense(84, "relu"), mg.dense(10) },
     "cross_entropy", mg.sgd { lr = 0.05, momentum = 0.9 })
+end
+
+--- An LSTM that reads 50 of 64 characters, as vectors of 0 and 1, and says what comes
+-- next after each: trainer.
+function models.w6()
+  local one_hot = mg.pure(function(ids) return ids:one_hot(64) end)
+  local loss = mg.pure(function(logits, ids)
+    return mg.cross_entropy(logits:reshape(-1, 64), ids:reshape(-1))
+  end)
+  return trainer({ one_hot, mg.lstm(128), mg.dense(64) }, loss,
+    mg.sgd { lr = 0.1 })
 end
 
 return models

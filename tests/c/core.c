@@ -203,6 +203,71 @@ static mgrad_layer *net(mgrad_context *ctx, double hidden, double out) {
   return l;
 }
 
+/* y = x * factor, or 2 x; gives y + y */
+static mgrad_status scaled_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
+  mgrad_tensor *factor = mgrad_layer_input(l, 1), *both[] = { x, factor != NULL ? factor : x };
+  MGRAD_TRY(mgrad_apply(factor != NULL ? &mgrad_op_mul : &mgrad_op_add, l->ctx, both, 2, NULL,
+                        y));
+  if (!mgrad_layer_asked(l)) return MGRAD_OK;
+  mgrad_tensor *sum, *twice[] = { *y, *y };
+  MGRAD_TRY(mgrad_apply(&mgrad_op_add, l->ctx, twice, 2, NULL, &sum));
+  mgrad_layer_give(l, 0, sum);
+  return MGRAD_OK;
+}
+
+static void test_further(mgrad_context *ctx) {
+  static const mgrad_layer_def scaled = { .name = "scaled", .inputs = "unused factor",
+                                          .outputs = "sum", .forward = scaled_forward };
+  mgrad_layer *l;
+  OK(mgrad_layer_new(ctx, &scaled, NULL, &l));
+  mgrad_tensor *x = tensor(ctx, 2, 1, 2, 3), *factor = tensor(ctx, 1, 2, 0, 5), *y, *sum;
+
+  test("a layer takes further inputs by name and gives further results");
+  CHECK(mgrad_layer_outputs(l) == 1);
+  mgrad_tensor_require_grad(factor, 1);
+  mgrad_named in[] = { { "factor", factor }, { "unused", NULL } };
+  OK(mgrad_layer_forward_with(l, x, in, 2, &y, &sum));
+  CHECK(y->a.data[1] == 15 && sum->a.data[1] == 30);
+  mgrad_tensor *loss = apply1(ctx, "sum", sum);
+  OK(mgrad_backward(loss, 0));
+  CHECK(factor->grad->a.data[0] == 6);
+  mgrad_tensor_release(loss);
+  mgrad_tensor_release(sum);
+  mgrad_tensor_release(y);
+
+  test("further inputs may be left out, in predictions too");
+  OK(mgrad_layer_predict_with(l, x, NULL, 0, &y, &sum));
+  CHECK(y->a.data[0] == 6 && sum->a.data[0] == 12 && sum->node == NULL);
+  mgrad_tensor_release(sum);
+  mgrad_tensor_release(y);
+
+  test("an unknown further input is refused with the names of those there are");
+  in[1].name = "fact";
+  CHECK(mgrad_layer_forward_with(l, x, in, 2, &y, &sum) == MGRAD_INVALID);
+  SAYS(ctx, "scaled: there is no input \"fact\", expected one of unused, factor");
+
+  test("a plain call makes no further results");
+  uint64_t before = mgrad_memory_count(ctx);
+  OK(mgrad_layer_forward(l, x, &y));
+  uint64_t plain = mgrad_memory_count(ctx) - before;
+  mgrad_tensor_release(y);
+  OK(mgrad_layer_forward_with(l, x, NULL, 0, &y, &sum));
+  CHECK(mgrad_memory_count(ctx) - before > 2 * plain);
+  mgrad_tensor_release(y);
+  mgrad_tensor_release(sum);
+
+  test("a call that fails gives nothing");
+  mgrad_tensor *wrong = tensor(ctx, 1, 3, 0, 1);
+  in[0].tensor = wrong;
+  CHECK(mgrad_layer_forward_with(l, x, in, 1, &y, &sum) == MGRAD_INVALID);
+  SAYS(ctx, "scaled: mul:");
+  mgrad_tensor_release(wrong);
+  mgrad_tensor_release(factor);
+  mgrad_tensor_release(x);
+  mgrad_layer_release(l);
+  CHECK(mgrad_memory_used(ctx) == 0);
+}
+
 static void test_layers(mgrad_context *ctx) {
   test("a built net has its parameters in one block, its gradients in another");
   mgrad_layer *l = net(ctx, 4, 2);
@@ -445,6 +510,7 @@ int main(void) {
   test_random();
   test_graph(ctx);
   test_layers(ctx);
+  test_further(ctx);
   test_steps(ctx);
   test_ignored(ctx);
   test_accumulate(ctx);
