@@ -92,9 +92,7 @@ end
 
 ------------------------------------------------------------------ part 2: the pictures
 
-local train = mg.data.fashion_mnist(options.data or nil)
-if not train then common.stop("no data (Debian: apt install dataset-fashion-mnist)") end
-train = train:shuffle():range(1, 2000)
+local train = common.fashion_mnist(mg, options.data):shuffle():range(1, 2000)
 
 --- The loss on all pictures after each epoch, from the same weights in the same order.
 local function learn(racer, lr)
