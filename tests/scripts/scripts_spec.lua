@@ -65,6 +65,17 @@ describe("the script", function()
     assert.equal(0, status, text)
     assert.truthy(text:find("The claim held", 1, true))
   end)
+  -- What takes minutes is run on fewer pictures here, and has to get a part of the way.
+  local long = { lenet5 = { "--pictures 6000 --epochs 2", 0.72 },
+                 fashion_cnn = { "--pictures 1500 --epochs 2 --threads 2", 0.5 } }
+  for name, short in pairs(long) do
+    it(name .. " learns", function()
+      local status, text = script(name, short[1])
+      assert.truthy(status == 0 or status == 1, text)
+      assert.truthy(tonumber(text:match("name (%d%.%d+) of the test")) > short[2], text)
+    end)
+  end
+
   it("fashion_mnist says where it looked for its data", function()
     local status, text = script("fashion_mnist", "--data /nowhere")
     assert.equal(2, status)
