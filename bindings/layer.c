@@ -64,11 +64,27 @@ typedef struct layer_options {
 } layer_options;
 
 static int other_option(lua_State *L, void *ud, const char *key) {
+  if (lmgrad_test(L, -1, LMGRAD_TENSOR) != NULL) return 1; /* give_params takes it */
   if (strcmp(key, "name") != 0) return 0;
   if (lua_type(L, -1) != LUA_TSTRING) lmgrad_type_error(L, -1, "layer", "name", "a string");
   layer_options *options = ud;
   strncpy(options->name, lua_tostring(L, -1), sizeof options->name - 1);
   return 1;
+}
+
+/* Tensors among the options in the table at 'options' are parameters of the layer at the
+** top. */
+static void give_params(lua_State *L, lmgrad_state *S, int options) {
+  int layer = lua_gettop(L);
+  lua_pushnil(L);
+  while (lua_next(L, options) != 0) {
+    mgrad_tensor *t = lmgrad_test(L, -1, LMGRAD_TENSOR);
+    mgrad_layer *l = lmgrad_check_layer(L, layer, "layer", "self");
+    if (t != NULL && lua_type(L, -2) == LUA_TSTRING) {
+      LMGRAD_TRY(L, S, mgrad_layer_set_param(l, lua_tostring(L, -2), t));
+    }
+    lua_pop(L, 1);
+  }
 }
 
 /* upvalues: the state, the signature */
@@ -77,11 +93,14 @@ static int layer_new(lua_State *L) {
   const lmgrad_signature *s = lua_touserdata(L, lua_upvalueindex(2));
   mgrad_attrs attrs;
   layer_options options = { "" };
+  int table = lua_gettop(L);
+  if (table > 0 && lua_type(L, table) != LUA_TTABLE) table = 0;
   lmgrad_arguments(L, S, s, 1, NULL, &attrs, other_option, &options);
   mgrad_layer **out = lmgrad_box_layer(L);
   LMGRAD_TRY(L, S, mgrad_layer_new(S->ctx, s->def, &attrs, out));
   adopt(L, *out);
   if (options.name[0] != '\0') LMGRAD_TRY(L, S, mgrad_layer_set_name(*out, options.name));
+  if (table != 0) give_params(L, S, table);
   return 1;
 }
 
@@ -411,6 +430,15 @@ static int set_training(lua_State *L, const char *who, int on) {
 static int layer_train(lua_State *L) { return set_training(L, "train", 1); }
 static int layer_eval(lua_State *L) { return set_training(L, "eval", 0); }
 
+static int set_frozen(lua_State *L, const char *who, int on) {
+  mgrad_layer_freeze(check_self(L, who), on);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int layer_freeze(lua_State *L) { return set_frozen(L, "freeze", 1); }
+static int layer_unfreeze(lua_State *L) { return set_frozen(L, "unfreeze", 0); }
+
 /* describe() -> {kind=, name=, container=, training=, output={..} or nil,
 ** parts={{name=, layer= or tensor=}, ..}} */
 static int layer_describe(lua_State *L) {
@@ -609,7 +637,8 @@ static const lmgrad_function methods[] = {
   { "parameters", layer_parameters }, { "named", layer_named },
   { "num_parameters", layer_num_parameters }, { "zero_grad", layer_zero_grad },
   { "hash", layer_hash }, { "train", layer_train }, { "eval", layer_eval },
-  { "describe", layer_describe }, { "clone", layer_clone }, { NULL, NULL }
+  { "freeze", layer_freeze }, { "unfreeze", layer_unfreeze }, { "describe", layer_describe },
+  { "clone", layer_clone }, { NULL, NULL }
 };
 
 static const lmgrad_function metamethods[] = {

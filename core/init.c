@@ -102,6 +102,7 @@ static const initialiser initialisers[] = {
     NULL, 0.1, FAN_NONE },
   { "uniform", "uniform from -0.05 to 0.05", draw_uniform, 0.05, FAN_NONE },
   { "normal", "normal with deviation 0.05", draw_normal, 0.05, FAN_NONE },
+  { "standard_normal", "normal with deviation 1", draw_normal, 1, FAN_NONE },
   { "xavier_uniform", "uniform up to sqrt(6 / (fan in + fan out)); Glorot, Bengio 2010",
     draw_uniform, 6, FAN_BOTH },
   { "xavier_normal", "normal with deviation sqrt(2 / (fan in + fan out))",
@@ -121,6 +122,10 @@ int mgrad_init_count(void) { return COUNT; }
 
 const char *mgrad_init_name(int index) {
   return index >= 0 && index < COUNT ? initialisers[index].name : NULL;
+}
+
+const char *mgrad_init_doc(int index) {
+  return index >= 0 && index < COUNT ? initialisers[index].doc : NULL;
 }
 
 int mgrad_init_find(const char *name) {

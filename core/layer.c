@@ -4,7 +4,7 @@
 #include "layer.h"
 #include "kernels/kernels.h"
 
-enum { MAX_DEPTH = 100, PATH_SIZE = 256 };
+enum { MAX_DEPTH = 100 };
 
 /* ---- the table ---- */
 
@@ -202,6 +202,10 @@ static mgrad_status takes_parts(const mgrad_layer *l, bool tensor) {
 
 mgrad_status mgrad_layer_add(mgrad_layer *l, const char *name, mgrad_layer *child) {
   MGRAD_TRY(takes_parts(l, false));
+  return mgrad_layer_put(l, name, child);
+}
+
+mgrad_status mgrad_layer_put(mgrad_layer *l, const char *name, mgrad_layer *child) {
   char position[MGRAD_NAME_SIZE];
   if (name == NULL) {
     mgrad_format(position, sizeof position, "%d", (int64_t)l->nparts);
@@ -231,8 +235,33 @@ mgrad_status mgrad_layer_put_tensor(mgrad_layer *l, const char *name, mgrad_tens
                       "%s: tensor \"%s\" is an expanded view, expected its contiguous()",
                       l->kind, name);
   }
-  MGRAD_TRY(set_part(l, name, NULL, t, !t->requires_grad));
+  return mgrad_layer_put_part(l, name, t, !t->requires_grad);
+}
+
+mgrad_status mgrad_layer_put_part(mgrad_layer *l, const char *name, mgrad_tensor *t,
+                                  bool buffer) {
+  MGRAD_TRY(set_part(l, name, NULL, t, buffer));
   mgrad_tensor_retain(t);
+  return MGRAD_OK;
+}
+
+mgrad_status mgrad_layer_child(mgrad_layer *l, const char *name, const mgrad_layer_def *def,
+                               const mgrad_attrs *attrs) {
+  mgrad_layer *child;
+  MGRAD_TRY(mgrad_layer_new(l->ctx, def, attrs, &child));
+  child->training = l->training;
+  mgrad_status status = mgrad_layer_put(l, name, child);
+  mgrad_layer_release(child);
+  return status;
+}
+
+mgrad_status mgrad_layer_set_param(mgrad_layer *l, const char *name, mgrad_tensor *t) {
+  if (l->def == NULL || l->def->build == NULL || l->built) {
+    return mgrad_fail(l->ctx, MGRAD_INVALID, "%s: \"%s\" cannot be given to it, %s", l->kind,
+                      name, l->built ? "it has its parameters already" : "it has no parameters");
+  }
+  MGRAD_TRY(mgrad_layer_put_tensor(l, name, t));
+  find_part(l, name)->given = true;
   return MGRAD_OK;
 }
 
@@ -251,13 +280,40 @@ mgrad_status mgrad_layer_remove(mgrad_layer *l, const char *name) {
   return MGRAD_OK;
 }
 
+/* A parameter that was given, in the place in order of one that is made. */
+static mgrad_status take_given(mgrad_layer *l, mgrad_slot *part, int ndim,
+                               const int64_t *size) {
+  mgrad_array expected;
+  MGRAD_TRY(mgrad_shape_make(l->ctx, ndim, size, &expected));
+  if (!mgrad_shape_equal(&part->tensor->a, &expected)) {
+    return mgrad_fail(l->ctx, MGRAD_INVALID, "its %s is given as %a, expected %a", part->name,
+                      &part->tensor->a, &expected);
+  }
+  mgrad_slot taken = *part;
+  taken.taken = true;
+  memmove(part, part + 1, (size_t)(l->parts + l->nparts - part - 1) * sizeof *part);
+  l->parts[l->nparts - 1] = taken;
+  return MGRAD_OK;
+}
+
 mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
                                const int64_t *size, int init) {
   mgrad_tensor *t;
+  mgrad_slot *part = find_part(l, name);
+  if (part != NULL && part->given) return take_given(l, part, ndim, size);
   MGRAD_TRY(mgrad_tensor_new(l->ctx, ndim, size, &t));
   mgrad_status status = mgrad_init_fill(init, t);
-  if (status == MGRAD_OK) status = mgrad_tensor_require_grad(t, 1);
+  if (status == MGRAD_OK) status = mgrad_tensor_require_grad(t, !l->frozen);
   if (status == MGRAD_OK) status = set_part(l, name, NULL, t, false);
+  if (status != MGRAD_OK) mgrad_tensor_release(t);
+  return status;
+}
+
+mgrad_status mgrad_layer_buffer(mgrad_layer *l, const char *name, int ndim,
+                                const int64_t *size, double value) {
+  mgrad_tensor *t;
+  MGRAD_TRY(mgrad_tensor_full(l->ctx, ndim, size, value, &t));
+  mgrad_status status = set_part(l, name, NULL, t, true);
   if (status != MGRAD_OK) mgrad_tensor_release(t);
   return status;
 }
@@ -275,54 +331,46 @@ mgrad_part mgrad_layer_part(const mgrad_layer *l, int index) {
   return (mgrad_part){ p->name, p->layer, p->tensor, p->buffer };
 }
 
-/* ---- where an error happened ---- */
-
-/* The layer's own name, or the one its parent gave it unless that is only its
-** number. */
-static const char *shown_name(const mgrad_frame *f) {
-  if (f->layer->name[0] != '\0') return f->layer->name;
-  for (int i = 0; f->up != NULL && i < f->up->layer->nparts; i++) {
-    const mgrad_slot *p = &f->up->layer->parts[i];
-    if (p->layer == f->layer && !(p->name[0] >= '0' && p->name[0] <= '9')) return p->name;
-  }
-  return NULL;
-}
-
-/* Puts 'dense "fc1" (layer 3 of sequential): ' before the error sentence. */
-static void locate(mgrad_context *ctx, mgrad_status status) {
-  const mgrad_frame *f = ctx->frame;
-  const char *name = shown_name(f);
-  char where[PATH_SIZE], more[PATH_SIZE];
-  if (name != NULL) mgrad_format(where, sizeof where, "%s \"%s\"", f->layer->kind, name);
-  else mgrad_format(where, sizeof where, "%s", f->layer->kind);
-  const char *link = " (";
-  for (; f->up != NULL; f = f->up) {
-    const char *outer = f->up->layer->kind;
-    mgrad_format(more, sizeof more, "%s", where);
-    if (f->position > 0) {
-      mgrad_format(where, sizeof where, "%s%slayer %d of %s", more, link,
-                   (int64_t)f->position, outer);
-    } else {
-      mgrad_format(where, sizeof where, "%s%sin %s", more, link, outer);
-    }
-    link = ", ";
-  }
-  bool inside = ctx->frame->up != NULL;
-  mgrad_fail(ctx, status, "%s%s: %s", where, inside ? ")" : "", ctx->error);
-  ctx->located = true;
-}
-
 /* ---- calling ---- */
 
 bool mgrad_layer_active(const mgrad_layer *l) { return l->training && !l->ctx->evaluating; }
 
+/* Takes away what build has made. */
+static void strip(mgrad_layer *l) {
+  bool made = l->def != NULL && !l->def->container; /* its layers too */
+  int kept = 0;
+  for (int i = 0; i < l->nparts; i++) {
+    mgrad_slot part = l->parts[i];
+    if (part.given || (part.layer != NULL && !made)) {
+      part.taken = false;
+      l->parts[kept++] = part;
+    } else {
+      part_release(&part);
+    }
+  }
+  l->nparts = kept;
+  l->complete = false;
+  l->ctx->changes++;
+}
+
+/* Was every parameter that was given one of the layer's own? */
+static mgrad_status all_taken(const mgrad_layer *l) {
+  for (int i = 0; i < l->nparts; i++) {
+    const mgrad_slot *p = &l->parts[i];
+    if (!p->given || p->taken) continue;
+    return mgrad_fail(l->ctx, MGRAD_INVALID, "\"%s\" was given, which is none of its"
+                      " parameters", p->name);
+  }
+  return MGRAD_OK;
+}
+
 static mgrad_status build(mgrad_layer *l, const mgrad_array *x) {
   if (l->built) return MGRAD_OK;
-  int before = l->nparts;
   if (l->def->build != NULL) {
     mgrad_status status = l->def->build(l, x);
+    if (status == MGRAD_OK) status = all_taken(l);
     if (status != MGRAD_OK) {
-      while (l->nparts > before) part_release(&l->parts[--l->nparts]);
+      strip(l);
       return status;
     }
   }
@@ -385,7 +433,7 @@ static mgrad_status call(mgrad_layer *l, int position, mgrad_tensor *x,
   mgrad_status status = forward(l, x, &result);
   if (status == MGRAD_OK && ctx->hunting) status = check_finite(l, x, result);
   if ((status == MGRAD_INVALID || status == MGRAD_NONFINITE) && !ctx->located) {
-    locate(ctx, status);
+    mgrad_layer_locate(ctx, status);
   }
   ctx->frame = frame.up;
   if (status == MGRAD_OK) {
@@ -407,9 +455,7 @@ mgrad_status mgrad_layer_call(mgrad_layer *l, int position, mgrad_tensor *x,
 
 static void unbuild(mgrad_layer *l) {
   l->built = false;
-  for (int i = l->nparts - 1; i >= 0; i--) {
-    if (l->parts[i].tensor != NULL) mgrad_layer_remove(l, l->parts[i].name);
-  }
+  strip(l);
 }
 
 /* Empties the list of what a trial pass of 'last' has built, which is undone
@@ -466,9 +512,13 @@ static mgrad_status trial(mgrad_layer *l, mgrad_tensor *x, mgrad_further *furthe
   return status;
 }
 
+mgrad_status mgrad_layer_complete(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further) {
+  return l->ctx->frame == NULL && !l->complete ? trial(l, x, further) : MGRAD_OK;
+}
+
 mgrad_status mgrad_layer_pass(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further,
                               mgrad_tensor **y) {
-  if (l->ctx->frame == NULL && !l->complete) MGRAD_TRY(trial(l, x, further));
+  MGRAD_TRY(mgrad_layer_complete(l, x, further));
   return call_top(l, x, further, y);
 }
 
@@ -540,7 +590,8 @@ static mgrad_status predict_anew(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor *
 static mgrad_status predict(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
   mgrad_context *ctx = l->ctx;
   bool plannable = ctx->frame == NULL && ctx->recorder == NULL && l->complete &&
-                   mgrad_shape_packed(&x->a) && mgrad_tensor_numel(x) <= MOST_INPUTS;
+                   ctx->anomaly == NULL && mgrad_shape_packed(&x->a) &&
+                   mgrad_tensor_numel(x) <= MOST_INPUTS;
   mgrad_plan *plan = plannable ? find_plan(l, &x->a) : NULL;
   if (plan != NULL) return replay(plan, x, y);
   mgrad_tensor *fresh = NULL;
@@ -602,6 +653,23 @@ static void set_training(mgrad_layer *l, bool on) {
 void mgrad_layer_train(mgrad_layer *l, int on) {
   l->ctx->changes++;
   set_training(l, on != 0);
+  mgrad_layer_unmark(l);
+}
+
+/* Parameters that are there, and those that will be built. */
+static void set_frozen(mgrad_layer *l, bool on) {
+  l->frozen = on;
+  l->mark = 1;
+  for (int i = 0; i < l->nparts; i++) {
+    mgrad_slot *p = &l->parts[i];
+    if (p->layer != NULL && p->layer->mark == 0) set_frozen(p->layer, on);
+    if (p->tensor != NULL && !p->buffer) p->tensor->requires_grad = !on;
+  }
+}
+
+void mgrad_layer_freeze(mgrad_layer *l, int on) {
+  l->ctx->changes++;
+  set_frozen(l, on != 0);
   mgrad_layer_unmark(l);
 }
 

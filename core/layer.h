@@ -11,13 +11,15 @@
 
 #include "plan.h"
 
-/* A case for the generic layer test. */
+/* A case for the generic layer test, and a pattern for random ones, as mgrad_example. */
 typedef struct mgrad_layer_example {
   int64_t input[MGRAD_EXAMPLE_DIMS];
   struct { const char *name; double value; } attrs[4]; /* the others by default */
   const char *act;                                     /* the ACT attribute, by name */
   int nlist;
   int64_t list[MGRAD_EXAMPLE_DIMS];
+  int labels;                                          /* the input is ids from 1 to this */
+  mgrad_vary vary[MGRAD_EXAMPLE_VARY];
 } mgrad_layer_example;
 
 struct mgrad_layer_def {
@@ -43,6 +45,7 @@ typedef struct mgrad_slot {
   mgrad_layer *layer;   /* exactly one of these two */
   mgrad_tensor *tensor;
   bool buffer;
+  bool given, taken;    /* by mgrad_layer_set_param; by the layer's build */
 } mgrad_slot;
 
 enum { MGRAD_LAYER_PLANS = 2 };
@@ -63,6 +66,7 @@ struct mgrad_layer {
   int level;                  /* most layers there ever were above it */
   int mark;                   /* of a walk over a tree: been here */
   bool training;
+  bool frozen;                /* parameters that it builds get no gradient */
   bool built;                 /* has its own parameters */
   bool complete;              /* all layers below are built and joined */
   int output_ndim;
@@ -94,13 +98,25 @@ mgrad_status mgrad_layer_pass_quietly(mgrad_layer *l, mgrad_tensor *x,
 static inline double mgrad_layer_value(const mgrad_layer *l, int i) {
   return l->attrs.value[i];
 }
-/* Adds a parameter, filled by an initialiser. */
+/* Adds a parameter, filled by an initialiser unless it was given. */
 mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
                                const int64_t *size, int init);
+/* Adds a buffer, filled with a value. */
+mgrad_status mgrad_layer_buffer(mgrad_layer *l, const char *name, int ndim,
+                                const int64_t *size, double value);
+/* Builds all of l that is not yet, by a trial pass of x, unless a layer is under way. */
+mgrad_status mgrad_layer_complete(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further);
 /* Takes the marks of a walk back, those of tensors too. */
 void mgrad_layer_unmark(mgrad_layer *l);
-/* As mgrad_layer_add_tensor, on any kind of layer. */
+/* As mgrad_layer_add and _add_tensor, on any kind of layer. */
+mgrad_status mgrad_layer_put(mgrad_layer *l, const char *name, mgrad_layer *child);
 mgrad_status mgrad_layer_put_tensor(mgrad_layer *l, const char *name, mgrad_tensor *t);
+/* The same, of a kind that is known: a frozen parameter is no buffer. */
+mgrad_status mgrad_layer_put_part(mgrad_layer *l, const char *name, mgrad_tensor *t,
+                                  bool buffer);
+/* In build: adds a layer of that kind, with these attributes or the default ones. */
+mgrad_status mgrad_layer_child(mgrad_layer *l, const char *name, const mgrad_layer_def *def,
+                               const mgrad_attrs *attrs);
 /* A part's tensor; NULL where there is none. */
 mgrad_tensor *mgrad_layer_tensor(const mgrad_layer *l, const char *name);
 /* Runs a child inside its container's forward; 'position' counts from 1. */
@@ -109,6 +125,10 @@ mgrad_status mgrad_layer_call(mgrad_layer *l, int position, mgrad_tensor *x,
 /* Runs l without recording and fails, naming the layer, where the first NaN or
 ** infinity comes up. */
 mgrad_status mgrad_layer_hunt(mgrad_layer *l, mgrad_tensor *x);
+/* Puts the layer under way before the error sentence: 'dense (layer 1 of sequential): '. */
+void mgrad_layer_locate(mgrad_context *ctx, mgrad_status status);
+/* Writes the same words for the layer in or below l that has the tensor t. */
+bool mgrad_layer_of(mgrad_layer *l, const mgrad_tensor *t, char *to, size_t size);
 /* Is it to behave as in training now? */
 bool mgrad_layer_active(const mgrad_layer *l);
 

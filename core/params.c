@@ -99,10 +99,17 @@ mgrad_status mgrad_layer_join(mgrad_layer *l) {
 
 /* ---- copying ---- */
 
-static mgrad_status clone_tensor(const mgrad_tensor *t, mgrad_tensor **out) {
+/* So has a tensor, which is marked then: t->next, borrowed. */
+static mgrad_status clone_tensor(mgrad_tensor *t, mgrad_tensor **out) {
+  if (t->visited) {
+    *out = mgrad_tensor_retain(t->next);
+    return MGRAD_OK;
+  }
   MGRAD_TRY(mgrad_tensor_like(t->ctx, &t->a, out));
   mgrad_tensor_read(t, (*out)->a.data);
   (*out)->requires_grad = t->requires_grad;
+  t->visited = true;
+  t->next = *out;
   return MGRAD_OK;
 }
 
@@ -113,13 +120,14 @@ static mgrad_status clone_part(mgrad_layer *to, const mgrad_slot *p) {
   if (p->layer != NULL) {
     mgrad_layer *child;
     MGRAD_TRY(clone(p->layer, &child));
-    status = mgrad_layer_add(to, p->name, child);
+    status = mgrad_layer_put(to, p->name, child);
     mgrad_layer_release(child);
   } else {
     mgrad_tensor *t;
     MGRAD_TRY(clone_tensor(p->tensor, &t));
-    status = mgrad_layer_put_tensor(to, p->name, t);
+    status = mgrad_layer_put_part(to, p->name, t, p->buffer);
     mgrad_tensor_release(t);
+    if (status == MGRAD_OK) to->parts[to->nparts - 1].given = p->given;
   }
   return status;
 }
@@ -135,6 +143,7 @@ static mgrad_status clone(mgrad_layer *l, mgrad_layer **out) {
   else MGRAD_TRY(mgrad_layer_custom(l->ctx, l->kind, l->fn, l->ud, &copy));
   memcpy(copy->name, l->name, sizeof copy->name);
   copy->training = l->training;
+  copy->frozen = l->frozen;
   copy->built = l->built;
   mgrad_status status = MGRAD_OK;
   for (int i = 0; i < l->nparts && status == MGRAD_OK; i++) {

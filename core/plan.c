@@ -81,7 +81,8 @@ struct mgrad_plan {
   int nforward, nbackward;
   mgrad_tensor **outside; /* held: parameters and constants */
   mgrad_tensor **leaves;  /* those of them that get a gradient, once each */
-  int noutside, nleaves;
+  mgrad_tensor **updated; /* those that forward changes in place */
+  int noutside, nleaves, nupdated;
   mgrad_array x, y, prediction;
   const mgrad_real *loss;
   mgrad_real *loss_gradient;
@@ -379,7 +380,7 @@ static size_t lists_size(const layout *l) {
              padded(sizeof(mgrad_attrs)) + padded(n * sizeof(bool)) +
              2 * padded(l->r->notes[k].op->bytes);
   }
-  return bytes + 2 * padded(l->noperands * sizeof(mgrad_tensor *));
+  return bytes + 3 * padded(l->noperands * sizeof(mgrad_tensor *));
 }
 
 /* Gives every leaf a place for its gradient. */
@@ -402,6 +403,7 @@ static void hold_outside(filling *f) {
       mgrad_tensor *x = r->notes[k].x[i];
       if (x == NULL || find_buffer(f->l, x->storage) >= 0) continue;
       f->p->outside[f->p->noutside++] = mgrad_tensor_retain(x);
+      if (mgrad_op_updates(r->notes[k].op, i)) f->p->updated[f->p->nupdated++] = x;
     }
   }
 }
@@ -432,6 +434,7 @@ static mgrad_status fill(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) 
   p->backward = take(&f.at, (size_t)p->nbackward * sizeof(step));
   p->outside = take(&f.at, l->noperands * sizeof *p->outside);
   p->leaves = take(&f.at, l->noperands * sizeof *p->leaves);
+  p->updated = take(&f.at, l->noperands * sizeof *p->updated);
   for (int k = 0; k < p->nforward; k++) fill_forward(&f, k);
   for (int k = p->nforward - 1; k >= 0; k--) fill_backward(&f, k);
   for (int i = 0; i < p->nleaves; i++) p->leaves[i]->visited = false;
@@ -443,17 +446,16 @@ static mgrad_status fill(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) 
 }
 
 /* Is there an operand from outside that lies in an input's storage? It would be
-** looked for in the input's place. Nor can an input be a parameter. */
+** looked for in the input's place. Nor can an input be a parameter, or be changed. */
 static bool tangled(const layout *l, const mgrad_tensor *input) {
   if (input != NULL && input->requires_grad) return true;
   for (int k = 0; input != NULL && k < l->r->count; k++) {
     const mgrad_note *note = &l->r->notes[k];
     for (int i = 0; i < note->n; i++) {
       const mgrad_tensor *x = note->x[i];
-      if (x != NULL && x != input && x->storage == input->storage &&
-          maker(l->r, x, k) < 0) {
-        return true;
-      }
+      if (x == NULL || x->storage != input->storage) continue;
+      if (mgrad_op_updates(note->op, i)) return true;
+      if (x != input && maker(l->r, x, k) < 0) return true;
     }
   }
   return false;
@@ -516,6 +518,7 @@ mgrad_real mgrad_plan_loss(const mgrad_plan *p) { return *p->loss; }
 
 mgrad_status mgrad_plan_forward(mgrad_plan *p) {
   mgrad_context *ctx = p->ctx;
+  for (int i = 0; i < p->nupdated; i++) p->updated[i]->storage->version++;
   for (step *s = p->forward, *end = s + p->nforward; s < end; s++) {
     if (s->check != NULL) MGRAD_TRY(s->check(&s->call));
     if (s->source != NULL && s->version != s->source->version) {

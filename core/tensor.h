@@ -26,6 +26,7 @@ typedef struct mgrad_node {
   struct { mgrad_storage *storage; uint64_t version; } *kept; /* n + 1: the
                                     values backward reads, the last is y's */
   mgrad_real *saved;
+  const char *where;             /* its layer, while anomalies are looked for; or NULL */
   uint64_t seed, stream;
   uint64_t order;                /* counts on: operands come before results */
   int n;
@@ -44,7 +45,7 @@ struct mgrad_tensor {
   mgrad_storage *storage;
   mgrad_node *node;        /* NULL for a leaf */
   mgrad_tensor *grad;      /* of a leaf, or NULL */
-  mgrad_tensor *next;      /* link in release and backward lists */
+  mgrad_tensor *next;      /* link in release and backward lists; its copy, in a clone */
   bool requires_grad;
   bool consumed;           /* its node went with a backward */
   bool wanted;             /* mgrad_gradients asks for it */

@@ -55,6 +55,11 @@ return function(mg, core)
     return inputs > 0 and l:build(1, inputs) or l
   end
 
+  local embedding = new.embedding
+  --- Ids from 1 as vectors of 'dim' numbers. Its weight {n, dim} exists at once, so that
+  -- another layer may have the same: mg.dense(n, { weight = e:named().weight }).
+  function mg.embedding(...) return embedding(...):build(1) end
+
   --- An activation by its name.
   function mg.activation(name) return new.activation(name) end
 

@@ -8,39 +8,71 @@
 #include "../op.h"
 #include "../random.h"
 
-static mgrad_status dropout_infer(mgrad_call *c) {
-  if (c->attrs->value[0] >= 1) return mgrad_op_fail(c, "p is 1, expected less than 1");
-  return mgrad_infer_same(c);
-}
-
-/* to = from / (1 - p) where kept, else 0; or to += that. */
-static void drop(const mgrad_call *c, const mgrad_real *from, mgrad_real *to, bool add) {
+/* to = from / (1 - p) where kept, else 0; or to += that. One choice is made for 'run'
+** numbers in a row. */
+static void drop(const mgrad_call *c, int64_t run, const mgrad_real *from, mgrad_real *to,
+                 bool add) {
   double p = c->attrs->value[0];
   mgrad_real scale = REAL(1 / (1 - p));
-  int64_t n = mgrad_call_numel(c, 0);
+  int64_t n = mgrad_call_numel(c, 0) / run;
   for (int64_t block = 0; block < n; block += 4) {
     int64_t end = mgrad_min_size(block + 4, n);
     uint32_t words[4];
     mgrad_philox(c->seed, c->stream, (uint64_t)block / 4, words);
     for (int64_t i = block; i < end; i++) {
       bool kept = (words[i - block] >> 8) * 0x1p-24 >= p;
-      mgrad_real v = kept ? from[i] * scale : 0;
-      to[i] = add ? to[i] + v : v;
+      for (int64_t j = i * run; j < (i + 1) * run; j++) {
+        mgrad_real v = kept ? from[j] * scale : 0;
+        to[j] = add ? to[j] + v : v;
+      }
     }
   }
 }
 
-static void dropout_forward(mgrad_call *c) { drop(c, c->x[0]->data, c->y->data, false); }
+static void dropout_forward(mgrad_call *c) { drop(c, 1, c->x[0]->data, c->y->data, false); }
 
 static void dropout_backward(mgrad_call *c) {
-  if (c->dx[0] != NULL) drop(c, c->dy, c->dx[0], c->add[0]);
+  if (c->dx[0] != NULL) drop(c, 1, c->dy, c->dx[0], c->add[0]);
 }
+
+#define SHARE(text) { "p", MGRAD_ATTR_REAL, 0.5, 0, MGRAD_BELOW_1, .doc = text }
 
 MGRAD_OP(dropout) = {
   MGRAD_NAMED(dropout), .operands = "x", .flags = MGRAD_OP_RANDOM,
-  MGRAD_ATTRS({ "p", MGRAD_ATTR_REAL, 0.5, 0, 1 }),
-  .doc = "each number set to 0 with probability p (below 1), else divided by 1 - p",
-  .infer = dropout_infer, .forward = dropout_forward, .backward = dropout_backward,
+  MGRAD_ATTRS(SHARE("the share of numbers that is set to 0")),
+  .doc = "each number set to 0 with probability p, else divided by 1 - p",
+  .infer = mgrad_infer_same, .forward = dropout_forward, .backward = dropout_backward,
   MGRAD_EXAMPLES({ .shapes = { { 3, 5 } } },
                  { .shapes = { { 2, 3, 2 } }, .attrs = { { "p", 0.2 } } },
                  { .shapes = { { 7 } }, .attrs = { { "p", 0 } } }) };
+
+static mgrad_status spatial_infer(mgrad_call *c) {
+  if (c->x[0]->ndim < 2) {
+    return mgrad_op_fail(c, "x is %a, expected {n, channels, ..}", c->x[0]);
+  }
+  return mgrad_infer_same(c);
+}
+
+/* Numbers in one channel of one example. */
+static int64_t channel_numbers(const mgrad_call *c) {
+  return mgrad_call_numel(c, 0) / (c->x[0]->size[0] * c->x[0]->size[1]);
+}
+
+static void spatial_forward(mgrad_call *c) {
+  drop(c, channel_numbers(c), c->x[0]->data, c->y->data, false);
+}
+
+static void spatial_backward(mgrad_call *c) {
+  if (c->dx[0] != NULL) drop(c, channel_numbers(c), c->dy, c->dx[0], c->add[0]);
+}
+
+/* Tompson et al., "Efficient object localization using convolutional networks", 2015 */
+MGRAD_OP(spatial_dropout) = {
+  MGRAD_NAMED(spatial_dropout), .operands = "x", .flags = MGRAD_OP_RANDOM,
+  MGRAD_ATTRS(SHARE("the share of channels that is set to 0")),
+  .doc = "each channel (dimension 2) of each example set to 0 with probability p, else"
+         " divided by 1 - p",
+  .infer = spatial_infer, .forward = spatial_forward, .backward = spatial_backward,
+  MGRAD_EXAMPLES({ .shapes = { { 3, 5 } } },
+                 { .shapes = { { 2, 4, 3 } }, .attrs = { { "p", 0.2 } } },
+                 { .shapes = { { 1, 6, 2, 5 } }, .attrs = { { "p", 0 } } }) };

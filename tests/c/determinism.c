@@ -51,6 +51,17 @@ static const model models[] = {
       { "dense", 4 } } },
   { "normalised", "cross_entropy", "rmsprop", { { "lr", 0.01 } }, 64, 12, 3, 1,
     { { "dense", 20 }, { "normalise" }, { "activation", 0, "elu" }, { "dense", 3 } } },
+  /* statistics of batches and of rows, small and shared by threads */
+  { "batch statistics", "cross_entropy", "sgd", { { "lr", 0.1 } }, 40, 9, 3, 1,
+    { { "dense", 20 }, { "batchnorm", 1e-5 }, { "activation", 0, "relu" }, { "dense", 12 },
+      { "groupnorm", 3 }, { "layernorm", 1e-5 }, { "rmsnorm", 1e-5 }, { "dense", 3 } } },
+  { "statistics by threads", "cross_entropy", "adam", { { "lr", 0.01 } }, 600, 21, 4, 10,
+    { { "dense", 130 }, { "batchnorm", 1e-5 }, { "activation", 0, "tanh" },
+      { "layernorm", 1e-5 }, { "dense", 4 } } },
+  { "attention", "cross_entropy", "adam", { { "lr", 0.01 } }, 48, 11, 4, 1,
+    { { "dense", 240 }, { "attend", 20 }, { "layernorm", 1e-5 }, { "dense", 4 } } },
+  { "attention by threads", "cross_entropy", "adam", { { "lr", 0.01 } }, 400, 11, 4, 10,
+    { { "dense", 240 }, { "attend", 20 }, { "dense", 4 } } },
   { "regression", "huber", "adagrad", { { "lr", 0.05 }, { "clip_norm", 1 } }, 100, 7, 0, 1,
     { { "dense", 25, "selu" }, { "dense", 1 } } },
   /* longer than one block of k, in weight gradients too, and work for threads */
@@ -106,6 +117,24 @@ static mgrad_status normalise(void *ud, mgrad_layer *l, mgrad_tensor *x, mgrad_t
   return MGRAD_OK;
 }
 
+static mgrad_tensor *reshaped(mgrad_tensor *x, mgrad_attrs sizes) {
+  mgrad_tensor *y;
+  must(mgrad_apply(mgrad_op_find("reshape"), ctx, &x, 1, &sizes, &y));
+  mgrad_tensor_release(x);
+  return y;
+}
+
+/* A row seen as 20 places in time, each a query, a key and a value of 4 numbers. */
+static mgrad_status attend(void *ud, mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
+  static const option heads[] = { { "heads", 2 }, { "causal", 1 }, { 0 } };
+  (void)ud, (void)l;
+  x = reshaped(mgrad_tensor_retain(x), (mgrad_attrs){ .nlist = 3, .list = { -1, 20, 12 } });
+  *y = reshaped(apply("dot_attention", x, NULL, heads),
+                (mgrad_attrs){ .nlist = 2, .list = { -1, 80 } });
+  mgrad_tensor_release(x);
+  return MGRAD_OK;
+}
+
 /* ---- nets ---- */
 
 static void add(mgrad_layer *to, mgrad_layer *child) {
@@ -117,6 +146,10 @@ static mgrad_layer *layer(const part *p) {
   mgrad_layer *l;
   if (strcmp(p->kind, "normalise") == 0) {
     must(mgrad_layer_custom(ctx, p->kind, normalise, NULL, &l));
+    return l;
+  }
+  if (strcmp(p->kind, "attend") == 0) {
+    must(mgrad_layer_custom(ctx, p->kind, attend, NULL, &l));
     return l;
   }
   const mgrad_layer_def *def = mgrad_layer_def_find(p->kind);

@@ -32,6 +32,7 @@ local function difference(expected, actual, tolerance, where)
     return ("%s: expected %s, got a %s"):format(where, tostring(expected), type(actual))
   end
   if expected == actual then return nil end -- infinities too
+  if expected ~= expected and actual ~= actual then return nil end -- NaN
   local far = math.abs(actual - expected) > tolerance * math.max(1, math.abs(expected))
   if far or actual ~= actual then
     return ("%s: expected %.9g, got %.9g"):format(where, expected, actual)
@@ -88,11 +89,11 @@ function helper.names(layer)
   return names
 end
 
--- Writes {name = nested tables} into a layer's parameters; returns the layer.
+-- Writes {name = nested tables} into a layer's parameters and buffers; returns the layer.
 function helper.set(layer, values)
   local left = {}
   for name in pairs(values) do left[name] = true end
-  for _, p in ipairs(layer:parameters()) do
+  for _, p in ipairs(layer:parameters(true)) do
     if left[p.name] then
       left[p.name] = nil
       mg.no_grad(function() p.tensor:copy(mg.tensor(values[p.name])) end)

@@ -15,6 +15,15 @@ local nets = {
     return mg.sequential { 6, mg.parallel { mg.dense(4, "elu"), mg.dense(2, "selu") },
       mg.dense(3, "softsign") }
   end,
+  ["a net with batch statistics"] = function()
+    return mg.sequential { 6, mg.dense(9), mg.batchnorm(), "relu", mg.dense(8),
+      mg.groupnorm(2), mg.layernorm(), mg.rmsnorm(), mg.dense(3) }
+  end,
+  ["a transformer's block"] = function()
+    return mg.sequential { 6, mg.dense(20), mg.reshape(5, 4),
+      mg.transformer_block { heads = 2, causal = true, dropout = 0.2 }, mg.flatten(),
+      mg.dense(3) }
+  end,
   ["a net with shapes that change"] = function()
     return mg.sequential { 6, mg.reshape(2, 3), mg.dense(5, "silu"), mg.flatten(), mg.dense(3) }
   end,

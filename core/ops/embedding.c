@@ -1,0 +1,128 @@
+/*
+** embedding.c - ids as vectors, and places in time as waves.
+*/
+#include "../kernels/kernels.h"
+#include "../kernels/maths.h"
+#include "../op.h"
+
+/* ---- embedding: row id of weight {n, dim} for each id ---- */
+
+enum { IDS, WEIGHT };
+
+static mgrad_status embedding_infer(mgrad_call *c) {
+  const mgrad_array *ids = c->x[IDS], *w = c->x[WEIGHT];
+  if (w->ndim != 2) return mgrad_op_fail(c, "weight is %a, expected {n, dim}", w);
+  if (ids->ndim == MGRAD_MAX_DIMS)
+    return mgrad_op_fail(c, "ids is %a, expected at most %d dimensions", ids,
+                         (int64_t)MGRAD_MAX_DIMS - 1);
+  mgrad_infer_same(c);
+  c->y->size[c->y->ndim++] = w->size[1];
+  return MGRAD_OK;
+}
+
+static mgrad_status embedding_check(const mgrad_call *c) {
+  return mgrad_check_ids(c, IDS, "an id", c->x[WEIGHT]->size[0], NAN); /* none ignored */
+}
+
+static void embedding_forward(mgrad_call *c) {
+  const mgrad_real *ids = c->x[IDS]->data, *w = c->x[WEIGHT]->data;
+  int64_t n = mgrad_call_numel(c, IDS), dim = c->x[WEIGHT]->size[1];
+  for (int64_t i = 0; i < n; i++) {
+    const mgrad_real *row = w + ((int64_t)ids[i] - 1) * dim;
+    memcpy(c->y->data + i * dim, row, (size_t)dim * sizeof *row);
+  }
+}
+
+/* The gradient of rows first to end - 1: threads share rows, and each row is summed in
+** the order of ids. */
+static void embedding_rows(void *ud, int64_t first, int64_t end) {
+  const mgrad_call *c = ud;
+  const mgrad_real *ids = c->x[IDS]->data;
+  int64_t n = mgrad_call_numel(c, IDS), dim = c->x[WEIGHT]->size[1];
+  mgrad_real *dw = c->dx[WEIGHT];
+  if (!c->add[WEIGHT])
+    memset(dw + first * dim, 0, (size_t)((end - first) * dim) * sizeof *dw);
+  for (int64_t i = 0; i < n; i++) {
+    int64_t row = (int64_t)ids[i] - 1;
+    if (row < first || row >= end || row + 1 == mgrad_call_int(c, 0)) continue;
+    mgrad_real *to = dw + row * dim;
+    const mgrad_real *dy = c->dy + i * dim;
+    MGRAD_EACH(k, dim) to[k] += dy[k];
+  }
+}
+
+static void embedding_backward(mgrad_call *c) {
+  int64_t rows = c->x[WEIGHT]->size[0], moved = mgrad_call_numel(c, IDS) + rows;
+  if (c->dx[WEIGHT] == NULL) return;
+  if (mgrad_pool_few(c->ctx->pool, moved * c->x[WEIGHT]->size[1])) embedding_rows(c, 0, rows);
+  else mgrad_pool_stretches(c->ctx->pool, rows, embedding_rows, c);
+}
+
+MGRAD_OP(embedding) = {
+  MGRAD_NAMED(embedding), .operands = "ids weight", .reads = 1 << IDS, .constant = 1 << IDS,
+  MGRAD_ATTRS({ "padding", MGRAD_ATTR_INT, 0, 0, 1e15 }),
+  .doc = "for each id, from 1, that row of weight {n, dim}; no gradient goes to the row of"
+         " the id 'padding' (0: none)",
+  .infer = embedding_infer, .check = embedding_check, .forward = embedding_forward,
+  .backward = embedding_backward,
+  MGRAD_EXAMPLES({ .shapes = { { 5 }, { 4, 3 } }, .fill = { MGRAD_FILL_LABELS },
+                   .labels = 4 },
+                 { .shapes = { { 2, 3 }, { 5, 1 } }, .fill = { MGRAD_FILL_LABELS },
+                   .labels = 5 },
+                 { .shapes = { { 0 }, { 2, 3 } }, .fill = { MGRAD_FILL_LABELS },
+                   .labels = 2 }) };
+
+/* ---- positional_encoding: x {.., time, features} plus waves ---- */
+
+static mgrad_status encoding_infer(mgrad_call *c) {
+  const mgrad_array *x = c->x[0];
+  if (x->ndim < 2) return mgrad_op_fail(c, "x is %a, expected {.., time, features}", x);
+  c->nwork = (x->size[x->ndim - 1] + 1) / 2 * 3;
+  return mgrad_infer_same(c);
+}
+
+/* The place t, from 0: sin(t f) and cos(t f) in turn, f falling from 1 to almost 1/10000
+** (Vaswani et al., "Attention is all you need", 2017). Turns are taken off in double. */
+static void waves(int64_t n, int64_t t, const mgrad_real *f, mgrad_real *sine,
+                  mgrad_real *cosine) {
+  const double turn = 6.283185307179586;
+  MGRAD_EACH(k, n) {
+    double angle = (double)t * (double)f[k];
+    mgrad_real rest = REAL(angle - turn * (double)(int64_t)(angle / turn));
+    sine[k] = SIN(rest);
+    cosine[k] = COS(rest);
+  }
+}
+
+static void encoding_forward(mgrad_call *c) {
+  const mgrad_array *x = c->x[0];
+  int64_t features = x->size[x->ndim - 1], time = x->size[x->ndim - 2];
+  int64_t all = mgrad_call_numel(c, 0), half = (features + 1) / 2;
+  mgrad_real *f = c->work, *sine = f + half, *cosine = sine + half;
+  for (int64_t k = 0; k < half; k++)
+    f[k] = mgrad_power(10000, REAL(-2 * (double)k / (double)features));
+  for (int64_t t = 0; t < time; t++) {
+    waves(half, t, f, sine, cosine);
+    for (int64_t at = t * features; at < all; at += time * features) {
+      const mgrad_real *from = x->data + at;
+      mgrad_real *to = c->y->data + at;
+      for (int64_t k = 0; k < features; k++)
+        to[k] = from[k] + (k % 2 == 0 ? sine : cosine)[k / 2];
+    }
+  }
+}
+
+static void encoding_backward(mgrad_call *c) {
+  int64_t n = mgrad_call_numel(c, 0);
+  mgrad_real *dx = c->dx[0];
+  bool add = c->add[0];
+  if (dx == NULL) return;
+  MGRAD_EACH(i, n) dx[i] = add ? dx[i] + c->dy[i] : c->dy[i];
+}
+
+MGRAD_OP(positional_encoding) = {
+  MGRAD_NAMED(positional_encoding), .operands = "x",
+  .doc = "x {.., time, features} plus sines and cosines that tell the places in time",
+  .infer = encoding_infer, .forward = encoding_forward, .backward = encoding_backward,
+  MGRAD_EXAMPLES({ .shapes = { { 4, 3 } } }, { .shapes = { { 2, 5, 6 } } },
+                 { .shapes = { { 1, 1 } } }) };
