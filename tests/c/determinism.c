@@ -62,6 +62,12 @@ static const model models[] = {
     { { "dense", 240 }, { "attend", 20 }, { "layernorm", 1e-5 }, { "dense", 4 } } },
   { "attention by threads", "cross_entropy", "adam", { { "lr", 0.01 } }, 400, 11, 4, 10,
     { { "dense", 240 }, { "attend", 20 }, { "dense", 4 } } },
+  { "recurrent", "cross_entropy", "adam", { { "lr", 0.01 } }, 30, 11, 4, 1,
+    { { "dense", 240 }, { "in time" }, { "lstm", 17 }, { "gru", 9 }, { "rnn", 5 },
+      { "flatten" }, { "dense", 4 } } },
+  { "recurrent by threads", "cross_entropy", "adam", { { "lr", 0.01 } }, 150, 11, 4, 10,
+    { { "dense", 240 }, { "in time" }, { "lstm", 40 }, { "gru", 40 }, { "flatten" },
+      { "dense", 4 } } },
   { "regression", "huber", "adagrad", { { "lr", 0.05 }, { "clip_norm", 1 } }, 100, 7, 0, 1,
     { { "dense", 25, "selu" }, { "dense", 1 } } },
   /* longer than one block of k, in weight gradients too, and work for threads */
@@ -135,6 +141,13 @@ static mgrad_status attend(void *ud, mgrad_layer *l, mgrad_tensor *x, mgrad_tens
   return MGRAD_OK;
 }
 
+/* A row seen as 20 steps of 12 numbers. */
+static mgrad_status in_time(void *ud, mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
+  (void)ud, (void)l;
+  *y = reshaped(mgrad_tensor_retain(x), (mgrad_attrs){ .nlist = 3, .list = { -1, 20, 12 } });
+  return MGRAD_OK;
+}
+
 /* ---- nets ---- */
 
 static void add(mgrad_layer *to, mgrad_layer *child) {
@@ -150,6 +163,10 @@ static mgrad_layer *layer(const part *p) {
   }
   if (strcmp(p->kind, "attend") == 0) {
     must(mgrad_layer_custom(ctx, p->kind, attend, NULL, &l));
+    return l;
+  }
+  if (strcmp(p->kind, "in time") == 0) {
+    must(mgrad_layer_custom(ctx, p->kind, in_time, NULL, &l));
     return l;
   }
   const mgrad_layer_def *def = mgrad_layer_def_find(p->kind);
