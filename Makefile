@@ -76,7 +76,7 @@ $(CORE_DIR)/core/code.o: COMPILE += $(if $(ISAS),-DMGRAD_X86_SETS)
 
 # Ops are many short loops. GCC would unroll the tail of each, a quarter of their code.
 TAILS := $(if $(findstring Free Software,$(shell $(CC) --version)),--param=max-completely-peeled-insns=20)
-SHORT := core/optimizers.c core/kernels/walk.c $(wildcard core/ops/*.c)
+SHORT := core/optimizers.c core/kernels/walk.c core/kernels/windows.c $(wildcard core/ops/*.c)
 $(filter $(addprefix %/,$(SHORT:.c=.o)),$(CORE_OBJ)): COMPILE += $(TAILS)
 
 # The rest, but for these three, has no loops that -O3 would make faster.

@@ -7,6 +7,14 @@
 
 /* ---- numbers ---- */
 
+/* A number as Lua 5.1 writes it, 3 and not 3.0; stays on the stack. */
+static const char *number_text(lua_State *L, lua_Number v) {
+  if (v >= -LMGRAD_EXACT && v <= LMGRAD_EXACT && v == (lua_Number)(lua_Integer)v)
+    lua_pushinteger(L, (lua_Integer)v);
+  else lua_pushnumber(L, v);
+  return lua_tostring(L, -1);
+}
+
 int64_t lmgrad_integer(lua_State *L, int i, const char *who, const char *what, int64_t low,
                        int64_t high) {
   if (lua_type(L, i) != LUA_TNUMBER) lmgrad_type_error(L, i, who, what, "an integer");
@@ -15,9 +23,10 @@ int64_t lmgrad_integer(lua_State *L, int i, const char *who, const char *what, i
   if (v >= (lua_Number)low && v <= (lua_Number)high && v == (lua_Number)(int64_t)v) {
     return (int64_t)v;
   }
-  if (high >= LMGRAD_EXACT) lmgrad_error(L, "%s: %s is %f, expected an integer", who, what, v);
-  lmgrad_error(L, "%s: %s is %f, expected an integer from %f to %f", who, what, v,
-             (lua_Number)low, (lua_Number)high);
+  const char *came = number_text(L, v);
+  if (high >= LMGRAD_EXACT) lmgrad_error(L, "%s: %s is %s, expected an integer", who, what, came);
+  lmgrad_error(L, "%s: %s is %s, expected an integer from %s to %s", who, what, came,
+               number_text(L, (lua_Number)low), number_text(L, (lua_Number)high));
   return 0;
 }
 
@@ -90,16 +99,39 @@ static int word_index(lua_State *L, int i, const char *who, const mgrad_attr_spe
   const char *word = lua_tostring(L, i), *names = spec->choices;
   int k;
   switch (spec->type) {
+    case MGRAD_ATTR_PAIR:
     case MGRAD_ATTR_CHOICE: k = choice_index(spec->choices, word); break;
     case MGRAD_ATTR_ACT: k = activation_index(word); break;
     default: k = mgrad_init_find(word); break;
   }
   if (k >= 0) return k;
-  if (spec->type != MGRAD_ATTR_CHOICE) {
+  if (spec->choices == NULL) {
     push_names(L, spec);
     names = lua_tostring(L, -1);
   }
   return lmgrad_error(L, "%s: %s is \"%s\", expected one of %s", who, spec->name, word, names);
+}
+
+static int64_t pair_side(lua_State *L, int i, const char *who, const mgrad_attr_spec *spec) {
+  return lmgrad_integer(L, i, who, spec->name, (int64_t)spec->low, (int64_t)spec->high);
+}
+
+/* A number for both, {h, w}, or a word. */
+static double pair(lua_State *L, int i, const char *who, const mgrad_attr_spec *spec) {
+  int type = lua_type(L, i);
+  if (type == LUA_TSTRING && spec->choices != NULL) return -1 - word_index(L, i, who, spec);
+  if (type == LUA_TNUMBER) {
+    int64_t side = pair_side(L, i, who, spec);
+    return MGRAD_PAIR(side, side);
+  }
+  if (type != LUA_TTABLE || lua_rawlen(L, i) != 2) {
+    lmgrad_type_error(L, i, who, spec->name, "a number or {h, w}");
+  }
+  lua_rawgeti(L, i, 1);
+  lua_rawgeti(L, i, 2);
+  int64_t h = pair_side(L, lua_gettop(L) - 1, who, spec), w = pair_side(L, lua_gettop(L), who, spec);
+  lua_pop(L, 2);
+  return MGRAD_PAIR(h, w);
 }
 
 void lmgrad_attribute(lua_State *L, int i, const char *who, const mgrad_attr_spec *spec,
@@ -120,6 +152,7 @@ void lmgrad_attribute(lua_State *L, int i, const char *who, const mgrad_attr_spe
       }
       *value = lua_toboolean(L, i);
       break;
+    case MGRAD_ATTR_PAIR: *value = pair(L, i, who, spec); break;
     case MGRAD_ATTR_SIZES: attrs->nlist = lmgrad_sizes(L, i, who, attrs->list); break;
     default: *value = word_index(L, i, who, spec); break;
   }
@@ -243,9 +276,10 @@ void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, 
       take_operands(L, s, at, x);
       return;
     }
-    /* a table is the options, unless an operand must come first */
+    /* a table is the options, unless an operand must come first or it is {h, w} */
+    int pairs = slot->attr >= 0 && s->attrs[slot->attr].type == MGRAD_ATTR_PAIR;
     if (lua_type(L, i) == LUA_TTABLE && (slot->operand < 0 || k > 0) && i == last &&
-        (lua_rawlen(L, i) == 0 || slot->operand < 0)) {
+        (lua_rawlen(L, i) == 0 || (slot->operand < 0 && !pairs))) {
       break;
     }
     if (!lua_isnil(L, i)) read_slot(L, S, s, slot, i, at, attrs);

@@ -430,6 +430,15 @@ static int set_training(lua_State *L, const char *who, int on) {
 static int layer_train(lua_State *L) { return set_training(L, "train", 1); }
 static int layer_eval(lua_State *L) { return set_training(L, "eval", 0); }
 
+static int set_frozen(lua_State *L, const char *who, int on) {
+  mgrad_layer_freeze(check_self(L, who), on);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int layer_freeze(lua_State *L) { return set_frozen(L, "freeze", 1); }
+static int layer_unfreeze(lua_State *L) { return set_frozen(L, "unfreeze", 0); }
+
 /* describe() -> {kind=, name=, container=, training=, output={..} or nil,
 ** parts={{name=, layer= or tensor=}, ..}} */
 static int layer_describe(lua_State *L) {
@@ -628,7 +637,8 @@ static const lmgrad_function methods[] = {
   { "parameters", layer_parameters }, { "named", layer_named },
   { "num_parameters", layer_num_parameters }, { "zero_grad", layer_zero_grad },
   { "hash", layer_hash }, { "train", layer_train }, { "eval", layer_eval },
-  { "describe", layer_describe }, { "clone", layer_clone }, { NULL, NULL }
+  { "freeze", layer_freeze }, { "unfreeze", layer_unfreeze }, { "describe", layer_describe },
+  { "clone", layer_clone }, { NULL, NULL }
 };
 
 static const lmgrad_function metamethods[] = {

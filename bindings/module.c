@@ -28,6 +28,13 @@ static int module_recording(lua_State *L) {
   return 1;
 }
 
+/* anomaly(on) -> whether it was on before */
+static int module_anomaly(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  lua_pushboolean(L, mgrad_anomaly(S->ctx, lua_toboolean(L, 1)));
+  return 1;
+}
+
 /* isa([name]) -> the instruction set in use, after setting it */
 static int module_isa(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
@@ -122,7 +129,7 @@ static const lmgrad_function functions[] = {
   { "own_files", module_own_files },
   { "type", module_type }, { "open", module_open }, { "set_tostring", module_set_tostring },
   { "seed", module_seed }, { "isa", module_isa }, { "threads", module_threads },
-  { "recording", module_recording }, { "limit", module_limit },
+  { "recording", module_recording }, { "anomaly", module_anomaly }, { "limit", module_limit },
   { "memory", module_memory }, { NULL, NULL }
 };
 

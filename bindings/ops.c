@@ -90,15 +90,17 @@ static void set_string(lua_State *L, const char *key, const char *value) {
 
 static void push_attrs(lua_State *L, const mgrad_attr_spec *specs) {
   static const char *const types[] = { "", "number", "integer", "boolean", "dimension",
-                                       "choice", "activation", "initialiser", "sizes" };
+                                       "choice", "activation", "initialiser", "sizes", "pair" };
   lua_newtable(L);
   for (int k = 0; specs[k].type != MGRAD_ATTR_NONE; k++) {
     lua_newtable(L);
     set_string(L, "name", specs[k].name);
     set_string(L, "type", types[specs[k].type]);
     set_string(L, "choices", specs[k].choices);
+    set_string(L, "doc", specs[k].doc);
     if (specs[k].initial != MGRAD_REQUIRED) {
-      lua_pushnumber(L, specs[k].initial);
+      lua_pushnumber(L, specs[k].type == MGRAD_ATTR_PAIR && specs[k].initial > 0
+                        ? MGRAD_PAIR_AT(specs[k].initial, 1) : specs[k].initial);
       lua_setfield(L, -2, "default");
     }
     if (specs[k].low != specs[k].high) {
@@ -130,6 +132,19 @@ static void push_op(lua_State *L, const mgrad_op_info *info) {
     lua_pushboolean(L, flags[k].value);
     lua_setfield(L, -2, flags[k].key);
   }
+}
+
+/* A list of {name=, doc=}, up to the first index without a name. */
+static void set_words(lua_State *L, const char *key, const char *(*name)(int),
+                      const char *(*doc)(int)) {
+  lua_newtable(L);
+  for (int k = 0; name(k) != NULL; k++) {
+    lua_newtable(L);
+    set_string(L, "name", name(k));
+    set_string(L, "doc", doc(k));
+    lua_rawseti(L, -2, k + 1);
+  }
+  lua_setfield(L, -2, key);
 }
 
 /* describe() -> { ops = {..}, layers = {..}, optimizers = {..}, inits = {..},
@@ -173,18 +188,8 @@ static int describe(lua_State *L) {
   }
   lua_setfield(L, -2, "optimizers");
   set_attrs(L, "optimizer_common", mgrad_optimizer_common());
-  lua_newtable(L);
-  for (int k = 0; k < mgrad_init_count(); k++) {
-    lua_pushstring(L, mgrad_init_name(k));
-    lua_rawseti(L, -2, k + 1);
-  }
-  lua_setfield(L, -2, "inits");
-  lua_newtable(L);
-  for (int k = 0; mgrad_metric_name(k) != NULL; k++) {
-    lua_pushstring(L, mgrad_metric_name(k));
-    lua_rawseti(L, -2, k + 1);
-  }
-  lua_setfield(L, -2, "metrics");
+  set_words(L, "inits", mgrad_init_name, mgrad_init_doc);
+  set_words(L, "metrics", mgrad_metric_name, mgrad_metric_doc);
   return 1;
 }
 

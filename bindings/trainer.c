@@ -126,7 +126,7 @@ static mgrad_status begin_new(lua_State *L, lmgrad_state *S, const mgrad_trainer
   return status;
 }
 
-/* trainer{net=, loss=, optimizer=, metrics=} */
+/* trainer{net=, loss=, optimizer=, metrics=, class_weight=} */
 static int trainer_new(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_settop(L, 1);
@@ -138,20 +138,24 @@ static int trainer_new(lua_State *L) {
   lua_newtable(L);                                                        /* 3 */
   lua_pushvalue(L, 3);
   lmgrad_setuser(L, 2);
-  static const char *const fields[] = { "net", "optimizer", "loss", "metrics" };
-  for (int k = 0; k < 4; k++) {
+  static const char *const fields[] = { "net", "optimizer", "loss", "metrics", "accumulate" };
+  for (int k = 0; k < 5; k++) {
     lua_getfield(L, 1, fields[k]);
     lua_setfield(L, 3, fields[k]);
   }
   lua_getfield(L, 1, "plan");
   o.no_plan = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
-  lua_pop(L, 1);
+  lua_getfield(L, 1, "anomaly");
+  o.anomaly = lua_toboolean(L, -1);
+  lua_pop(L, 2);
   read_loss(L, S, 3, &o);
   read_metrics(L, S, 3, &o);
   lua_getfield(L, 3, "net"); /* 4 */
   lua_getfield(L, 3, "optimizer");
+  lua_getfield(L, 1, "class_weight");
   o.net = lmgrad_check_layer(L, 4, "trainer", "net");
   o.optimizer = lmgrad_check(L, 5, LMGRAD_OPTIMIZER, "trainer", "optimizer");
+  if (!lua_isnil(L, 6)) o.class_weight = lmgrad_check_tensor(L, 6, "trainer", "class_weight");
   LMGRAD_TRY(L, S, begin_new(L, S, &o, out));
   lua_settop(L, 2);
   return 1;
@@ -259,6 +263,19 @@ static int trainer_assess(lua_State *L) {
   return push_report(L, &report);
 }
 
+/* table(metric, evaluated) -> its table of counts, or nil */
+static int trainer_table(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  lua_settop(L, 3);
+  int metric = (int)lmgrad_integer(L, 2, "table", "metric", 1, MGRAD_MAX_METRICS) - 1;
+  mgrad_tensor **out = lmgrad_box_tensor(L);
+  mgrad_trainer *t = check_self(L, "table");
+  LMGRAD_TRY(L, S, mgrad_trainer_table(t, metric, lua_toboolean(L, 3), out));
+  if (*out == NULL) return 0;
+  lmgrad_account(L, S, *out);
+  return 1;
+}
+
 /* position() -> epoch, examples of it that are done */
 static int trainer_position(lua_State *L) {
   int64_t epoch, examples;
@@ -268,14 +285,23 @@ static int trainer_position(lua_State *L) {
   return 2;
 }
 
-/* parts() -> {net=, optimizer=, metrics=}, a copy: the trainer's own table keeps
+/* accumulate(n): that many batches share an update from now on */
+static int trainer_accumulate(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_trainer *t = check_self(L, "accumulate");
+  int64_t n = lmgrad_integer(L, 2, "trainer", "accumulate", 1, LMGRAD_EXACT);
+  LMGRAD_TRY(L, S, mgrad_trainer_accumulate(t, n));
+  return 0;
+}
+
+/* parts() -> {net=, optimizer=, metrics=, accumulate=}, a copy: the trainer's own table keeps
 ** what the core points to */
 static int trainer_parts(lua_State *L) {
-  static const char *const fields[] = { "net", "optimizer", "metrics" };
+  static const char *const fields[] = { "net", "optimizer", "metrics", "accumulate" };
   check_self(L, "parts");
   lmgrad_getuser(L, 1);
-  lua_createtable(L, 0, 3);
-  for (int k = 0; k < 3; k++) {
+  lua_createtable(L, 0, 4);
+  for (int k = 0; k < 4; k++) {
     lua_getfield(L, -2, fields[k]);
     lua_setfield(L, -2, fields[k]);
   }
@@ -286,8 +312,8 @@ static const lmgrad_function functions[] = { { "trainer", trainer_new }, { NULL,
 
 static const lmgrad_function methods[] = {
   { "step", trainer_step }, { "begin", trainer_begin }, { "advance", trainer_advance },
-  { "assess", trainer_assess }, { "position", trainer_position }, { "parts", trainer_parts },
-  { NULL, NULL }
+  { "assess", trainer_assess }, { "table", trainer_table }, { "position", trainer_position },
+  { "accumulate", trainer_accumulate }, { "parts", trainer_parts }, { NULL, NULL }
 };
 
 void lmgrad_open_trainer(lua_State *L, int state) {

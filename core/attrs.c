@@ -20,8 +20,10 @@ static mgrad_status check_range(mgrad_context *ctx, const char *who,
                                 double high) {
   if (v >= low && v <= high) return MGRAD_OK;
   const char *kind = spec->type == MGRAD_ATTR_REAL ? "a number" : "an integer";
-  return mgrad_fail(ctx, MGRAD_INVALID, "%s: %s is %g, expected %s from %g to %g", who,
-                    spec->name, v, kind, low, high);
+  bool open = low == MGRAD_ABOVE_0, below = high == MGRAD_BELOW_1;
+  return mgrad_fail(ctx, MGRAD_INVALID, "%s: %s is %g, expected %s %s %g %s %g", who,
+                    spec->name, v, kind, open ? "above" : "from", open ? 0 : low,
+                    below ? "to below" : "to", below ? 1 : high);
 }
 
 static mgrad_status check_one(mgrad_context *ctx, const char *who,
@@ -39,6 +41,12 @@ static mgrad_status check_one(mgrad_context *ctx, const char *who,
                       spec->name, v);
   }
   switch (spec->type) {
+    case MGRAD_ATTR_PAIR:
+      if (v < 0 && spec->choices != NULL) {
+        return check_range(ctx, who, spec, v, -choice_count(spec->choices), -1);
+      }
+      MGRAD_TRY(check_range(ctx, who, spec, (double)MGRAD_PAIR_AT(v, 2), spec->low, spec->high));
+      return check_range(ctx, who, spec, (double)MGRAD_PAIR_AT(v, 1), spec->low, spec->high);
     case MGRAD_ATTR_INT:
       return bounded ? check_range(ctx, who, spec, v, spec->low, spec->high) : MGRAD_OK;
     case MGRAD_ATTR_BOOL: return check_range(ctx, who, spec, v, 0, 1);

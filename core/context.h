@@ -35,6 +35,9 @@ struct mgrad_context {
   bool evaluating;               /* layers behave as in eval mode */
   bool hunting;                  /* layers check their results for NaN */
   bool located;                  /* the error sentence names its layer */
+  /* Set while ops look for NaN in their results and gradients; names the layer under
+  ** way, "" where there is none. */
+  void (*anomaly)(const mgrad_context *ctx, char *to, size_t size);
   uint64_t seed, stream;         /* next unused random stream */
   const mgrad_code *code;        /* of the instruction set in use */
   mgrad_pool *pool;              /* NULL: one thread */

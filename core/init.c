@@ -124,6 +124,10 @@ const char *mgrad_init_name(int index) {
   return index >= 0 && index < COUNT ? initialisers[index].name : NULL;
 }
 
+const char *mgrad_init_doc(int index) {
+  return index >= 0 && index < COUNT ? initialisers[index].doc : NULL;
+}
+
 int mgrad_init_find(const char *name) {
   for (int i = 0; i < COUNT; i++)
     if (strcmp(initialisers[i].name, name) == 0) return i;

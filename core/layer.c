@@ -4,7 +4,7 @@
 #include "layer.h"
 #include "kernels/kernels.h"
 
-enum { MAX_DEPTH = 100, PATH_SIZE = 256 };
+enum { MAX_DEPTH = 100 };
 
 /* ---- the table ---- */
 
@@ -235,7 +235,12 @@ mgrad_status mgrad_layer_put_tensor(mgrad_layer *l, const char *name, mgrad_tens
                       "%s: tensor \"%s\" is an expanded view, expected its contiguous()",
                       l->kind, name);
   }
-  MGRAD_TRY(set_part(l, name, NULL, t, !t->requires_grad));
+  return mgrad_layer_put_part(l, name, t, !t->requires_grad);
+}
+
+mgrad_status mgrad_layer_put_part(mgrad_layer *l, const char *name, mgrad_tensor *t,
+                                  bool buffer) {
+  MGRAD_TRY(set_part(l, name, NULL, t, buffer));
   mgrad_tensor_retain(t);
   return MGRAD_OK;
 }
@@ -298,7 +303,7 @@ mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
   if (part != NULL && part->given) return take_given(l, part, ndim, size);
   MGRAD_TRY(mgrad_tensor_new(l->ctx, ndim, size, &t));
   mgrad_status status = mgrad_init_fill(init, t);
-  if (status == MGRAD_OK) status = mgrad_tensor_require_grad(t, 1);
+  if (status == MGRAD_OK) status = mgrad_tensor_require_grad(t, !l->frozen);
   if (status == MGRAD_OK) status = set_part(l, name, NULL, t, false);
   if (status != MGRAD_OK) mgrad_tensor_release(t);
   return status;
@@ -324,43 +329,6 @@ mgrad_part mgrad_layer_part(const mgrad_layer *l, int index) {
   if (index < 0 || index >= l->nparts) return (mgrad_part){ 0 };
   const mgrad_slot *p = &l->parts[index];
   return (mgrad_part){ p->name, p->layer, p->tensor, p->buffer };
-}
-
-/* ---- where an error happened ---- */
-
-/* The layer's own name, or the one its parent gave it unless that is only its
-** number. */
-static const char *shown_name(const mgrad_frame *f) {
-  if (f->layer->name[0] != '\0') return f->layer->name;
-  for (int i = 0; f->up != NULL && i < f->up->layer->nparts; i++) {
-    const mgrad_slot *p = &f->up->layer->parts[i];
-    if (p->layer == f->layer && !(p->name[0] >= '0' && p->name[0] <= '9')) return p->name;
-  }
-  return NULL;
-}
-
-/* Puts 'dense "fc1" (layer 3 of sequential): ' before the error sentence. */
-static void locate(mgrad_context *ctx, mgrad_status status) {
-  const mgrad_frame *f = ctx->frame;
-  const char *name = shown_name(f);
-  char where[PATH_SIZE], more[PATH_SIZE];
-  if (name != NULL) mgrad_format(where, sizeof where, "%s \"%s\"", f->layer->kind, name);
-  else mgrad_format(where, sizeof where, "%s", f->layer->kind);
-  const char *link = " (";
-  for (; f->up != NULL; f = f->up) {
-    const char *outer = f->up->layer->kind;
-    mgrad_format(more, sizeof more, "%s", where);
-    if (f->position > 0) {
-      mgrad_format(where, sizeof where, "%s%slayer %d of %s", more, link,
-                   (int64_t)f->position, outer);
-    } else {
-      mgrad_format(where, sizeof where, "%s%sin %s", more, link, outer);
-    }
-    link = ", ";
-  }
-  bool inside = ctx->frame->up != NULL;
-  mgrad_fail(ctx, status, "%s%s: %s", where, inside ? ")" : "", ctx->error);
-  ctx->located = true;
 }
 
 /* ---- calling ---- */
@@ -465,7 +433,7 @@ static mgrad_status call(mgrad_layer *l, int position, mgrad_tensor *x,
   mgrad_status status = forward(l, x, &result);
   if (status == MGRAD_OK && ctx->hunting) status = check_finite(l, x, result);
   if ((status == MGRAD_INVALID || status == MGRAD_NONFINITE) && !ctx->located) {
-    locate(ctx, status);
+    mgrad_layer_locate(ctx, status);
   }
   ctx->frame = frame.up;
   if (status == MGRAD_OK) {
@@ -622,7 +590,8 @@ static mgrad_status predict_anew(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor *
 static mgrad_status predict(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
   mgrad_context *ctx = l->ctx;
   bool plannable = ctx->frame == NULL && ctx->recorder == NULL && l->complete &&
-                   mgrad_shape_packed(&x->a) && mgrad_tensor_numel(x) <= MOST_INPUTS;
+                   ctx->anomaly == NULL && mgrad_shape_packed(&x->a) &&
+                   mgrad_tensor_numel(x) <= MOST_INPUTS;
   mgrad_plan *plan = plannable ? find_plan(l, &x->a) : NULL;
   if (plan != NULL) return replay(plan, x, y);
   mgrad_tensor *fresh = NULL;
@@ -684,6 +653,23 @@ static void set_training(mgrad_layer *l, bool on) {
 void mgrad_layer_train(mgrad_layer *l, int on) {
   l->ctx->changes++;
   set_training(l, on != 0);
+  mgrad_layer_unmark(l);
+}
+
+/* Parameters that are there, and those that will be built. */
+static void set_frozen(mgrad_layer *l, bool on) {
+  l->frozen = on;
+  l->mark = 1;
+  for (int i = 0; i < l->nparts; i++) {
+    mgrad_slot *p = &l->parts[i];
+    if (p->layer != NULL && p->layer->mark == 0) set_frozen(p->layer, on);
+    if (p->tensor != NULL && !p->buffer) p->tensor->requires_grad = !on;
+  }
+}
+
+void mgrad_layer_freeze(mgrad_layer *l, int on) {
+  l->ctx->changes++;
+  set_frozen(l, on != 0);
   mgrad_layer_unmark(l);
 }
 

@@ -11,7 +11,7 @@
 
 #include "plan.h"
 
-/* A case for the generic layer test. */
+/* A case for the generic layer test, and a pattern for random ones, as mgrad_example. */
 typedef struct mgrad_layer_example {
   int64_t input[MGRAD_EXAMPLE_DIMS];
   struct { const char *name; double value; } attrs[4]; /* the others by default */
@@ -19,6 +19,7 @@ typedef struct mgrad_layer_example {
   int nlist;
   int64_t list[MGRAD_EXAMPLE_DIMS];
   int labels;                                          /* the input is ids from 1 to this */
+  mgrad_vary vary[MGRAD_EXAMPLE_VARY];
 } mgrad_layer_example;
 
 struct mgrad_layer_def {
@@ -65,6 +66,7 @@ struct mgrad_layer {
   int level;                  /* most layers there ever were above it */
   int mark;                   /* of a walk over a tree: been here */
   bool training;
+  bool frozen;                /* parameters that it builds get no gradient */
   bool built;                 /* has its own parameters */
   bool complete;              /* all layers below are built and joined */
   int output_ndim;
@@ -109,6 +111,9 @@ void mgrad_layer_unmark(mgrad_layer *l);
 /* As mgrad_layer_add and _add_tensor, on any kind of layer. */
 mgrad_status mgrad_layer_put(mgrad_layer *l, const char *name, mgrad_layer *child);
 mgrad_status mgrad_layer_put_tensor(mgrad_layer *l, const char *name, mgrad_tensor *t);
+/* The same, of a kind that is known: a frozen parameter is no buffer. */
+mgrad_status mgrad_layer_put_part(mgrad_layer *l, const char *name, mgrad_tensor *t,
+                                  bool buffer);
 /* In build: adds a layer of that kind, with these attributes or the default ones. */
 mgrad_status mgrad_layer_child(mgrad_layer *l, const char *name, const mgrad_layer_def *def,
                                const mgrad_attrs *attrs);
@@ -120,6 +125,10 @@ mgrad_status mgrad_layer_call(mgrad_layer *l, int position, mgrad_tensor *x,
 /* Runs l without recording and fails, naming the layer, where the first NaN or
 ** infinity comes up. */
 mgrad_status mgrad_layer_hunt(mgrad_layer *l, mgrad_tensor *x);
+/* Puts the layer under way before the error sentence: 'dense (layer 1 of sequential): '. */
+void mgrad_layer_locate(mgrad_context *ctx, mgrad_status status);
+/* Writes the same words for the layer in or below l that has the tensor t. */
+bool mgrad_layer_of(mgrad_layer *l, const mgrad_tensor *t, char *to, size_t size);
 /* Is it to behave as in training now? */
 bool mgrad_layer_active(const mgrad_layer *l);
 

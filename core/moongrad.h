@@ -34,7 +34,9 @@ typedef double mgrad_real;
 typedef float mgrad_real;
 #endif
 
-enum { MGRAD_MAX_DIMS = 8, MGRAD_MAX_ATTRS = 8, MGRAD_MAX_FURTHER = 4, MGRAD_NAME_SIZE = 64 };
+enum {
+  MGRAD_MAX_DIMS = 8, MGRAD_MAX_ATTRS = 12, MGRAD_MAX_FURTHER = 4, MGRAD_NAME_SIZE = 64
+};
 
 typedef enum mgrad_status {
   MGRAD_OK = 0,
@@ -157,18 +159,31 @@ typedef enum mgrad_attr_type {
   MGRAD_ATTR_CHOICE,   /* position from 0 in 'choices', separated by "|" */
   MGRAD_ATTR_ACT,      /* an activation: its op's index, -1 = none */
   MGRAD_ATTR_INIT,     /* an initialiser's index, -1 = the layer's default */
-  MGRAD_ATTR_SIZES     /* a list of integers, kept in mgrad_attrs.list */
+  MGRAD_ATTR_SIZES,    /* a list of integers, kept in mgrad_attrs.list */
+  MGRAD_ATTR_PAIR      /* two integers, of h and w, as MGRAD_PAIR; each from low to high.
+                       ** -1 and so on = the words of 'choices', where there are any */
 } mgrad_attr_type;
+
+/* The value of a PAIR; its part along dimension d from the end, 1 for w, 2 for h. */
+#define MGRAD_MOST_PAIR 16777215
+#define MGRAD_PAIR(h, w) ((double)(h) * (MGRAD_MOST_PAIR + 1) + (double)(w))
+#define MGRAD_PAIR_AT(pair, d)                                                     \
+  ((d) == 1 ? (int64_t)(pair) % (MGRAD_MOST_PAIR + 1)                              \
+            : (int64_t)(pair) / (MGRAD_MOST_PAIR + 1))
 
 typedef struct mgrad_attr_spec {
   const char *name;
   mgrad_attr_type type;
   double initial;      /* the default; MGRAD_REQUIRED where there is none */
-  double low, high;    /* for REAL and INT, both included; equal = no bounds */
+  double low, high;    /* for REAL, INT and PAIR, both included; equal = no bounds */
   const char *choices;
+  const char *doc;     /* one line, no full stop; or NULL */
 } mgrad_attr_spec;
 
 #define MGRAD_REQUIRED (-1e308)
+/* Bounds that are read as "above 0" and "below 1". */
+#define MGRAD_ABOVE_0 1e-30
+#define MGRAD_BELOW_1 (1 - 1.1102230246251565e-16)
 
 typedef struct mgrad_attrs {
   double value[MGRAD_MAX_ATTRS]; /* by position in the specs */
@@ -216,10 +231,16 @@ MGRAD_API mgrad_status mgrad_backward(mgrad_tensor *loss, int retain);
 MGRAD_API mgrad_status mgrad_gradients(mgrad_tensor *loss, mgrad_tensor *const *of,
                                        int n, int retain, mgrad_tensor **out);
 
+/* While on, which is slow, the first op that makes NaN or infinities of finite numbers,
+** forward or backward, fails with MGRAD_NONFINITE and a sentence that names it and its
+** layer. Gradients found before it stay. Returns what was set before. */
+MGRAD_API int mgrad_anomaly(mgrad_context *ctx, int on);
+
 /* ---- Initialisers --------------------------------------------------------- */
 
 MGRAD_API int mgrad_init_count(void);
 MGRAD_API const char *mgrad_init_name(int index);
+MGRAD_API const char *mgrad_init_doc(int index); /* one line */
 MGRAD_API int mgrad_init_find(const char *name); /* -1 when unknown */
 /* Fills t in place. Fans: for {out, in, ...}, in and out times the rest. */
 MGRAD_API mgrad_status mgrad_init_fill(int index, mgrad_tensor *t);
@@ -303,6 +324,9 @@ MGRAD_API mgrad_status mgrad_layer_predict_into(mgrad_layer *l, mgrad_tensor *x,
                                                 mgrad_tensor *out);
 MGRAD_API void mgrad_layer_train(mgrad_layer *l, int on);
 MGRAD_API int mgrad_layer_training(const mgrad_layer *l);
+/* Parameters of the layer and all below get no gradient, and optimizers leave them alone;
+** off again with 0. Those that are yet to be built are included. */
+MGRAD_API void mgrad_layer_freeze(mgrad_layer *l, int on);
 MGRAD_API const char *mgrad_layer_kind(const mgrad_layer *l);
 MGRAD_API const mgrad_layer_def *mgrad_layer_definition(const mgrad_layer *l);
 MGRAD_API const mgrad_attrs *mgrad_layer_attrs(const mgrad_layer *l);
@@ -432,15 +456,21 @@ typedef struct mgrad_trainer_options {
   mgrad_loss_fn loss_fn;
   void *loss_ud;
   int loss_pure;              /* loss_fn is as mgrad_layer_set_pure says */
+  mgrad_tensor *class_weight; /* or NULL: of the classes {classes} for cross_entropy and
+                              ** nll, of no and yes {2} for bce and bce_with_logits */
+  int anomaly;                /* its steps run with mgrad_anomaly on */
   int no_plan;                /* every step op by op; the same numbers, slower */
   int nmetrics;
   struct { const char *name; mgrad_metric_fn fn; void *ud; } metrics[MGRAD_MAX_METRICS];
 } mgrad_trainer_options;
 
-MGRAD_API int mgrad_metric_find(const char *name); /* -1 when unknown */
+/* By name; the metric "top_k" has names with a number, "top_5", as well. -1 when unknown. */
+MGRAD_API int mgrad_metric_find(const char *name);
 MGRAD_API const char *mgrad_metric_name(int index); /* NULL after the last */
+MGRAD_API const char *mgrad_metric_doc(int index);  /* one line */
 
-/* Means over the examples seen. */
+/* Over the examples seen: the mean loss; metrics as over one batch of them all, those of
+** the host as means. */
 typedef struct mgrad_report {
   int64_t examples;
   double loss;
@@ -455,14 +485,19 @@ MGRAD_API void mgrad_trainer_release(mgrad_trainer *t);
 ** they were. */
 MGRAD_API mgrad_status mgrad_trainer_step(mgrad_trainer *t, mgrad_tensor *x,
                                           mgrad_tensor *y, double *loss);
+/* From now on that many batches share an update, as one batch of all their examples would
+** do it, those left at the end of an epoch too; 1 at first. What a batch that fails was to
+** share with is dropped. */
+MGRAD_API mgrad_status mgrad_trainer_accumulate(mgrad_trainer *t, int64_t batches);
 /* Starts 'epochs' passes over 'd' in batches (the last may be smaller),
 ** shuffled anew each epoch when asked to. */
 MGRAD_API mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d,
                                            int64_t batch, int64_t epochs, int shuffle);
 /* Trains on from where the last run stopped: until 'steps' batches (0 = no
 ** bound), the end of the epoch when 'one_epoch', or 'expired' (may be NULL)
-** says so; at least one batch. *done tells that all epochs are over. 'report'
-** covers the current epoch so far. */
+** says so; at least one batch. *done tells that all epochs are over; after that a run
+** fails with MGRAD_INVALID, "trainer: all epochs are over; begin again". 'report' covers
+** the current epoch so far. */
 typedef int (*mgrad_expired_fn)(void *ud);
 typedef struct mgrad_run {
   int64_t steps;
@@ -479,6 +514,11 @@ MGRAD_API void mgrad_trainer_position(const mgrad_trainer *t, int64_t *epoch,
 /* Loss and metrics over 'd' in eval mode, without recording. */
 MGRAD_API mgrad_status mgrad_trainer_evaluate(mgrad_trainer *t, mgrad_dataset *d,
                                               int64_t batch, mgrad_report *report);
+/* The table of a metric (position from 0) that has one: of "confusion", how many examples
+** of the class of a row were taken for that of the column. Of the last evaluation, or of
+** the epoch under way; NULL where there is none. */
+MGRAD_API mgrad_status mgrad_trainer_table(const mgrad_trainer *t, int metric, int evaluated,
+                                           mgrad_tensor **out);
 
 #ifdef __cplusplus
 }

@@ -111,8 +111,7 @@ mgrad_status mgrad_op_fail(const mgrad_call *c, const char *format, ...) {
   return mgrad_fail(c->ctx, MGRAD_INVALID, "%s: %s", c->op->name, text);
 }
 
-/* Copies the i-th word of a list such as "x weight bias?", without its mark. */
-static void operand_name(const mgrad_op *op, int i, char *to, size_t size) {
+void mgrad_operand_name(const mgrad_op *op, int i, char *to, size_t size) {
   const char *p = op->operands;
   for (; i > 0 && *p != '\0'; p++) i -= *p == ' ';
   size_t n = strcspn(p, " ?.");
@@ -130,7 +129,7 @@ mgrad_status mgrad_check_ids(const mgrad_call *c, int i, const char *what, int64
     bool fits = id >= 1 && id <= (double)high && id == (double)(int64_t)id;
     if (fits || id == ignore) continue;
     char name[MGRAD_NAME_SIZE];
-    operand_name(c->op, i, name, sizeof name);
+    mgrad_operand_name(c->op, i, name, sizeof name);
     return mgrad_op_fail(c, "%s[%d] is %g, expected %s from 1 to %d", name, k + 1, id,
                          what, high);
   }
@@ -165,7 +164,7 @@ static mgrad_status check_operands(const mgrad_op *op, mgrad_context *ctx,
     bool optional = p[length - 1] == '?';
     if (!optional && (words >= n || x[words] == NULL)) {
       char name[MGRAD_NAME_SIZE];
-      operand_name(op, words, name, sizeof name);
+      mgrad_operand_name(op, words, name, sizeof name);
       return mgrad_fail(ctx, MGRAD_INVALID, "%s: %s is missing", op->name, name);
     }
     p += length + (p[length] == ' ');
@@ -240,8 +239,8 @@ static mgrad_status check_updates(const applying *a, mgrad_tensor *const *x, int
     for (int j = 0; j < n; j++) {
       if (mgrad_op_updates(op, j) || x[j] == NULL || x[j]->storage != x[i]->storage) continue;
       char name[MGRAD_NAME_SIZE], other[MGRAD_NAME_SIZE];
-      operand_name(op, i, name, sizeof name);
-      operand_name(op, j, other, sizeof other);
+      mgrad_operand_name(op, i, name, sizeof name);
+      mgrad_operand_name(op, j, other, sizeof other);
       return mgrad_op_fail(&a->call, "%s, which is changed in place, shares its numbers with"
                            " %s", name, other);
     }
@@ -263,14 +262,14 @@ static void note_updates(const applying *a, mgrad_tensor *const *x, int n) {
 
 static bool attrs_used(const mgrad_op *op) { return op->attrs != NULL; }
 
-/* The node, without operands yet. Its block: node, kept, x, attrs, saved. */
+/* The node, without operands yet. Its block: node, kept, x, attrs, saved, where. */
 static mgrad_status make_node(applying *a) {
   mgrad_call *c = &a->call;
-  size_t n = (size_t)c->n;
+  size_t n = (size_t)c->n, where = c->ctx->anomaly != NULL ? MGRAD_WHERE_SIZE : 0;
   size_t attrs = attrs_used(c->op) ? sizeof(mgrad_attrs) : 0;
   size_t bytes = sizeof(mgrad_node) + (n + 1) * sizeof *a->node->kept +
                  n * sizeof(mgrad_tensor *) + attrs +
-                 (size_t)c->nsaved * sizeof(mgrad_real);
+                 (size_t)c->nsaved * sizeof(mgrad_real) + where;
   mgrad_node *node = mgrad_new_zeroed(c->ctx, bytes);
   if (node == NULL) return MGRAD_NOMEM;
   node->op = c->op;
@@ -285,6 +284,11 @@ static mgrad_status make_node(applying *a) {
     *copy = *c->attrs;
     node->attrs = copy;
     node->saved = (mgrad_real *)(copy + 1);
+  }
+  if (where > 0) {
+    char *to = (char *)(node->saved + c->nsaved);
+    c->ctx->anomaly(c->ctx, to, where);
+    node->where = to;
   }
   node->seed = c->seed;
   node->stream = c->stream;
@@ -338,6 +342,7 @@ static mgrad_status run(applying *a) {
   c->saved = record_it ? a->node->saved : c->work != NULL ? c->work + c->nwork : NULL;
   if (c->op->forward != NULL) c->op->forward(c);
   if (spare > 0) mgrad_free(ctx, c->work, bytes);
+  if (ctx->anomaly != NULL) MGRAD_TRY(mgrad_anomaly_forward(c));
   if (c->op->flags & MGRAD_OP_RANDOM) ctx->stream++;
   if (record_it) record(a);
   return MGRAD_OK;

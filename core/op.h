@@ -51,9 +51,20 @@ typedef enum mgrad_fill {
   MGRAD_FILL_CHANCES   /* uniform in (0.1, 0.9), each row of the last dim sums to 1 */
 } mgrad_fill;
 
-enum { MGRAD_EXAMPLE_OPERANDS = 8, MGRAD_EXAMPLE_DIMS = 5, MGRAD_OP_EXAMPLES = 6 };
+enum {
+  MGRAD_EXAMPLE_OPERANDS = 8, MGRAD_EXAMPLE_DIMS = 5, MGRAD_EXAMPLE_VARY = 6,
+  MGRAD_OP_EXAMPLES = 8
+};
 
-/* A case for the gradient test. */
+/* An integer option that random variants of an example draw from low to high; of a pair
+** each side. */
+typedef struct mgrad_vary {
+  const char *name;
+  int low, high;
+} mgrad_vary;
+
+/* A case for the gradient test, and a pattern for random ones: sizes that are equal
+** change together, so distinct meanings want distinct sizes (tests/README.md). */
 typedef struct mgrad_example {
   /* One shape an operand, ended by 0; {-1} leaves an optional operand out,
   ** {0} is a single number. The list ends at the first all-zero entry after
@@ -66,6 +77,7 @@ typedef struct mgrad_example {
   struct { const char *name; double value; } attrs[4]; /* the others by default */
   int nlist;                     /* the SIZES attribute */
   int64_t list[MGRAD_EXAMPLE_DIMS];
+  mgrad_vary vary[MGRAD_EXAMPLE_VARY];
 } mgrad_example;
 
 enum {                      /* flags */
@@ -181,6 +193,13 @@ static inline bool mgrad_op_updates(const mgrad_op *op, int i) {
 static inline bool mgrad_op_fusible(const mgrad_op *op) {
   return op->map.forward != NULL && (op->reads & ~MGRAD_READS_Y) == 0;
 }
+/* Copies the i-th word of a list such as "x weight bias?", without its mark. */
+void mgrad_operand_name(const mgrad_op *op, int i, char *to, size_t size);
+enum { MGRAD_WHERE_SIZE = 160 }; /* for the name of a layer */
+/* While ctx->anomaly is set: MGRAD_NONFINITE, with a sentence, where forward or backward
+** has made NaN or infinite numbers of finite ones. 'where' is the layer, or "". */
+mgrad_status mgrad_anomaly_forward(const mgrad_call *c);
+mgrad_status mgrad_anomaly_backward(const mgrad_call *c, const char *where);
 /* Runs a view's gradient: dy added into the window of dx[0] that y shows. */
 void mgrad_view_backward(mgrad_call *c);
 

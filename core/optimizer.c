@@ -10,15 +10,19 @@
 enum { LR = 0 };                           /* of every rule's attributes */
 enum { CLIP_NORM, CLIP_VALUE, L1, L2 };
 
-#define AT_LEAST_0(name) { name, MGRAD_ATTR_REAL, 0, 0, 1e30, NULL }
+#define AT_LEAST_0(name, text) { name, MGRAD_ATTR_REAL, 0, 0, 1e30, .doc = text }
 static const mgrad_attr_spec common_attrs[] = {
-  AT_LEAST_0("clip_norm"), AT_LEAST_0("clip_value"), AT_LEAST_0("l1"), AT_LEAST_0("l2"),
+  AT_LEAST_0("clip_norm", "a longer gradient is scaled down to this length"),
+  AT_LEAST_0("clip_value", "each number of the gradient is kept within this of 0"),
+  AT_LEAST_0("l1", "so many times sign(w) is added to the gradient of w"),
+  AT_LEAST_0("l2", "so many times w is added to the gradient of w"),
   { .type = MGRAD_ATTR_NONE }
 };
 
 typedef struct param {
   mgrad_tensor *t;
   int64_t n, offset;     /* numbers; and how many come before it */
+  bool gathered;         /* has had a gradient since they are gathered */
 } param;
 
 /* Parameters that lie side by side in memory and have gradients that do: one
@@ -44,6 +48,8 @@ struct mgrad_optimizer {
   uint64_t runs_seen;    /* 1 + ctx->changes when all parameters were in them */
   int64_t numel;         /* of all parameters */
   mgrad_real *states;    /* def->states vectors of numel */
+  mgrad_real *gathered;  /* gradients of several batches, numel; or NULL */
+  double weight;         /* of those in it */
   int64_t steps;
   uint64_t seen;         /* ctx->changes when the parameters were listed */
 };
@@ -107,9 +113,11 @@ static void detach(mgrad_optimizer *o) {
   for (int i = 0; i < o->nparams; i++) mgrad_tensor_release(o->params[i].t);
   mgrad_free(o->ctx, o->params, (size_t)o->room * (sizeof *o->params + sizeof *o->runs));
   mgrad_free(o->ctx, o->states, states_bytes(o));
+  mgrad_free(o->ctx, o->gathered, (size_t)o->numel * sizeof(mgrad_real));
   mgrad_layer_release(o->layer);
   o->params = NULL;
-  o->states = NULL;
+  o->states = o->gathered = NULL;
+  o->weight = 0;
   o->layer = NULL;
   o->nparams = o->room = 0;
   o->numel = o->steps = 0;
@@ -155,7 +163,7 @@ static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool
   }
   for (int64_t offset = 0; fresh.nparams < n; fresh.nparams++) {
     mgrad_tensor *own = mgrad_tensor_retain(t[fresh.nparams]);
-    fresh.params[fresh.nparams] = (param){ own, mgrad_tensor_numel(own), offset };
+    fresh.params[fresh.nparams] = (param){ own, mgrad_tensor_numel(own), offset, false };
     offset += mgrad_tensor_numel(own);
   }
   mgrad_layer *layer = o->layer;
@@ -198,7 +206,7 @@ typedef struct listing {
 
 static mgrad_status list_param(void *ud, const char *name, mgrad_tensor *t, int buffer) {
   listing *list = ud;
-  if (buffer || !t->requires_grad) return MGRAD_OK;
+  if (buffer) return MGRAD_OK; /* frozen parameters keep their place */
   if (!mgrad_shape_packed(&t->a)) {
     return mgrad_fail(t->ctx, MGRAD_INVALID, "optimizer: parameter \"%s\" is not contiguous"
                       " yet; call the layer first", name);
@@ -274,13 +282,71 @@ static mgrad_status find_name(void *ud, const char *name, mgrad_tensor *t, int b
 }
 
 static mgrad_status fail_nonfinite(const mgrad_optimizer *o, int i) {
-  char name[128];
+  char name[128], layer[256];
   mgrad_format(name, sizeof name, "parameter %d", (int64_t)(i + 1));
   finding f = { o->params[i].t, name, sizeof name };
   if (o->layer != NULL) mgrad_layer_visit(o->layer, find_name, &f);
-  return mgrad_fail(o->ctx, MGRAD_NONFINITE,
-                    "%s: the gradient of %s has NaN or infinite numbers; no weight was"
-                    " changed", o->def->name, name);
+  bool found = o->layer != NULL && mgrad_layer_of(o->layer, f.t, layer, sizeof layer);
+  return mgrad_fail(o->ctx, MGRAD_NONFINITE, "%s: the gradient of %s%s%s has NaN or infinite"
+                    " numbers; no weight was changed", o->def->name, name,
+                    found ? " in " : "", found ? layer : "");
+}
+
+/* Frozen parameters may have an old gradient, but are left alone. */
+static bool moves(const mgrad_tensor *t) { return t->has_grad && t->requires_grad; }
+
+/* Lists the parameters where that is still to be done, or layers have changed. */
+static mgrad_status refresh(mgrad_optimizer *o) {
+  if (!mgrad_optimizer_attached(o)) {
+    return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: attach it to a layer or tensors first",
+                      o->def->name);
+  }
+  bool stale = o->nparams == 0 || o->seen != o->ctx->changes;
+  return o->layer != NULL && stale ? collect(o, true) : MGRAD_OK;
+}
+
+/* ---- gradients of several batches ---- */
+
+void mgrad_optimizer_drop(mgrad_optimizer *o) {
+  for (int i = 0; i < o->nparams; i++) o->params[i].gathered = false;
+  o->weight = 0;
+}
+
+/* s = keep * s + share * g; g NULL stands for zeros. */
+static void blend(int64_t n, mgrad_real *s, const mgrad_real *g, mgrad_real keep,
+                  mgrad_real share) {
+  for (int64_t i = 0; i < n; i++) s[i] = keep * s[i] + (g != NULL ? share * g[i] : 0);
+}
+
+mgrad_status mgrad_optimizer_gather(mgrad_optimizer *o, double weight, bool sum) {
+  MGRAD_TRY(refresh(o));
+  if (o->gathered == NULL) {
+    o->gathered = mgrad_new(o->ctx, (size_t)o->numel * sizeof *o->gathered);
+    if (o->gathered == NULL) return MGRAD_NOMEM;
+  }
+  o->weight += weight;
+  double share = sum ? 1 : weight / o->weight, keep = sum ? 1 : 1 - share;
+  for (int i = 0; i < o->nparams; i++) {
+    param *p = &o->params[i];
+    mgrad_real *s = o->gathered + p->offset;
+    if (!p->gathered && !moves(p->t)) continue;
+    if (!p->gathered) memset(s, 0, (size_t)p->n * sizeof *s);
+    p->gathered = true;
+    blend(p->n, s, moves(p->t) ? p->t->grad->a.data : NULL, (mgrad_real)keep,
+          (mgrad_real)share);
+  }
+  return MGRAD_OK;
+}
+
+void mgrad_optimizer_spread(mgrad_optimizer *o) {
+  for (int i = 0; i < o->nparams; i++) {
+    const param *p = &o->params[i];
+    p->t->has_grad = p->gathered;
+    if (!p->gathered) continue;
+    memcpy(p->t->grad->a.data, o->gathered + p->offset, (size_t)p->n * sizeof(mgrad_real));
+    p->t->zeroed = 0;
+  }
+  mgrad_optimizer_drop(o);
 }
 
 /* ---- one step ---- */
@@ -289,7 +355,7 @@ static void find_runs(mgrad_optimizer *o) {
   o->nruns = 0;
   for (int i = 0; i < o->nparams; i++) {
     const mgrad_tensor *t = o->params[i].t;
-    if (!t->has_grad) continue;
+    if (!moves(t)) continue;
     run *last = &o->runs[o->nruns - 1];
     if (o->nruns == 0 || last->end != i || t->a.data != last->w + last->n ||
         t->grad->a.data != last->g + last->n) {
@@ -304,7 +370,7 @@ static void find_runs(mgrad_optimizer *o) {
 /* The runs of this step: those of the last one, most times. */
 static void take_runs(mgrad_optimizer *o) {
   bool all = true;
-  for (int i = 0; i < o->nparams; i++) all = all && o->params[i].t->has_grad;
+  for (int i = 0; i < o->nparams; i++) all = all && moves(o->params[i].t);
   if (all && o->runs_seen == o->ctx->changes + 1) return;
   find_runs(o);
   o->runs_seen = all ? o->ctx->changes + 1 : 0;
@@ -314,7 +380,7 @@ static double norm(const mgrad_optimizer *o) {
   double sum = 0;
   for (int i = 0; i < o->nparams; i++) {
     const param *p = &o->params[i];
-    if (p->t->has_grad) sum += mgrad_sum_squares(p->n, p->t->grad->a.data, 1);
+    if (moves(p->t)) sum += mgrad_sum_squares(p->n, p->t->grad->a.data, 1);
   }
   return sqrt(sum);
 }
@@ -376,13 +442,7 @@ static mgrad_status follow_schedule(mgrad_optimizer *o) {
 }
 
 mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
-  if (!mgrad_optimizer_attached(o)) {
-    return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: attach it to a layer or tensors first",
-                      o->def->name);
-  }
-  if (o->layer != NULL && (o->nparams == 0 || o->seen != o->ctx->changes)) {
-    MGRAD_TRY(collect(o, true));
-  }
+  MGRAD_TRY(refresh(o));
   if (o->schedule != NULL) MGRAD_TRY(follow_schedule(o));
   take_runs(o);
   for (int i = 0; i < o->nruns; i++) MGRAD_TRY(check_finite(o, &o->runs[i]));

@@ -58,5 +58,11 @@ enum {
 
 /* The next step's gradients overwrite what there is. */
 void mgrad_optimizer_clear(mgrad_optimizer *o);
+/* Adds the gradients of a batch to those gathered: to their mean, weighted, or their sum. */
+mgrad_status mgrad_optimizer_gather(mgrad_optimizer *o, double weight, bool sum);
+/* Puts what was gathered where gradients are looked for, and begins anew. */
+void mgrad_optimizer_spread(mgrad_optimizer *o);
+/* Forgets what was gathered. */
+void mgrad_optimizer_drop(mgrad_optimizer *o);
 
 #endif

@@ -125,7 +125,7 @@ static mgrad_status clone_part(mgrad_layer *to, const mgrad_slot *p) {
   } else {
     mgrad_tensor *t;
     MGRAD_TRY(clone_tensor(p->tensor, &t));
-    status = mgrad_layer_put_tensor(to, p->name, t);
+    status = mgrad_layer_put_part(to, p->name, t, p->buffer);
     mgrad_tensor_release(t);
     if (status == MGRAD_OK) to->parts[to->nparts - 1].given = p->given;
   }
@@ -143,6 +143,7 @@ static mgrad_status clone(mgrad_layer *l, mgrad_layer **out) {
   else MGRAD_TRY(mgrad_layer_custom(l->ctx, l->kind, l->fn, l->ud, &copy));
   memcpy(copy->name, l->name, sizeof copy->name);
   copy->training = l->training;
+  copy->frozen = l->frozen;
   copy->built = l->built;
   mgrad_status status = MGRAD_OK;
   for (int i = 0; i < l->nparts && status == MGRAD_OK; i++) {

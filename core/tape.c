@@ -205,7 +205,7 @@ static mgrad_real *target(mgrad_tensor *x, bool *add) {
   return x->grad->a.data;
 }
 
-static void step(mgrad_tape *tape, mgrad_tensor *t) {
+static mgrad_status step(mgrad_tape *tape, mgrad_tensor *t) {
   static const mgrad_attrs none;
   mgrad_node *node = t->node;
   size_t n = (size_t)tape->operands;
@@ -225,6 +225,8 @@ static void step(mgrad_tape *tape, mgrad_tensor *t) {
                       .nwork_backward = node->nwork, .seed = node->seed,
                       .stream = node->stream };
   node->op->backward(&call);
+  if (tape->ctx->anomaly == NULL) return MGRAD_OK;
+  return mgrad_anomaly_backward(&call, node->where != NULL ? node->where : "");
 }
 
 /* A result that was asked for keeps a copy of its gradient. */
@@ -234,12 +236,13 @@ static void collect(const mgrad_tape *tape, mgrad_tensor *t) {
   t->has_grad = true;
 }
 
-void mgrad_tape_run(mgrad_tape *tape) {
+mgrad_status mgrad_tape_run(mgrad_tape *tape) {
   tape->loss->node->dy[0] = 1;
   for (mgrad_tensor *t = tape->first; t != NULL; t = t->next) {
     collect(tape, t);
-    step(tape, t);
+    MGRAD_TRY(step(tape, t));
   }
+  return MGRAD_OK;
 }
 
 void mgrad_tape_close(mgrad_tape *tape, bool retain) {
@@ -290,9 +293,9 @@ mgrad_status mgrad_backward(mgrad_tensor *loss, int retain) {
   if (loss->node == NULL) return backward_leaf(loss);
   mgrad_tape tape;
   MGRAD_TRY(mgrad_tape_open(&tape, loss, false));
-  mgrad_tape_run(&tape);
-  mgrad_tape_close(&tape, retain != 0);
-  return MGRAD_OK;
+  mgrad_status status = mgrad_tape_run(&tape);
+  mgrad_tape_close(&tape, retain || status != MGRAD_OK);
+  return status;
 }
 
 /* Exchanges what a tensor has collected with another place and state. */
@@ -323,8 +326,8 @@ static mgrad_status gradients(mgrad_tensor *loss, mgrad_tensor *const *of, int n
   if (loss->node == NULL) {
     if (loss->wanted) status = backward_leaf(loss);
   } else if ((status = mgrad_tape_open(&tape, loss, true)) == MGRAD_OK) {
-    mgrad_tape_run(&tape);
-    mgrad_tape_close(&tape, retain);
+    status = mgrad_tape_run(&tape);
+    mgrad_tape_close(&tape, retain || status != MGRAD_OK);
   }
   for (int i = n - 1; i >= 0; i--) exchange(of[i], &places[i]);
   return status;

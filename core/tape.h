@@ -29,8 +29,9 @@ typedef struct mgrad_tape {
 /* Puts the graph below 'loss' in order and makes room. On failure nothing has
 ** changed and nothing is left to free. */
 mgrad_status mgrad_tape_open(mgrad_tape *tape, mgrad_tensor *loss, bool selective);
-/* Writes all gradients. Cannot fail. */
-void mgrad_tape_run(mgrad_tape *tape);
+/* Writes all gradients. Cannot fail, but while anomalies are looked for: it stops at the
+** first. */
+mgrad_status mgrad_tape_run(mgrad_tape *tape);
 /* Frees the buffers and, unless 'retain', the graph. */
 void mgrad_tape_close(mgrad_tape *tape, bool retain);
 

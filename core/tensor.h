@@ -26,6 +26,7 @@ typedef struct mgrad_node {
   struct { mgrad_storage *storage; uint64_t version; } *kept; /* n + 1: the
                                     values backward reads, the last is y's */
   mgrad_real *saved;
+  const char *where;             /* its layer, while anomalies are looked for; or NULL */
   uint64_t seed, stream;
   uint64_t order;                /* counts on: operands come before results */
   int n;

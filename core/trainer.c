@@ -12,7 +12,7 @@
 #include "layer.h"
 #include "optimizer.h"
 #include "dataset.h"
-#include "metric.h"
+#include "judge.h"
 #include "plan.h"
 #include "random.h"
 #include "kernels/kernels.h"
@@ -21,94 +21,53 @@ enum { PLANS = 4 }; /* of different batch shapes; a whole and a last batch, usua
 
 struct mgrad_trainer {
   mgrad_context *ctx;
-  mgrad_trainer_options options;
-  mgrad_attrs loss_attrs;
-  bool loss_is_sum;
+  mgrad_layer *net;
+  mgrad_optimizer *optimizer;
+  mgrad_judge judge;
+  bool no_plan, anomaly;
   /* where the run stands */
   mgrad_dataset *data;
   int64_t batch, epochs, epoch, at; /* 'at' examples of 'epoch' are done */
   int64_t count;                    /* of the data */
+  int64_t accumulate, gathered;     /* batches for one update; those of them that are done */
   int64_t *order;                   /* of the epoch under way */
   bool shuffle;
-  mgrad_report report;              /* sums, of the epoch under way */
+  mgrad_tally tally;                /* of the epoch under way */
+  mgrad_tally exam;                 /* of the last evaluation */
   mgrad_plan *plans[PLANS];         /* the latest first */
   mgrad_plan *usual;                /* that of the last batch from the data, or NULL */
   int64_t usual_n;                  /* its examples */
   bool busy;                        /* a step is under way */
+  bool last;                        /* its batch ends an epoch */
   mgrad_backup backup;              /* of the net's buffers, for a step that fails */
 };
 
 /* ---- making and releasing ---- */
 
-/* Position of the attribute "reduction" in a loss's attributes, or -1. */
-static int reduction_attr(const mgrad_op *loss) {
-  for (int i = 0; loss->attrs[i].type != MGRAD_ATTR_NONE; i++) {
-    if (strcmp(loss->attrs[i].name, "reduction") == 0) return i;
-  }
-  return -1;
-}
-
-static mgrad_status take_loss(mgrad_trainer *t) {
-  const mgrad_op *loss = t->options.loss;
-  if (loss == NULL) {
-    if (t->options.loss_fn != NULL) return MGRAD_OK;
-    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: loss is missing");
-  }
-  if (!(loss->flags & MGRAD_OP_LOSS)) {
-    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: %s is not a loss", loss->name);
-  }
-  if (t->options.loss_attrs != NULL) t->loss_attrs = *t->options.loss_attrs;
-  else mgrad_attrs_default(loss->attrs, &t->loss_attrs);
-  MGRAD_TRY(mgrad_attrs_check(t->ctx, loss->name, loss->attrs, &t->loss_attrs));
-  int reduction = reduction_attr(loss); /* mean, sum, none */
-  double how = reduction >= 0 ? t->loss_attrs.value[reduction] : 0;
-  if (how == 2) {
-    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: %s has reduction \"none\", expected"
-                      " \"mean\" or \"sum\"", loss->name);
-  }
-  t->loss_is_sum = how == 1;
-  return MGRAD_OK;
-}
-
-static mgrad_status take_metrics(mgrad_trainer *t) {
-  mgrad_trainer_options *o = &t->options;
-  if (o->nmetrics < 0 || o->nmetrics > MGRAD_MAX_METRICS) {
-    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: %d metrics, expected at most %d",
-                      (int64_t)o->nmetrics, (int64_t)MGRAD_MAX_METRICS);
-  }
-  for (int i = 0; i < o->nmetrics; i++) {
-    if (o->metrics[i].fn != NULL) continue;
-    int k = mgrad_metric_find(o->metrics[i].name);
-    if (k < 0) {
-      return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: unknown metric \"%s\"",
-                        o->metrics[i].name);
-    }
-    o->metrics[i].name = mgrad_metric_name(k); /* the caller's string may go */
-  }
-  return MGRAD_OK;
+static mgrad_status attach(mgrad_optimizer *o, mgrad_layer *net) {
+  return mgrad_optimizer_attached(o) ? MGRAD_OK : mgrad_optimizer_attach(o, net);
 }
 
 mgrad_status mgrad_trainer_new(mgrad_context *ctx, const mgrad_trainer_options *options,
                                mgrad_trainer **out) {
-  mgrad_trainer fresh = { .ctx = ctx, .options = *options };
-  if (options->net == NULL || options->optimizer == NULL) {
+  mgrad_trainer fresh = { .ctx = ctx, .net = options->net, .optimizer = options->optimizer,
+                          .no_plan = options->no_plan != 0, .anomaly = options->anomaly != 0,
+                          .accumulate = 1 };
+  if (fresh.net == NULL || fresh.optimizer == NULL) {
     return mgrad_fail(ctx, MGRAD_INVALID, "trainer: %s is missing",
-                      options->net == NULL ? "net" : "optimizer");
+                      fresh.net == NULL ? "net" : "optimizer");
   }
-  MGRAD_TRY(take_loss(&fresh));
-  MGRAD_TRY(take_metrics(&fresh));
+  MGRAD_TRY(mgrad_judge_open(ctx, options, &fresh.judge));
   mgrad_trainer *t = mgrad_new(ctx, sizeof *t);
-  if (t == NULL) return MGRAD_NOMEM;
-  if (!mgrad_optimizer_attached(options->optimizer)) {
-    mgrad_status status = mgrad_optimizer_attach(options->optimizer, options->net);
-    if (status != MGRAD_OK) {
-      mgrad_free(ctx, t, sizeof *t);
-      return status;
-    }
+  mgrad_status status = t != NULL ? attach(fresh.optimizer, fresh.net) : MGRAD_NOMEM;
+  if (status != MGRAD_OK) {
+    mgrad_judge_close(&fresh.judge);
+    mgrad_free(ctx, t, sizeof *t);
+    return status;
   }
   *t = fresh;
-  mgrad_layer_retain(options->net);
-  mgrad_optimizer_retain(options->optimizer);
+  mgrad_layer_retain(t->net);
+  mgrad_optimizer_retain(t->optimizer);
   mgrad_object_born(ctx);
   *out = t;
   return MGRAD_OK;
@@ -127,120 +86,13 @@ void mgrad_trainer_release(mgrad_trainer *t) {
   end_run(t);
   for (int i = 0; i < PLANS; i++) mgrad_plan_release(t->plans[i]);
   mgrad_backup_free(&t->backup);
-  mgrad_layer_release(t->options.net);
-  mgrad_optimizer_release(t->options.optimizer);
+  mgrad_tally_free(ctx, &t->tally);
+  mgrad_tally_free(ctx, &t->exam);
+  mgrad_judge_close(&t->judge);
+  mgrad_layer_release(t->net);
+  mgrad_optimizer_release(t->optimizer);
   mgrad_free(ctx, t, sizeof *t);
   mgrad_object_gone(ctx);
-}
-
-/* ---- loss and metrics of one batch ---- */
-
-/* Targets {n} for predictions {n, 1} are seen as {n, 1}. */
-static mgrad_status fit_target(mgrad_tensor *prediction, mgrad_tensor *y,
-                               mgrad_tensor **out) {
-  const mgrad_array *p = &prediction->a;
-  if (y->a.ndim != 1 || p->ndim != 2 || p->size[1] != 1 || p->size[0] != y->a.size[0]) {
-    *out = mgrad_tensor_retain(y);
-    return MGRAD_OK;
-  }
-  mgrad_attrs column = { .value = { 2 } };
-  return mgrad_apply(&mgrad_op_unsqueeze, y->ctx, &y, 1, &column, out);
-}
-
-static mgrad_status check_loss(const mgrad_tensor *loss) {
-  if (mgrad_tensor_numel(loss) == 1) return MGRAD_OK;
-  return mgrad_fail(loss->ctx, MGRAD_INVALID,
-                    "trainer: the loss is %a, expected a single number", &loss->a);
-}
-
-static mgrad_status apply_loss(mgrad_trainer *t, mgrad_tensor *prediction, mgrad_tensor *y,
-                               mgrad_tensor **loss) {
-  const mgrad_trainer_options *o = &t->options;
-  mgrad_tensor *both[] = { prediction, y };
-  if (o->loss != NULL) {
-    MGRAD_TRY(mgrad_apply(o->loss, t->ctx, both, 2, &t->loss_attrs, loss));
-  } else {
-    if (!o->loss_pure) t->ctx->observed = true; /* a host's function cannot be replayed */
-    MGRAD_TRY(o->loss_fn(o->loss_ud, prediction, y, loss));
-  }
-  mgrad_status status = check_loss(*loss);
-  if (status != MGRAD_OK) mgrad_tensor_release(*loss);
-  return status;
-}
-
-static mgrad_status add_own_metric(const mgrad_trainer *t, int i, mgrad_tensor *prediction,
-                                   mgrad_tensor *y, double *value) {
-  t->ctx->observed = true;
-  return t->options.metrics[i].fn(t->options.metrics[i].ud, prediction, y, value);
-}
-
-/* Metrics known by name need the numbers only; those of the host get tensors,
-** which are NULL where a plan runs, as it does only without such metrics. */
-static mgrad_status add_metrics(mgrad_trainer *t, const mgrad_array *p, const mgrad_array *y,
-                                mgrad_tensor *prediction, mgrad_tensor *target,
-                                double examples, mgrad_report *report) {
-  const mgrad_trainer_options *o = &t->options;
-  for (int i = 0; i < o->nmetrics; i++) {
-    double value = 0;
-    if (o->metrics[i].fn != NULL) {
-      MGRAD_TRY(add_own_metric(t, i, prediction, target, &value));
-    } else {
-      const mgrad_metric *m = mgrad_metric_at(mgrad_metric_find(o->metrics[i].name));
-      MGRAD_TRY(m->mean(t->ctx, o->loss, p, y, &value));
-    }
-    report->metric[i] += value * examples;
-  }
-  return MGRAD_OK;
-}
-
-static void add_loss(const mgrad_trainer *t, double loss, int64_t n, mgrad_report *report) {
-  report->examples += n;
-  report->loss += loss * (t->loss_is_sum ? 1 : (double)n);
-}
-
-static int64_t examples(const mgrad_array *y) { return y->ndim > 0 ? y->size[0] : 1; }
-
-/* The same tensor, or a packed copy of it. */
-static mgrad_status packed(mgrad_tensor *t, mgrad_tensor **out) {
-  if (!mgrad_shape_packed(&t->a)) {
-    return mgrad_apply(&mgrad_op_contiguous, t->ctx, &t, 1, NULL, out);
-  }
-  *out = mgrad_tensor_retain(t);
-  return MGRAD_OK;
-}
-
-static mgrad_status measure(mgrad_trainer *t, mgrad_tensor *prediction, mgrad_tensor *target,
-                            mgrad_report *report) {
-  if (t->options.nmetrics == 0) return MGRAD_OK;
-  mgrad_tensor *p, *y;
-  int recording = mgrad_grad_enable(t->ctx, 0);
-  mgrad_status status = packed(prediction, &p);
-  if (status == MGRAD_OK) {
-    status = packed(target, &y);
-    if (status == MGRAD_OK) {
-      status = add_metrics(t, &p->a, &y->a, prediction, target,
-                           (double)examples(&target->a), report);
-      mgrad_tensor_release(y);
-    }
-    mgrad_tensor_release(p);
-  }
-  mgrad_grad_enable(t->ctx, recording);
-  return status;
-}
-
-/* Loss of a prediction, as a tensor; sums of loss and metrics into 'report'. */
-static mgrad_status judge(mgrad_trainer *t, mgrad_tensor *prediction, mgrad_tensor *y,
-                          mgrad_report *report, mgrad_tensor **loss) {
-  mgrad_tensor *target;
-  MGRAD_TRY(fit_target(prediction, y, &target));
-  mgrad_status status = apply_loss(t, prediction, target, loss);
-  if (status == MGRAD_OK) {
-    add_loss(t, (double)(*loss)->a.data[0], examples(&y->a), report);
-    status = measure(t, prediction, target, report);
-    if (status != MGRAD_OK) mgrad_tensor_release(*loss);
-  }
-  mgrad_tensor_release(target);
-  return status;
 }
 
 /* ---- a step, op by op ---- */
@@ -250,7 +102,7 @@ static mgrad_status judge(mgrad_trainer *t, mgrad_tensor *prediction, mgrad_tens
 static mgrad_status explain(mgrad_trainer *t, mgrad_tensor *x, double loss, uint64_t stream) {
   uint64_t now = t->ctx->stream;
   t->ctx->stream = stream;
-  mgrad_status status = mgrad_layer_hunt(t->options.net, x);
+  mgrad_status status = mgrad_layer_hunt(t->net, x);
   t->ctx->stream = now;
   if (status == MGRAD_OK) {
     return mgrad_fail(t->ctx, MGRAD_NONFINITE,
@@ -262,13 +114,32 @@ static mgrad_status explain(mgrad_trainer *t, mgrad_tensor *x, double loss, uint
                     loss, mgrad_error(t->ctx));
 }
 
-static mgrad_status backward_and_update(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *loss,
-                                        uint64_t stream) {
+/* What follows backward: an update, or, where several batches share one, most times the
+** gathering of gradients alone. The end of an epoch does not wait for more. */
+static mgrad_status update(mgrad_trainer *t, const mgrad_array *y) {
+  mgrad_optimizer *o = t->optimizer;
+  if (t->accumulate > 1) {
+    double n = y->ndim > 0 ? (double)y->size[0] : 1;
+    MGRAD_TRY(mgrad_optimizer_gather(o, n, t->judge.loss_is_sum));
+    if (++t->gathered < t->accumulate && !t->last) return MGRAD_OK;
+    mgrad_optimizer_spread(o);
+    t->gathered = 0;
+  }
+  return mgrad_optimizer_step(o);
+}
+
+static void drop_gathered(mgrad_trainer *t) {
+  if (t->gathered > 0) mgrad_optimizer_drop(t->optimizer);
+  t->gathered = 0;
+}
+
+static mgrad_status backward_and_update(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
+                                        mgrad_tensor *loss, uint64_t stream) {
   double value = (double)loss->a.data[0];
   if (value - value != 0) return explain(t, x, value, stream);
-  mgrad_optimizer_clear(t->options.optimizer);
+  mgrad_optimizer_clear(t->optimizer);
   MGRAD_TRY(mgrad_backward(loss, 0));
-  return mgrad_optimizer_step(t->options.optimizer);
+  return update(t, &y->a);
 }
 
 /* Keeps a plan of what was recorded, in place of the oldest. Without one, for
@@ -285,23 +156,28 @@ static void keep_plan(mgrad_trainer *t, const mgrad_recorder *r, const mgrad_pla
   t->plans[0] = plan;
 }
 
+/* May steps be replayed? */
+static bool plannable(const mgrad_trainer *t) {
+  return !t->no_plan && t->ctx->anomaly == NULL && mgrad_judge_alone(&t->judge);
+}
+
 static mgrad_status step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
-                         mgrad_report *report) {
+                         mgrad_tally *tally) {
   mgrad_tensor *prediction, *loss;
   mgrad_recorder r;
-  MGRAD_TRY(mgrad_layer_complete(t->options.net, x, NULL));
+  MGRAD_TRY(mgrad_layer_complete(t->net, x, NULL));
   uint64_t stream = t->ctx->stream;
-  MGRAD_TRY(mgrad_backup_begin(&t->backup, t->options.net));
-  bool recording = !t->options.no_plan && t->ctx->recorder == NULL && t->options.net->complete;
+  MGRAD_TRY(mgrad_backup_begin(&t->backup, t->net));
+  bool recording = plannable(t) && t->ctx->recorder == NULL && t->net->complete;
   if (recording) mgrad_record_begin(&r, t->ctx);
-  mgrad_status status = mgrad_layer_forward(t->options.net, x, &prediction);
+  mgrad_status status = mgrad_layer_forward(t->net, x, &prediction);
   if (status == MGRAD_OK) {
-    status = judge(t, prediction, y, report, &loss);
+    status = mgrad_judge_tensors(&t->judge, prediction, y, tally, &loss);
     if (recording) mgrad_record_end(&r);
     if (status == MGRAD_OK) {
       mgrad_plan_ends ends = { x, y, prediction, loss };
       if (recording) keep_plan(t, &r, &ends);
-      status = backward_and_update(t, x, loss, stream);
+      status = backward_and_update(t, x, y, loss, stream);
       mgrad_tensor_release(loss);
     }
     mgrad_tensor_release(prediction);
@@ -335,9 +211,9 @@ static mgrad_plan *find_plan(mgrad_trainer *t, const mgrad_array *x, const mgrad
 }
 
 /* The inputs are in their places already. */
-static mgrad_status replay(mgrad_trainer *t, mgrad_plan *p, mgrad_report *report) {
+static mgrad_status replay(mgrad_trainer *t, mgrad_plan *p, mgrad_tally *tally) {
   uint64_t stream = t->ctx->stream;
-  MGRAD_TRY(mgrad_backup_begin(&t->backup, t->options.net));
+  MGRAD_TRY(mgrad_backup_begin(&t->backup, t->net));
   MGRAD_TRY(mgrad_plan_forward(p));
   double loss = (double)mgrad_plan_loss(p);
   if (loss - loss != 0) {
@@ -348,13 +224,11 @@ static mgrad_status replay(mgrad_trainer *t, mgrad_plan *p, mgrad_report *report
     mgrad_tensor_release(x);
     return status;
   }
-  int64_t n = examples(mgrad_plan_y(p));
-  add_loss(t, loss, n, report);
-  MGRAD_TRY(add_metrics(t, mgrad_plan_prediction(p), mgrad_plan_y(p), NULL, NULL, (double)n,
-                        report));
-  mgrad_optimizer_clear(t->options.optimizer);
+  MGRAD_TRY(mgrad_judge_arrays(&t->judge, mgrad_plan_prediction(p), mgrad_plan_y(p), loss,
+                               tally));
+  mgrad_optimizer_clear(t->optimizer);
   mgrad_plan_backward(p);
-  return mgrad_optimizer_step(t->options.optimizer);
+  return update(t, mgrad_plan_y(p));
 }
 
 /* ---- one batch ---- */
@@ -364,6 +238,7 @@ typedef struct step_input {
   mgrad_tensor *x, *y;
   const int64_t *at;
   int64_t n;
+  bool last; /* of an epoch */
 } step_input;
 
 /* The plan for n examples of the data. */
@@ -378,25 +253,25 @@ static mgrad_plan *find_plan_for(mgrad_trainer *t, int64_t n) {
 }
 
 static mgrad_status step_tensors(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
-                                 mgrad_report *report) {
-  mgrad_plan *plan = find_plan(t, &x->a, &y->a);
-  if (plan == NULL) return step(t, x, y, report);
+                                 mgrad_tally *tally) {
+  mgrad_plan *plan = plannable(t) ? find_plan(t, &x->a, &y->a) : NULL;
+  if (plan == NULL) return step(t, x, y, tally);
   mgrad_array_copy(mgrad_plan_x(plan), &x->a);
   mgrad_array_copy(mgrad_plan_y(plan), &y->a);
-  return replay(t, plan, report);
+  return replay(t, plan, tally);
 }
 
-static mgrad_status step_batch(mgrad_trainer *t, const step_input *b, mgrad_report *report) {
-  if (b->at == NULL) return step_tensors(t, b->x, b->y, report);
-  mgrad_plan *plan = find_plan_for(t, b->n);
+static mgrad_status step_batch(mgrad_trainer *t, const step_input *b, mgrad_tally *tally) {
+  if (b->at == NULL) return step_tensors(t, b->x, b->y, tally);
+  mgrad_plan *plan = plannable(t) ? find_plan_for(t, b->n) : NULL;
   if (plan != NULL) {
     mgrad_dataset_read(t->data, b->at, b->n, mgrad_plan_x(plan)->data,
                        mgrad_plan_y(plan)->data);
-    return replay(t, plan, report);
+    return replay(t, plan, tally);
   }
   mgrad_tensor *x, *y;
   MGRAD_TRY(mgrad_dataset_gather(t->data, b->at, b->n, &x, &y));
-  mgrad_status status = step(t, x, y, report);
+  mgrad_status status = step(t, x, y, tally);
   mgrad_tensor_release(x);
   mgrad_tensor_release(y);
   return status;
@@ -410,29 +285,35 @@ static mgrad_status idle(const mgrad_trainer *t) {
 }
 
 /* A step in training mode, recording whatever the caller has switched off. */
-static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_report *report) {
+static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_tally *tally) {
   MGRAD_TRY(idle(t));
-  mgrad_layer *net = t->options.net;
+  mgrad_layer *net = t->net;
   int training = mgrad_layer_training(net);
   int recording = mgrad_grad_enable(t->ctx, 1);
   if (!training) mgrad_layer_train(net, 1);
-  mgrad_report sums = *report;
+  mgrad_tally before = mgrad_tally_hold(tally);
+  int anomaly = t->anomaly ? mgrad_anomaly(t->ctx, 1) : 0;
   t->busy = true;
-  mgrad_status status = step_batch(t, b, &sums);
+  t->last = b->last;
+  mgrad_status status = step_batch(t, b, tally);
   mgrad_backup_end(&t->backup, status == MGRAD_OK);
   t->busy = false;
+  if (t->anomaly) mgrad_anomaly(t->ctx, anomaly);
   if (!training) mgrad_layer_train(net, 0);
   mgrad_grad_enable(t->ctx, recording);
-  if (status == MGRAD_OK) *report = sums;
+  if (status != MGRAD_OK) {
+    mgrad_tally_take_back(tally, &before);
+    drop_gathered(t);
+  }
   return status;
 }
 
 mgrad_status mgrad_trainer_step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
                                 double *loss) {
-  mgrad_report report = { 0 };
+  mgrad_tally tally = { .loss_only = true };
   step_input b = { .x = x, .y = y };
-  MGRAD_TRY(train(t, &b, &report));
-  *loss = report.loss / (double)report.examples;
+  MGRAD_TRY(train(t, &b, &tally));
+  *loss = tally.loss / (double)tally.examples;
   return MGRAD_OK;
 }
 
@@ -441,6 +322,17 @@ mgrad_status mgrad_trainer_step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor 
 static mgrad_status check_batch(mgrad_context *ctx, int64_t batch) {
   if (batch >= 1) return MGRAD_OK;
   return mgrad_fail(ctx, MGRAD_INVALID, "trainer: batch is %d, expected 1 or more", batch);
+}
+
+mgrad_status mgrad_trainer_accumulate(mgrad_trainer *t, int64_t batches) {
+  MGRAD_TRY(idle(t));
+  if (batches < 1) {
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: accumulate is %d, expected 1 or more",
+                      batches);
+  }
+  drop_gathered(t);
+  t->accumulate = batches;
+  return MGRAD_OK;
 }
 
 mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d, int64_t batch,
@@ -456,6 +348,7 @@ mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d, int64_t bat
   if (order == NULL) return MGRAD_NOMEM;
   for (int64_t i = 0; i < count; i++) order[i] = i;
   mgrad_dataset_retain(d);
+  drop_gathered(t);
   end_run(t);
   t->data = d;
   t->usual = NULL;
@@ -465,31 +358,24 @@ mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d, int64_t bat
   t->count = count;
   t->order = order;
   t->shuffle = shuffle != 0;
-  t->report = (mgrad_report){ 0 };
+  mgrad_tally_clear(&t->tally);
   return MGRAD_OK;
 }
 
 static void next_epoch(mgrad_trainer *t) {
   t->epoch++;
   t->at = 0;
-  t->report = (mgrad_report){ 0 };
+  mgrad_tally_clear(&t->tally);
   if (!t->shuffle) return;
   mgrad_random_permutation(t->ctx->seed, t->ctx->stream++, t->count, t->order);
 }
 
 static mgrad_status next_batch(mgrad_trainer *t) {
   step_input b = { .at = t->order + t->at, .n = mgrad_min_size(t->batch, t->count - t->at) };
-  MGRAD_TRY(train(t, &b, &t->report));
+  b.last = t->at + b.n == t->count;
+  MGRAD_TRY(train(t, &b, &t->tally));
   t->at += b.n;
   return MGRAD_OK;
-}
-
-static void average(const mgrad_report *sums, mgrad_report *out) {
-  *out = *sums;
-  if (sums->examples == 0) return;
-  double n = (double)sums->examples;
-  out->loss /= n;
-  for (int i = 0; i < MGRAD_MAX_METRICS; i++) out->metric[i] /= n;
 }
 
 mgrad_status mgrad_trainer_run(mgrad_trainer *t, const mgrad_run *run, mgrad_report *report,
@@ -511,7 +397,7 @@ mgrad_status mgrad_trainer_run(mgrad_trainer *t, const mgrad_run *run, mgrad_rep
            (run->expired != NULL && run->expired(run->ud));
   }
   *done = t->epoch == t->epochs && t->at == t->count;
-  average(&t->report, report);
+  mgrad_tally_report(&t->judge, &t->tally, report);
   return MGRAD_OK;
 }
 
@@ -523,11 +409,11 @@ void mgrad_trainer_position(const mgrad_trainer *t, int64_t *epoch, int64_t *exa
 /* ---- evaluation ---- */
 
 static mgrad_status evaluate_batch(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
-                                   mgrad_report *sums) {
+                                   mgrad_tally *tally) {
   mgrad_tensor *prediction, *loss;
-  MGRAD_TRY(mgrad_layer_predict(t->options.net, x, &prediction));
+  MGRAD_TRY(mgrad_layer_predict(t->net, x, &prediction));
   int recording = mgrad_grad_enable(t->ctx, 0);
-  mgrad_status status = judge(t, prediction, y, sums, &loss);
+  mgrad_status status = mgrad_judge_tensors(&t->judge, prediction, y, tally, &loss);
   mgrad_grad_enable(t->ctx, recording);
   if (status == MGRAD_OK) mgrad_tensor_release(loss);
   mgrad_tensor_release(prediction);
@@ -537,7 +423,7 @@ static mgrad_status evaluate_batch(mgrad_trainer *t, mgrad_tensor *x, mgrad_tens
 mgrad_status mgrad_trainer_evaluate(mgrad_trainer *t, mgrad_dataset *d, int64_t batch,
                                     mgrad_report *report) {
   MGRAD_TRY(check_batch(t->ctx, batch));
-  mgrad_report sums = { 0 };
+  mgrad_tally tally = { 0 }; /* not the trainer's: what is called may evaluate as well */
   mgrad_status status = MGRAD_OK;
   int64_t count = mgrad_dataset_count(d);
   mgrad_dataset_retain(d); /* a callback may release it */
@@ -545,11 +431,22 @@ mgrad_status mgrad_trainer_evaluate(mgrad_trainer *t, mgrad_dataset *d, int64_t 
     mgrad_tensor *x, *y;
     status = mgrad_dataset_batch(d, at + 1, mgrad_min_size(batch, count - at), &x, &y);
     if (status != MGRAD_OK) break;
-    status = evaluate_batch(t, x, y, &sums);
+    status = evaluate_batch(t, x, y, &tally);
     mgrad_tensor_release(x);
     mgrad_tensor_release(y);
   }
   mgrad_dataset_release(d);
-  if (status == MGRAD_OK) average(&sums, report);
-  return status;
+  if (status != MGRAD_OK) {
+    mgrad_tally_free(t->ctx, &tally);
+    return status;
+  }
+  mgrad_tally_report(&t->judge, &tally, report);
+  mgrad_tally_free(t->ctx, &t->exam);
+  t->exam = tally;
+  return MGRAD_OK;
+}
+
+mgrad_status mgrad_trainer_table(const mgrad_trainer *t, int metric, int evaluated,
+                                 mgrad_tensor **out) {
+  return mgrad_tally_table(&t->judge, evaluated ? &t->exam : &t->tally, metric, out);
 }

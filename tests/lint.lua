@@ -27,10 +27,11 @@ local levels = {
   { "base", "moongrad" },
   { "context", "code", "pool", "random", "shape" },
   { "tensor", "kernels/" },
-  { "op", "attrs", "init" },
-  { "ops/", "tape", "plan", "layer", "further", "params" },
+  { "op", "attrs", "init", "anomaly" },
+  { "ops/", "tape", "plan", "layer", "further", "params", "where" },
   { "layers/", "optimizer", "optimizers", "dataset", "metric", "backup" },
-  { "trainer", "table" },
+  { "judge", "table" },
+  { "trainer" },
 }
 
 local function level(path)

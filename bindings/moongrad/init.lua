@@ -66,6 +66,14 @@ function mg.no_grad(f, ...)
   return finish(pcall(f, ...))
 end
 
+--- While on, which is slow, the first op that makes NaN or infinities of finite numbers,
+-- forward or backward, fails with an error that names it and its layer.
+-- @treturn boolean  whether it was on before
+function mg.anomaly(on)
+  check.is("boolean", on, "anomaly", "on")
+  return core.anomaly(on)
+end
+
 --- Lowers what scripts may use: mg.limit{ memory = bytes } counts everything
 -- that moongrad allocates in this Lua state. A limit cannot be raised again
 -- from Lua.

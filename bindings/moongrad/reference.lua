@@ -13,6 +13,7 @@ local reference = {}
 
 local WIDTH = 88
 local ENDLESS, TINY = 1e15, 1e-30 -- bounds beyond these stand for none
+local BELOW_1 = 1 - 2 ^ -53
 
 -- What the Lua side adds to an op of the core.
 local ADDED = {
@@ -35,7 +36,7 @@ local TYPES = {
   number = "a number", integer = "an integer", boolean = "true or false",
   dimension = "a dimension, counted from 1, or from the end as -1",
   activation = "the name of an activation", initialiser = "the name of an initialiser",
-  sizes = "integers, one by one or in a table",
+  sizes = "integers, one by one or in a table", pair = "an integer",
 }
 
 --- What an option takes: 'a number from 0 to 1'.
@@ -50,7 +51,12 @@ local function kind_of(attr)
   if not low then return text end
   if low > 0 and low <= TINY then text = text .. " above 0"
   elseif low > -ENDLESS then text = text .. " from " .. number(low) end
-  if high < ENDLESS then text = text .. " to " .. number(high) end
+  if high == BELOW_1 then text = text .. " to below 1"
+  elseif high < ENDLESS then text = text .. " to " .. number(high) end
+  if attr.type == "pair" then
+    text = text .. ", or {h, w}"
+    if attr.choices then text = text .. ', or "' .. attr.choices:gsub("|", '", "') .. '"' end
+  end
   return text
 end
 
@@ -98,7 +104,8 @@ end
 
 local function option_line(attr)
   local default = default_of(attr)
-  return { attr.name, kind_of(attr) .. (default and "; default " .. default or "") }
+  local text = kind_of(attr) .. (default and "; default " .. default or "")
+  return { attr.name, attr.doc and attr.doc .. "; " .. text or text }
 end
 
 local function option_lines(attrs)
@@ -163,6 +170,13 @@ local function further_note(layer)
   inputs = inputs and ", { " .. inputs:gsub("%S+", "%0="):gsub(" ", ", ") .. " }" or ""
   return ("Called as `%s = layer(x%s)`%s."):format(
     results, inputs, layer.inputs and "; each of these may be left out" or "")
+end
+
+--- Initialisers or metrics as a list of {name, what it is}.
+local function word_lines(words)
+  local lines = {}
+  for i, word in ipairs(words) do lines[i] = { word.name, word.doc } end
+  return lines
 end
 
 local function layer_entry(layer)
@@ -277,10 +291,10 @@ function reference.text()
   for _, entry in ipairs(all.optimizer) do markdown_entry(entry, out) end
   section(out, "Initialisers", "How the numbers of a parameter start, by name:"
     .. ' `mg.dense(3, { init = "zeros" })`.')
-  out[#out + 1] = wrap(code(tables.inits) .. ".", "") .. "\n"
+  markdown_options(word_lines(tables.inits), out)
   section(out, "Metrics", "What a trainer reports besides the loss, by name:"
     .. ' `mg.trainer { metrics = { "accuracy" }, .. }`.')
-  out[#out + 1] = wrap(code(tables.metrics) .. ".", "")
+  markdown_options(word_lines(tables.metrics), out)
   return concat(out, "\n") .. "\n"
 end
 
@@ -292,7 +306,8 @@ local function plain(entry)
   local width = 0
   for _, option in ipairs(entry.options) do width = math.max(width, #option[1]) end
   for _, option in ipairs(entry.options) do
-    out[#out + 1] = "  " .. option[1] .. (" "):rep(width - #option[1] + 2) .. option[2]
+    local text = wrap(option[2], (" "):rep(width + 4))
+    out[#out + 1] = "  " .. option[1] .. text:sub(#option[1] + 3)
   end
   if entry.note then out[#out + 1] = wrap(entry.note, "  ") end
   return concat(out, "\n")
@@ -308,7 +323,7 @@ local function unknown(name, names)
     #like > 0 and "; there is " .. concat(like, ", ") or "")
 end
 
---- What one op, layer or optimizer does and takes; both where a layer and an op
+--- What one op, layer, optimizer, initialiser or metric does and takes; all where they
 -- share the name.
 -- @tparam string name
 -- @treturn string  or nil and a message
@@ -326,8 +341,10 @@ function reference.help(name)
   end
   for _, kind in ipairs { "initialiser", "metric" } do
     for _, word in ipairs(kind == "metric" and tables.metrics or tables.inits) do
-      names[#names + 1] = word
-      if word == name then found[#found + 1] = ('"%s"  (%s)'):format(word, kind) end
+      names[#names + 1] = word.name
+      if word.name == name then
+        found[#found + 1] = ('"%s"  (%s)\n'):format(name, kind) .. wrap(word.doc, "  ")
+      end
     end
   end
   if #found == 0 then return nil, unknown(name, names) end

@@ -71,19 +71,29 @@ local function row(kind, output, n)
   return ("%-36s %-22s %13s"):format(kind, output, n)
 end
 
---- Adds a line for each layer that has no layers of its own.
+--- Numbers in the parameters that a layer has itself, and in those below it.
+local function count(l)
+  local own, all, trainable = 0, 0, 0
+  for _, part in ipairs(l:parameters()) do
+    local n = part.tensor:numel()
+    all = all + n
+    if not part.name:find(".", 1, true) then own = own + n end
+    if part.tensor.requires_grad then trainable = trainable + n end
+  end
+  return own, all, trainable
+end
+
+--- Adds a line for each layer that has no layers of its own, or parameters besides.
 local function add_rows(l, path, out)
-  local d = l:describe()
+  local d, own = l:describe(), count(l)
   local children = {}
   for _, part in ipairs(d.parts) do
     if part.layer then children[#children + 1] = part end
   end
-  if #children == 0 or path == "" then
+  if #children == 0 or own > 0 then
     local title = d.kind .. (d.name and ' "' .. d.name .. '"' or "")
     if path ~= "" then title = path .. "  " .. title end
-    if #children == 0 then
-      out[#out + 1] = row(title, shape(d.output), thousands(l:num_parameters()))
-    end
+    out[#out + 1] = row(title, shape(d.output), thousands(own))
   end
   for _, part in ipairs(children) do
     add_rows(part.layer, path == "" and part.name or path .. "." .. part.name, out)
@@ -103,7 +113,8 @@ return function(_, core, require)
     return ("tensor {%s}\n%s"):format(concat(t.shape, ", "), concat(out, "\n"))
   end
 
-  --- A table of all layers: output shape and parameters, and the total.
+  --- A table of all layers: output shape and parameters; how many those are together,
+  -- those that learn and those that are frozen.
   -- @param[opt] size  size of one example, a number or a table
   -- @treturn string
   function methods.summary(l, size)
@@ -115,7 +126,10 @@ return function(_, core, require)
     local out = { row("layer", "output", "parameters"), ("-"):rep(73) }
     add_rows(l, "", out)
     out[#out + 1] = ("-"):rep(73)
-    out[#out + 1] = row("total", "", thousands(l:num_parameters()))
+    local _, all, trainable = count(l)
+    out[#out + 1] = row("total", "", thousands(all))
+    out[#out + 1] = row("trainable", "", thousands(trainable))
+    out[#out + 1] = row("frozen", "", thousands(all - trainable))
     return concat(out, "\n")
   end
 

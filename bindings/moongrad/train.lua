@@ -3,27 +3,31 @@
 
 local SLICE = 20 -- milliseconds of work in one call of the core
 
-return function(mg, _, require)
+return function(mg, core, require)
   local check, methods = require "moongrad.check", {}
 
   ------------------------------------------------------------------------ running
 
   --- An option from the call's own table, else from the data's.
   local function option(name, options, data, default)
-    if options and options[name] ~= nil then return options[name] end
+    if type(options) == "table" and options[name] ~= nil then return options[name] end
     if type(data) == "table" and data[name] ~= nil then return data[name] end
     return default
   end
 
   local function begin(t, data, options, epochs, who)
+    t:accumulate(option("accumulate", options, data, t:parts().accumulate or 1))
     t:begin(mg.data.dataset(data, who), option("batch", options, data, 32), epochs,
       option("shuffle", options, data, false))
   end
 
-  --- Puts the mean loss and metrics into 'row' under their names, after 'prefix'.
-  local function report(t, row, prefix, examples, loss, metrics)
+  --- Puts loss and metrics into 'row' under their names, after 'prefix'; of the last
+  -- evaluation, or of the epoch under way. "confusion" is a tensor.
+  local function report(t, row, prefix, evaluated, examples, loss, metrics)
     row[prefix .. "loss"] = loss
-    for i, metric in ipairs(t:parts().metrics) do row[prefix .. metric[1]] = metrics[i] end
+    for i, metric in ipairs(t:parts().metrics) do
+      row[prefix .. metric[1]] = t:table(i, evaluated) or metrics[i]
+    end
     if prefix == "" then row.examples = examples end
     return row
   end
@@ -33,17 +37,18 @@ return function(mg, _, require)
     check.is("trainer", t, "evaluate", "self")
     check.optional("table", options, "evaluate", "options")
     local set = mg.data.dataset(data, "evaluate")
-    return report(t, {}, "", t:assess(set, option("batch", options, data, 256)))
+    return report(t, {}, "", true, t:assess(set, option("batch", options, data, 256)))
   end
 
   local runs = setmetatable({}, { __mode = "k" }) -- trainer -> what its run trains on
 
-  local run_options = { ms = true, steps = true, epochs = true, batch = true, shuffle = true }
+  local run_options = { ms = true, steps = true, epochs = true, batch = true, shuffle = true,
+                        accumulate = true }
 
   --- Trains for about 'ms' milliseconds or 'steps' batches (at least one batch),
   -- going on where the last call with the same data stopped.
   -- @param data  dataset or {x=, y=, batch=, shuffle=}
-  -- @tparam table options  ms, steps, epochs (1), batch, shuffle
+  -- @tparam table options  ms, steps, epochs (1), batch, shuffle, accumulate
   -- @treturn string  "more", or "done" when all epochs are over
   -- @treturn number  mean loss of the epoch so far
   function methods.run(t, data, options)
@@ -71,9 +76,25 @@ return function(mg, _, require)
     return clock()
   end
 
+  --- Trains to the end of an epoch or until on_batch returns false, which is told.
+  -- @treturn ...  stopped, done, examples, loss, metrics
+  local function epoch(t, total, on_batch, watch)
+    local batch, stopped, done, examples, loss, metrics = 0
+    repeat -- in slices, so that hooks and signals of the host get their turn
+      done, examples, loss, metrics = t:advance(on_batch and 1 or nil, SLICE, true)
+      batch = batch + 1
+      if watch then watch(examples, total, loss) end
+      stopped = on_batch and on_batch(report(t, { epoch = t:position(), batch = batch }, "",
+        false, examples, loss, metrics)) == false
+    until done or stopped or examples >= total
+    return stopped, done, examples, loss, metrics
+  end
+
   --- Trains for n epochs, one a round of the loop; leaving it at any point keeps
   -- the net as it is after the last whole batch.
-  -- @param data  dataset or {x=, y=, batch=32, shuffle=false, validation=}
+  -- @param data  dataset or {x=, y=, batch=32, shuffle=false, validation=, accumulate=}
+  -- @tparam[opt] table options  the same; and on_batch: a function that gets the row so
+  --   far after each batch, its number in batch, and ends the training by returning false
   -- @treturn function  yields {epoch=, loss=, seconds=, examples=, metrics by
   --   name, and val_ of each with validation data}
   function methods.epochs(t, n, data, options)
@@ -81,38 +102,28 @@ return function(mg, _, require)
     check.integer(n, "epochs", "n", 1)
     check.optional("table", options, "epochs", "options")
     local set, validation = mg.data.dataset(data, "epochs"), option("validation", options, data)
-    local watch = options and options.watch
-    local run, total, done = {}, #set, false
+    local watch, on_batch = options and options.watch, option("on_batch", options, data)
+    check.optional("function", on_batch, "epochs", "on_batch")
+    local run, total, done, stopped = {}, #set, false, false
     begin(t, data, options, n)
     runs[t] = run
     return function()
-      if done then return nil end
+      if done or stopped then return nil end
       if runs[t] ~= run then error("epochs: the trainer has begun another run since", 2) end
       local start = seconds()
       local examples, loss, metrics
-      repeat -- in slices, so that hooks and signals of the host get their turn
-        done, examples, loss, metrics = t:advance(nil, SLICE, true)
-        if watch then watch(examples, total, loss) end
-      until done or examples >= total
-      local row = report(t, { epoch = t:position() }, "", examples, loss, metrics)
+      stopped, done, examples, loss, metrics = epoch(t, total, on_batch, watch)
+      local row = report(t, { epoch = t:position() }, "", false, examples, loss, metrics)
       row.seconds = seconds() - start
       if validation then
-        report(t, row, "val_", t:assess(mg.data.dataset(validation),
+        report(t, row, "val_", true, t:assess(mg.data.dataset(validation),
           option("batch", validation, data, 256)))
       end
-      return row
+      return row, stopped
     end
   end
 
   --------------------------------------------------------------------------- fit
-
-  local function describe(row, names)
-    local parts = {}
-    for _, name in ipairs(names) do
-      if row[name] then parts[#parts + 1] = ("%s %.4f"):format(name, row[name]) end
-    end
-    return table.concat(parts, "  ")
-  end
 
   local function shown_names(t)
     local names = { "loss" }
@@ -121,62 +132,137 @@ return function(mg, _, require)
     return names
   end
 
-  local fit_options = { progress = true, patience = true, on_epoch = true, log = true,
-                        batch = true, shuffle = true, validation = true }
+  --- Draws a bar while an epoch lasts, and prints its row.
+  local function printer(t, n)
+    local progress, names, bar, at = require "moongrad.progress", shown_names(t), nil, 1
+    local function watch(done, total, loss)
+      bar = bar or progress.new { total = total, label = ("epoch %d/%d"):format(at, n) }
+      bar:update(done, ("loss %.4f"):format(loss))
+    end
+    local function show(row)
+      local parts = {}
+      for _, name in ipairs(names) do
+        if type(row[name]) == "number" then
+          parts[#parts + 1] = ("%s %.4f"):format(name, row[name])
+        end
+      end
+      bar:finish()
+      bar, at = nil, at + 1
+      print(("epoch %d/%d  %s  %.1f s"):format(row.epoch, n, table.concat(parts, "  "),
+        row.seconds))
+    end
+    return watch, show
+  end
+
+  --- Adds rows to a file, a line of JSON each; nil and a message where it cannot.
+  local function logger(path)
+    local json = require "cjson"
+    local file, message = io.open(path, "a")
+    if not file then return nil, message end
+    return function(row)
+      if not row then return file:close() end
+      local plain = {}
+      for name, v in pairs(row) do
+        if core.type(v) == "tensor" then v = v:totable() end
+        plain[name] = (type(v) ~= "number" or v - v == 0) and v or json.null
+      end
+      file:write(json.encode(plain), "\n")
+      file:flush()
+    end
+  end
+
+  --- Copies of all that a net has learned: keep() makes them, restore() puts them back.
+  local function keeper(net)
+    local copies
+    local function keep()
+      local list = net:parameters(true)
+      if not copies or #copies ~= #list then copies = {} end
+      for i, part in ipairs(list) do
+        local now = part.tensor:detach()
+        copies[i] = copies[i] and copies[i]:copy(now) or now:clone()
+      end
+    end
+    local function restore()
+      for i, part in ipairs(copies and net:parameters(true) or {}) do
+        part.tensor:detach():copy(copies[i])
+      end
+    end
+    return keep, restore
+  end
+
+  local more = { accuracy = true, r2 = true, precision = true, recall = true, f1 = true }
+
+  --- Is a larger value of this column better?
+  local function larger(name, mode)
+    if mode == "max" or mode == "min" then return mode == "max" end
+    if mode ~= nil then check.fail("fit", 'mode is %s, expected "min" or "max"', tostring(mode)) end
+    name = name:gsub("^val_", "")
+    return more[name] or name:find("^top_") ~= nil
+  end
+
+  --- Looks at each row: is it the best so far, and how many have not been since?
+  local function judge(options)
+    local best, waited = nil, 0
+    return function(row)
+      local name = options.monitor or row.val_loss and "val_loss" or "loss"
+      local v, least = row[name], options.min_delta or 0
+      if type(v) ~= "number" then
+        error(('fit: monitor is "%s", which is no number of an epoch'):format(name), 3)
+      end
+      if larger(name, options.mode) then v = -v end
+      local better = v == v and (best == nil or v < best - least)
+      best, waited = better and v or best, better and 0 or waited + 1
+      return better, waited
+    end
+  end
+
+  local fit_options = { progress = "boolean", patience = "number", min_delta = "number",
+                        restore_best = "boolean", monitor = "string", mode = "string",
+                        on_epoch = "function", on_batch = "function", log = "string",
+                        batch = true, shuffle = true, validation = true, accumulate = true }
 
   --- Trains for up to n epochs.
   -- @param data  as for epochs
-  -- @tparam[opt] table options  progress: draw a bar in a terminal, one line an
-  --   epoch elsewhere; patience: stop after so many epochs in a row without a
-  --   better val_loss (or loss, without validation data); on_epoch: a function
-  --   of the epoch's row, which stops the training by returning false; log: a
-  --   file to add one line of JSON an epoch to
-  -- @treturn table  the rows of all epochs
+  -- @tparam[opt] table options  those of epochs, and progress: draw a bar in a terminal,
+  --   one line an epoch elsewhere; patience: stop after so many epochs in a row that
+  --   were not better than the best by more than min_delta (0); restore_best: end with
+  --   the weights of the best epoch; monitor: what tells how good an epoch is (val_loss,
+  --   or loss without validation data), of which mode says whether "min" or "max" is
+  --   better ("max" for accuracy, top_5, r2, precision, recall, f1); on_epoch: a function
+  --   of the epoch's row, which stops the training by returning false; log: a file to
+  --   add one line of JSON an epoch to
+  -- @treturn table  the rows of all epochs; in its field best the number of the best one
   function methods.fit(t, n, data, options)
     check.is("trainer", t, "fit", "self")
     check.integer(n, "fit", "n", 1)
     options = check.options(options or {}, fit_options, "fit")
-    check.optional("function", options.on_epoch, "fit", "on_epoch")
-    check.optional("string", options.log, "fit", "log")
-    check.optional("number", options.patience, "fit", "patience")
+    for name, kind in pairs(fit_options) do
+      if kind ~= true then check.optional(kind, options[name], "fit", name) end
+    end
     mg.data.dataset(data, "fit")
-    local rows, names, best, waited = {}, shown_names(t), math.huge, 0
-    local log, json
+    local rows, passing, look = {}, {}, judge(options)
+    local keep, restore = keeper(t:parts().net)
+    local log, message, show
     if options.log then
-      json = require "cjson"
-      local message
-      log, message = io.open(options.log, "a")
+      log, message = logger(options.log)
       if not log then return nil, message end
     end
-    local progress = options.progress and require "moongrad.progress"
-    local bar
-    local passing = { batch = options.batch, shuffle = options.shuffle,
-                      validation = options.validation,
-                      watch = progress and function(at, total, loss)
-      if not bar then
-        bar = progress.new { total = total, label = ("epoch %d/%d"):format(#rows + 1, n) }
-      end
-      bar:update(at, ("loss %.4f"):format(loss))
-    end or nil }
+    for _, name in ipairs { "batch", "shuffle", "validation", "accumulate", "on_batch" } do
+      passing[name] = options[name]
+    end
+    if options.progress then passing.watch, show = printer(t, n) end
     for row in t:epochs(n, data, passing) do
       rows[#rows + 1] = row
-      if progress then
-        bar:finish()
-        bar = nil
-        print(("epoch %d/%d  %s  %.1f s"):format(row.epoch, n, describe(row, names),
-          row.seconds))
-      end
-      if log then
-        log:write(json.encode(row), "\n")
-        log:flush()
-      end
-      local loss = row.val_loss or row.loss
-      waited = loss < best and 0 or waited + 1
-      best = math.min(best, loss)
+      if show then show(row) end
+      if log then log(row) end
+      local better, waited = look(row)
+      if better then rows.best = row.epoch end
+      if better and options.restore_best then keep() end
       if options.on_epoch and options.on_epoch(row) == false then break end
       if options.patience and waited >= options.patience then break end
     end
-    if log then log:close() end
+    if log then log() end
+    if options.restore_best then restore() end
     return rows
   end
 

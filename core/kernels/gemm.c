@@ -207,18 +207,34 @@ static void pack_columns(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to,
   }
 }
 
-/* The same for any B. */
-static void pack(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to, int64_t step) {
-  if (b.row == 1 && b.col != 1) {
-    pack_columns(k, n, b, to, step);
-    return;
+/* Rows of n numbers, at least a vector of this type: the last one may overlap. */
+#define COPY_ROWS(type)                                                           \
+  static void copy_rows_##type(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to, \
+                               int64_t step) {                                    \
+    const int64_t width = sizeof(type) / sizeof *to;                              \
+    for (int64_t p = 0; p < k; p++, to += step) {                                 \
+      const mgrad_real *row = b.data + p * b.row;                                 \
+      for (int64_t j = 0; j < n - width; j += width)                              \
+        type##_store(to + j, type##_load(row + j));                               \
+      type##_store(to + n - width, type##_load(row + n - width));                 \
+    }                                                                             \
   }
-  for (int64_t p = 0; p < k; p++, to += step) {
-    const mgrad_real *row = b.data + p * b.row;
-    int64_t j = 0;
-    if (b.col == 1)
-      for (; j + 4 <= n; j += 4) memcpy(to + j, row + j, 4 * sizeof *to);
-    for (; j < n; j++) to[j] = row[j * b.col];
+COPY_ROWS(one)
+COPY_ROWS(quad)
+COPY_ROWS(oct)
+COPY_ROWS(vec)
+
+void mgrad_pack(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to, int64_t step) {
+  if (b.col == 1) {
+    if (n >= LANES) copy_rows_vec(k, n, b, to, step);
+    else if (n >= 8) copy_rows_oct(k, n, b, to, step);
+    else if (n >= 4) copy_rows_quad(k, n, b, to, step);
+    else copy_rows_one(k, n, b, to, step);
+  } else if (b.row == 1) {
+    pack_columns(k, n, b, to, step);
+  } else {
+    for (int64_t p = 0; p < k; p++)
+      for (int64_t j = 0; j < n; j++) to[p * step + j] = b.data[p * b.row + j * b.col];
   }
 }
 
@@ -229,10 +245,10 @@ static void pack_panels(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to,
   int64_t vecs = vecs_of(n), last = last_width(n), whole = (vecs - 1) * LANES;
   if (b.col != 1 || n < last) {
     for (int64_t j = 0; j < whole; j += LANES, to += size)
-      pack(k, LANES, (mgrad_matrix){ b.data + j * b.col, b.row, b.col }, to, LANES);
+      mgrad_pack(k, LANES, (mgrad_matrix){ b.data + j * b.col, b.row, b.col }, to, LANES);
     int64_t at = n > last ? n - last : 0;
     if (n < last) memset(to, 0, (size_t)(k * LANES) * sizeof *to);
-    pack(k, n - at, (mgrad_matrix){ b.data + at * b.col, b.row, b.col }, to, LANES);
+    mgrad_pack(k, n - at, (mgrad_matrix){ b.data + at * b.col, b.row, b.col }, to, LANES);
     return;
   }
   for (int64_t j = 0; j < whole; j += 4 * LANES) {
@@ -246,7 +262,7 @@ static void pack_panels(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to,
       }
     }
   }
-  pack(k, last, (mgrad_matrix){ b.data + n - last, b.row, 1 }, to + (vecs - 1) * size,
+  mgrad_pack(k, last, (mgrad_matrix){ b.data + n - last, b.row, 1 }, to + (vecs - 1) * size,
        LANES);
 }
 
@@ -274,14 +290,14 @@ static void tile_copied(const product *x, int64_t i, int64_t j, int64_t rows, in
   if (x->start.data != NULL) {
     mgrad_matrix start = x->start;
     start.data += i * start.row + j * start.col;
-    pack(rows, n, start, copy, width);
+    mgrad_pack(rows, n, start, copy, width);
     t->from = copy;
   }
   t->c_row = t->from_row = width;
   run_tile(rows, n, t);
   mgrad_real *c = x->c + i * x->c_row + j * x->c_col;
-  if (x->c_col == 1) pack(rows, n, (mgrad_matrix){ copy, width, 1 }, c, x->c_row);
-  else pack(n, rows, (mgrad_matrix){ copy, 1, width }, c, x->c_col);
+  if (x->c_col == 1) mgrad_pack(rows, n, (mgrad_matrix){ copy, width, 1 }, c, x->c_row);
+  else mgrad_pack(n, rows, (mgrad_matrix){ copy, 1, width }, c, x->c_col);
 }
 
 /* The next strip of so many rows: the last two are alike. */
@@ -304,7 +320,7 @@ static void block(const product *x, const source *b, mgrad_real *room) {
     rows = strip_rows(x->m - i);
     const mgrad_real *a = x->a.data + i * x->a.row;
     if (room != NULL) {
-      pack(x->k, rows, (mgrad_matrix){ a, x->a.col, x->a.row }, room, TILE_ROWS);
+      mgrad_pack(x->k, rows, (mgrad_matrix){ a, x->a.col, x->a.row }, room, TILE_ROWS);
       a = room;
     }
     for (int g = 0; 4 * g < rows; g++) t.a[g] = a + 4 * g * t.a_row;

@@ -26,6 +26,7 @@
 #define mgrad_gemm_nwork MGRAD_CODE(mgrad_gemm_nwork)
 #define mgrad_gemm_sparse MGRAD_CODE(mgrad_gemm_sparse)
 #define mgrad_is_sparse MGRAD_CODE(mgrad_is_sparse)
+#define mgrad_pack MGRAD_CODE(mgrad_pack)
 #define mgrad_pack_b MGRAD_CODE(mgrad_pack_b)
 #define mgrad_pack_b_size MGRAD_CODE(mgrad_pack_b_size)
 #define mgrad_power MGRAD_CODE(mgrad_power)
@@ -96,6 +97,9 @@ typedef struct mgrad_matrix {
   const mgrad_real *data;
   int64_t row, col;
 } mgrad_matrix;
+
+/* to[i * step + j] = x(i, j), m by n. */
+void mgrad_pack(int64_t m, int64_t n, mgrad_matrix x, mgrad_real *to, int64_t step);
 
 /* C{m, n} = start{m, n} + A{m, k} B{k, n}, then 'finish' over it if that is set.
 ** Each element is summed over k strictly in order, from its number of 'start' on. */

@@ -17,7 +17,7 @@ static mgrad_status activation_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_te
 
 const mgrad_layer_def mgrad_layer_def_activation = {
   .name = "activation", .doc = "an activation by its name, any shape",
-  .attrs = { { "act", MGRAD_ATTR_ACT, MGRAD_REQUIRED } },
+  .attrs = { { "act", MGRAD_ATTR_ACT, MGRAD_REQUIRED, .doc = "which one" } },
   .forward = activation_forward,
   .examples = { { .input = { 2, 3 }, .act = "sigmoid" }, { .input = { 2, 2 }, .act = "gelu" } },
 };
@@ -34,7 +34,7 @@ const mgrad_layer_def mgrad_layer_def_dropout = {
   .name = "dropout",
   .doc = "in training sets a share p of the numbers to 0 and scales the others by"
          " 1 / (1 - p); identity in eval mode",
-  .attrs = { { "p", MGRAD_ATTR_REAL, 0.5, 0, 0.999999 } },
+  .attrs = { { "p", MGRAD_ATTR_REAL, 0.5, 0, MGRAD_BELOW_1, .doc = "the share" } },
   .forward = dropout_forward,
   .examples = { { .input = { 3, 4 } } },
 };
@@ -82,7 +82,7 @@ static mgrad_status reshape_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tenso
 
 const mgrad_layer_def mgrad_layer_def_reshape = {
   .name = "reshape", .doc = "{n, ..} to {n, sizes..}; one size may be -1",
-  .attrs = { { "sizes", MGRAD_ATTR_SIZES, 0 } },
+  .attrs = { { "sizes", MGRAD_ATTR_SIZES, .doc = "the shape of one example" } },
   .forward = reshape_forward,
   .examples = { { .input = { 2, 6 }, .nlist = 2, .list = { 3, -1 } } },
 };

@@ -110,8 +110,8 @@ MGRAD_OP(neg) = { MAP(neg),
 
 FUNCTION(clamp, x < p0 ? p0 : x > p1 ? p1 : x, x >= p0 && x <= p1)
 MGRAD_OP(clamp) = { MAP(clamp), .reads = READS_X,
-  MGRAD_ATTRS({ "lo", MGRAD_ATTR_REAL, MGRAD_REQUIRED },
-              { "hi", MGRAD_ATTR_REAL, MGRAD_REQUIRED }),
+  MGRAD_ATTRS({ "lo", MGRAD_ATTR_REAL, MGRAD_REQUIRED, .doc = "the least result" },
+              { "hi", MGRAD_ATTR_REAL, MGRAD_REQUIRED, .doc = "the largest result" }),
   .doc = "x, but at least lo and at most hi",
   MGRAD_EXAMPLES({ .shapes = { { 3, 4 } }, .low = -3, .high = 3,
                    .attrs = { { "lo", -1 }, { "hi", 0.5 } } }) };
@@ -136,7 +136,8 @@ MGRAD_OP(relu) = { MAP(relu), .flags = MGRAD_OP_ACTIVATION,
 FUNCTION(leaky_relu, x > 0 ? x : p0 * x, y > 0 ? 1 : p0)
 MGRAD_OP(leaky_relu) = { MAP(leaky_relu), .flags = MGRAD_OP_ACTIVATION,
   .reads = MGRAD_READS_Y,
-  MGRAD_ATTRS({ "a", MGRAD_ATTR_REAL, 0.01, 0, 1e30 }),
+  MGRAD_ATTRS({ "a", MGRAD_ATTR_REAL, 0.01, 0, 1e30,
+                .doc = "the slope where x is not positive" }),
   .doc = "x where positive, else a times x",
   MGRAD_EXAMPLES({ .shapes = { { 3, 4 } }, .low = -3, .high = 3 },
                  { .shapes = { { 5 } }, .attrs = { { "a", 0.3 } } }) };
@@ -144,7 +145,8 @@ MGRAD_OP(leaky_relu) = { MAP(leaky_relu), .flags = MGRAD_OP_ACTIVATION,
 FUNCTION(elu, x > 0 ? x : p0 * EXPM1(x), y > 0 ? 1 : y + p0)
 MGRAD_OP(elu) = { MAP(elu), .flags = MGRAD_OP_ACTIVATION,
   .reads = MGRAD_READS_Y,
-  MGRAD_ATTRS({ "a", MGRAD_ATTR_REAL, 1, 0, 1e30 }),
+  MGRAD_ATTRS({ "a", MGRAD_ATTR_REAL, 1, 0, 1e30,
+                .doc = "how far below 0 the result can get" }),
   .doc = "x where positive, else a * (exp(x) - 1)", ONE_EXAMPLE };
 
 FUNCTION(selu, SELU_SCALE * (x > 0 ? x : SELU_ALPHA * EXPM1(x)),

@@ -107,7 +107,8 @@ static mgrad_status cat_infer(mgrad_call *c) {
 
 MGRAD_OP(cat) = {
   MGRAD_NAMED(cat), .operands = "x..", .flags = MGRAD_OP_LIST,
-  MGRAD_ATTRS({ "dim", MGRAD_ATTR_DIM, 1 }),
+  MGRAD_ATTRS({ "dim", MGRAD_ATTR_DIM, 1,
+                .doc = "the dimension along which they are joined" }),
   .doc = "tensors joined end to end along a dimension they have",
   .infer = cat_infer, .forward = join_forward, .backward = join_backward,
   MGRAD_EXAMPLES({ .operands = 2, .shapes = { { 2, 3 }, { 1, 3 } } },
@@ -128,7 +129,7 @@ static mgrad_status stack_infer(mgrad_call *c) {
 
 MGRAD_OP(stack) = {
   MGRAD_NAMED(stack), .operands = "x..", .flags = MGRAD_OP_LIST,
-  MGRAD_ATTRS({ "dim", MGRAD_ATTR_DIM, 1 }),
+  MGRAD_ATTRS({ "dim", MGRAD_ATTR_DIM, 1, .doc = "where the new dimension goes" }),
   .doc = "tensors of one shape side by side along a new dimension",
   .infer = stack_infer, .forward = join_forward, .backward = join_backward,
   MGRAD_EXAMPLES({ .operands = 2, .shapes = { { 2, 3 }, { 2, 3 } } },
@@ -138,6 +139,8 @@ MGRAD_OP(stack) = {
                    .attrs = { { "dim", 3 } } },
                  { .operands = 2, .shapes = { { 3 }, { 3 } },
                    .attrs = { { "dim", -1 } } }) };
+
+#define PLACES "the dimension whose places ids count"
 
 /* ---- index_select: x seen as {outer, n, inner}, slices of 'inner' picked ---- */
 
@@ -178,7 +181,7 @@ static void index_select_backward(mgrad_call *c) {
 
 MGRAD_OP(index_select) = {
   MGRAD_NAMED(index_select), .operands = "x ids", .order = "x dim ids",
-  MGRAD_ATTRS({ "dim", MGRAD_ATTR_DIM, MGRAD_REQUIRED }),
+  MGRAD_ATTRS({ "dim", MGRAD_ATTR_DIM, MGRAD_REQUIRED, .doc = PLACES }),
   .doc = "the places of one dimension that ids names, in that order",
   .reads = 2, .constant = 2, .infer = index_select_infer, .check = picked_check,
   .forward = index_select_forward, .backward = index_select_backward,
@@ -234,7 +237,7 @@ static void gather_backward(mgrad_call *c) {
 
 MGRAD_OP(gather) = {
   MGRAD_NAMED(gather), .operands = "x ids", .order = "x dim ids",
-  MGRAD_ATTRS({ "dim", MGRAD_ATTR_DIM, MGRAD_REQUIRED }),
+  MGRAD_ATTRS({ "dim", MGRAD_ATTR_DIM, MGRAD_REQUIRED, .doc = PLACES }),
   .doc = "one number for each id: of its own place in x, but in 'dim' of place id",
   .reads = 2, .constant = 2, .infer = gather_infer, .check = picked_check,
   .forward = gather_forward, .backward = gather_backward,
@@ -263,7 +266,8 @@ static void one_hot_forward(mgrad_call *c) {
 
 MGRAD_OP(one_hot) = {
   MGRAD_NAMED(one_hot), .operands = "ids", .constant = 1,
-  MGRAD_ATTRS({ "n", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 9e15 }),
+  MGRAD_ATTRS({ "n", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 9e15,
+                .doc = "how many numbers an id becomes: the largest id, or more" }),
   .doc = "each id as n numbers, 1 at place id and 0 elsewhere",
   .infer = one_hot_infer, .check = one_hot_check, .forward = one_hot_forward,
   MGRAD_EXAMPLES({ .shapes = { { 4 } }, .fill = { MGRAD_FILL_LABELS }, .labels = 3,

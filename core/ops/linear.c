@@ -312,7 +312,7 @@ static void linear_backward(mgrad_call *c) {
 
 MGRAD_OP(linear) = {
   MGRAD_NAMED(linear), .operands = "x weight bias?", .reads = 3 | MGRAD_READS_Y,
-  MGRAD_ATTRS({ "act", MGRAD_ATTR_ACT, -1 }),
+  MGRAD_ATTRS({ "act", MGRAD_ATTR_ACT, -1, .doc = "what the sum goes through" }),
   .doc = "act(x weight' + bias), x {.., in}, weight {out, in}, bias {out}",
   .infer = linear_infer, .forward = linear_forward, .backward = linear_backward,
   .prepare = linear_prepare, .bytes = sizeof(products),

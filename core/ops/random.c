@@ -8,11 +8,6 @@
 #include "../kernels/maths.h"
 #include "../op.h"
 
-static mgrad_status dropout_infer(mgrad_call *c) {
-  if (c->attrs->value[0] >= 1) return mgrad_op_fail(c, "p is 1, expected less than 1");
-  return mgrad_infer_same(c);
-}
-
 /* to = from / (1 - p) where kept, else 0; or to += that. One choice is made for 'run'
 ** numbers in a row. */
 static void drop(const mgrad_call *c, int64_t run, const mgrad_real *from, mgrad_real *to,
@@ -42,11 +37,13 @@ static void dropout_backward(mgrad_call *c) {
   if (c->dx[0] != NULL) drop(c, 1, c->dy, c->dx[0], c->add[0]);
 }
 
+#define SHARE(text) { "p", MGRAD_ATTR_REAL, 0.5, 0, MGRAD_BELOW_1, .doc = text }
+
 MGRAD_OP(dropout) = {
   MGRAD_NAMED(dropout), .operands = "x", .flags = MGRAD_OP_RANDOM,
-  MGRAD_ATTRS({ "p", MGRAD_ATTR_REAL, 0.5, 0, 1 }),
-  .doc = "each number set to 0 with probability p (below 1), else divided by 1 - p",
-  .infer = dropout_infer, .forward = dropout_forward, .backward = dropout_backward,
+  MGRAD_ATTRS(SHARE("the share of numbers that is set to 0")),
+  .doc = "each number set to 0 with probability p, else divided by 1 - p",
+  .infer = mgrad_infer_same, .forward = dropout_forward, .backward = dropout_backward,
   MGRAD_EXAMPLES({ .shapes = { { 3, 5 } } },
                  { .shapes = { { 2, 3, 2 } }, .attrs = { { "p", 0.2 } } },
                  { .shapes = { { 7 } }, .attrs = { { "p", 0 } } }) };
@@ -55,7 +52,7 @@ static mgrad_status spatial_infer(mgrad_call *c) {
   if (c->x[0]->ndim < 2) {
     return mgrad_op_fail(c, "x is %a, expected {n, channels, ..}", c->x[0]);
   }
-  return dropout_infer(c);
+  return mgrad_infer_same(c);
 }
 
 /* Numbers in one channel of one example. */
@@ -74,9 +71,9 @@ static void spatial_backward(mgrad_call *c) {
 /* Tompson et al., "Efficient object localization using convolutional networks", 2015 */
 MGRAD_OP(spatial_dropout) = {
   MGRAD_NAMED(spatial_dropout), .operands = "x", .flags = MGRAD_OP_RANDOM,
-  MGRAD_ATTRS({ "p", MGRAD_ATTR_REAL, 0.5, 0, 1 }),
-  .doc = "each channel (dimension 2) of each example set to 0 with probability p (below 1),"
-         " else divided by 1 - p",
+  MGRAD_ATTRS(SHARE("the share of channels that is set to 0")),
+  .doc = "each channel (dimension 2) of each example set to 0 with probability p, else"
+         " divided by 1 - p",
   .infer = spatial_infer, .forward = spatial_forward, .backward = spatial_backward,
   MGRAD_EXAMPLES({ .shapes = { { 3, 5 } } },
                  { .shapes = { { 2, 4, 3 } }, .attrs = { { "p", 0.2 } } },

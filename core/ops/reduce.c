@@ -220,8 +220,12 @@ static mgrad_status arg_infer(mgrad_call *c) {
 /* ---- the ops ---- */
 
 #define READS_X 1u
-#define ATTRS { "dim", MGRAD_ATTR_DIM, 0 }, { "keepdim", MGRAD_ATTR_BOOL, 0 }
-#define CORRECTION { "correction", MGRAD_ATTR_INT, 1, 0, 1e15 }
+#define ATTRS                                                                     \
+  { "dim", MGRAD_ATTR_DIM, 0, .doc = "the dimension that is taken together" },    \
+  { "keepdim", MGRAD_ATTR_BOOL, 0, .doc = "that dimension stays, of size 1" }
+#define CORRECTION                                                                \
+  { "correction", MGRAD_ATTR_INT, 1, 0, 1e15,                                     \
+    .doc = "1 where the n numbers are a sample of more, 0 where they are all" }
 #define REDUCE(word, shapes)                                                      \
   MGRAD_NAMED(word), .operands = "x", .order = "x dim keepdim", .infer = shapes,  \
   .forward = word##_forward
@@ -307,7 +311,8 @@ static void along_norm(mgrad_call *c, const block *b, const double *f, const dou
 GRADIENT(norm, nothing, DY, along_norm)
 MGRAD_OP(norm) = { REDUCE(norm, reduce_infer),
   .backward = norm_backward, .reads = READS_X | MGRAD_READS_Y,
-  MGRAD_ATTRS(ATTRS, { "p", MGRAD_ATTR_REAL, 2, 1, 1e30 }),
+  MGRAD_ATTRS(ATTRS, { "p", MGRAD_ATTR_REAL, 2, 1, 1e30,
+                       .doc = "2 for the length, 1 for the sum of absolute values" }),
   .doc = "(the sum of |x|^p)^(1/p) along dim, or of all; slope 0 at a zero vector",
   MGRAD_EXAMPLES(
     { .shapes = { { 3, 4 } } },

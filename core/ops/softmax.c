@@ -96,9 +96,11 @@ static void softmax_backward(mgrad_call *c) { each_backward(c, softmax_slope); }
 static void log_softmax_forward(mgrad_call *c) { each_forward(c, log_softmax_line); }
 static void log_softmax_backward(mgrad_call *c) { each_backward(c, log_softmax_slope); }
 
+#define DIM                                                                       \
+  { "dim", MGRAD_ATTR_DIM, -1, .doc = "along it the probabilities sum to 1" }
 #define SOFTMAX(word)                                                             \
   MGRAD_NAMED(word), .operands = "x", .flags = MGRAD_OP_ACTIVATION,                   \
-  .reads = MGRAD_READS_Y, MGRAD_ATTRS({ "dim", MGRAD_ATTR_DIM, -1 }),      \
+  .reads = MGRAD_READS_Y, MGRAD_ATTRS(DIM),                                        \
   .infer = softmax_infer, .forward = word##_forward, .backward = word##_backward, \
   MGRAD_EXAMPLES({ .shapes = { { 3, 4 } }, .low = -3, .high = 3 },                \
                  { .shapes = { { 2, 3, 2 } }, .attrs = { { "dim", 2 } } },        \

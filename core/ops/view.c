@@ -11,9 +11,10 @@
   MGRAD_NAMED(word), .operands = "x", .infer = word##_infer,                          \
   .backward = mgrad_view_backward
 #define ANY_STRIDE (MGRAD_OP_VIEW | MGRAD_OP_STRIDED)
-#define DIM(name) { name, MGRAD_ATTR_DIM, MGRAD_REQUIRED }
-#define SIZES(name) { name, MGRAD_ATTR_SIZES }
-#define INT(name) { name, MGRAD_ATTR_INT, MGRAD_REQUIRED } /* infer knows the range */
+#define DIM(name, text) { name, MGRAD_ATTR_DIM, MGRAD_REQUIRED, .doc = text }
+#define SIZES(name, text) { name, MGRAD_ATTR_SIZES, .doc = text }
+/* infer knows the range */
+#define INT(name, text) { name, MGRAD_ATTR_INT, MGRAD_REQUIRED, .doc = text }
 
 /* The position from 0 in x of the dimension given as 'dim'. */
 static mgrad_status position(const mgrad_call *c, double dim, int *out) {
@@ -56,7 +57,7 @@ static mgrad_status reshape_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(reshape) = { VIEW(reshape), .flags = MGRAD_OP_VIEW,
-  MGRAD_ATTRS(SIZES("sizes")),
+  MGRAD_ATTRS(SIZES("sizes", "the new shape")),
   .doc = "the same numbers in another shape; one size may be -1 and is worked out",
   MGRAD_EXAMPLES({ .shapes = { { 2, 6 } }, .nlist = 3, .list = { 3, 2, 2 } },
                  { .shapes = { { 2, 3, 2 } }, .nlist = 2, .list = { -1, 4 } },
@@ -79,7 +80,7 @@ static mgrad_status flatten_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(flatten) = { VIEW(flatten), .flags = MGRAD_OP_VIEW,
-  MGRAD_ATTRS({ "from", MGRAD_ATTR_DIM, 1 }),
+  MGRAD_ATTRS({ "from", MGRAD_ATTR_DIM, 1, .doc = "the first that is joined" }),
   .doc = "dimensions 'from' to the last as one",
   MGRAD_EXAMPLES({ .shapes = { { 2, 3, 2 } } },
                  { .shapes = { { 2, 3, 2 } }, .attrs = { { "from", 2 } } },
@@ -100,7 +101,7 @@ static mgrad_status transpose_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(transpose) = { VIEW(transpose), .flags = ANY_STRIDE,
-  MGRAD_ATTRS(DIM("a"), DIM("b")),
+  MGRAD_ATTRS(DIM("a", "one dimension"), DIM("b", "the other")),
   .doc = "dimensions a and b exchanged",
   MGRAD_EXAMPLES({ .shapes = { { 2, 3 } }, .attrs = { { "a", 1 }, { "b", 2 } } },
                  { .shapes = { { 2, 3, 4 } }, .attrs = { { "a", -1 }, { "b", 1 } } },
@@ -125,7 +126,7 @@ static mgrad_status permute_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(permute) = { VIEW(permute), .flags = ANY_STRIDE,
-  MGRAD_ATTRS(SIZES("dims")),
+  MGRAD_ATTRS(SIZES("dims", "the dimensions of x, each once")),
   .doc = "the dimensions in another order",
   MGRAD_EXAMPLES({ .shapes = { { 2, 3, 4 } }, .nlist = 3, .list = { 3, 1, 2 } },
                  { .shapes = { { 2, 3, 1 } }, .nlist = 3, .list = { 1, -1, 2 } }) };
@@ -145,12 +146,16 @@ static mgrad_status narrow_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(narrow) = { VIEW(narrow), .flags = ANY_STRIDE,
-  MGRAD_ATTRS(DIM("dim"), INT("first"), INT("count")),
+  MGRAD_ATTRS(DIM("dim", "the dimension that is cut"),
+              INT("first", "its first place that is kept"),
+              INT("count", "how many places are")),
   .doc = "'count' places of one dimension from place 'first'",
   MGRAD_EXAMPLES({ .shapes = { { 4, 3 } },
-                   .attrs = { { "dim", 1 }, { "first", 2 }, { "count", 2 } } },
+                   .attrs = { { "dim", 1 }, { "first", 2 }, { "count", 2 } },
+                   .vary = { { "first", 1, 4 }, { "count", 1, 4 } } },
                  { .shapes = { { 2, 5, 2 } },
-                   .attrs = { { "dim", -2 }, { "first", 3 }, { "count", 3 } } }) };
+                   .attrs = { { "dim", -2 }, { "first", 3 }, { "count", 3 } },
+                   .vary = { { "first", 1, 4 }, { "count", 1, 4 } } }) };
 
 static mgrad_status select_infer(mgrad_call *c) {
   const mgrad_array *x = c->x[0];
@@ -172,10 +177,11 @@ static mgrad_status select_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(select) = { VIEW(select), .flags = ANY_STRIDE,
-  MGRAD_ATTRS(DIM("dim"), INT("index")),
+  MGRAD_ATTRS(DIM("dim", "the dimension that goes"), INT("index", "the place in it")),
   .doc = "one place of one dimension, which goes; a negative index is from the end",
   MGRAD_EXAMPLES({ .shapes = { { 3, 4 } }, .attrs = { { "dim", 1 }, { "index", 2 } } },
-                 { .shapes = { { 2, 3 } }, .attrs = { { "dim", 2 }, { "index", -1 } } },
+                 { .shapes = { { 2, 3 } }, .attrs = { { "dim", 2 }, { "index", -1 } },
+                   .vary = { { "index", -4, 4 } } },
                  { .shapes = { { 4 } }, .attrs = { { "dim", -1 }, { "index", 3 } } }) };
 
 static mgrad_status squeeze_infer(mgrad_call *c) {
@@ -193,7 +199,7 @@ static mgrad_status squeeze_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(squeeze) = { VIEW(squeeze), .flags = ANY_STRIDE,
-  MGRAD_ATTRS({ "dim", MGRAD_ATTR_DIM, 0 }),
+  MGRAD_ATTRS({ "dim", MGRAD_ATTR_DIM, 0, .doc = "the only one that goes" }),
   .doc = "without its dimensions of size 1, or without 'dim' if that is of size 1",
   MGRAD_EXAMPLES({ .shapes = { { 1, 3, 1 } } },
                  { .shapes = { { 2, 1, 3, 1 } }, .attrs = { { "dim", 2 } } },
@@ -220,7 +226,7 @@ static mgrad_status unsqueeze_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(unsqueeze) = { VIEW(unsqueeze), .flags = ANY_STRIDE,
-  MGRAD_ATTRS(DIM("dim")),
+  MGRAD_ATTRS(DIM("dim", "where it goes, as the result counts")),
   .doc = "with a new dimension of size 1 at 'dim'",
   MGRAD_EXAMPLES({ .shapes = { { 2, 3 } }, .attrs = { { "dim", 1 } } },
                  { .shapes = { { 2, 3 } }, .attrs = { { "dim", 3 } } },
@@ -248,7 +254,7 @@ static mgrad_status expand_infer(mgrad_call *c) {
 }
 
 MGRAD_OP(expand) = { VIEW(expand), .flags = ANY_STRIDE,
-  MGRAD_ATTRS(SIZES("sizes")),
+  MGRAD_ATTRS(SIZES("sizes", "the new shape")),
   .doc = "repeated along dimensions of size 1 and new ones in front; -1 keeps a size",
   MGRAD_EXAMPLES({ .shapes = { { 3, 1 } }, .nlist = 2, .list = { 3, 4 } },
                  { .shapes = { { 1, 3 } }, .nlist = 3, .list = { 2, 2, -1 } },

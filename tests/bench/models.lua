@@ -6,7 +6,7 @@ local models = {}
 local function trainer(layers, loss, optimizer, metrics)
   mg.seed(1)
   local net = mg.sequential(layers)
-  return mg.trainer { net = net, loss = loss, optimizer = optimizer, metrics = metrics }
+  return mg.trainer { net = net, loss = loss, optimizer = optimizer, metrics = metrics }, net
 end
 
 --- XOR: trainer, x, y.
@@ -33,6 +33,15 @@ end
 function models.w4()
   return trainer({ { 1, 28, 28 }, mg.flatten(), mg.dense(1024, "relu"),
     mg.dense(1024, "relu"), mg.dense(10) }, "cross_entropy", mg.adam {})
+end
+
+--- LeNet-5: trainer, net.
+function models.w5()
+  return trainer({ { 1, 28, 28 },
+    mg.conv2d(6, 5, { padding = 2 }), "relu", mg.avgpool2d(2),
+    mg.conv2d(16, 5), "relu", mg.avgpool2d(2), mg.flatten(),
+    mg.dense(120, "relu"), mg.dense(84, "relu"), mg.dense(10) },
+    "cross_entropy", mg.sgd { lr = 0.05, momentum = 0.9 })
 end
 
 --- An LSTM that reads 50 of 64 characters, as vectors of 0 and 1, and says what comes

@@ -407,6 +407,82 @@ static void test_steps(mgrad_context *ctx) {
   mgrad_layer_release(l);
 }
 
+static void test_ignored(mgrad_context *ctx) {
+  test("metrics leave out the rows that the loss ignores");
+  mgrad_layer *l = net(ctx, 4, 3);
+  mgrad_optimizer *sgd;
+  mgrad_trainer *t;
+  mgrad_dataset *d;
+  mgrad_report r;
+  const mgrad_op *loss = mgrad_op_find("cross_entropy");
+  mgrad_op_info info;
+  mgrad_attrs attrs;
+  mgrad_op_describe(loss, &info);
+  mgrad_attrs_default(info.attrs, &attrs);
+  for (int i = 0; info.attrs[i].name != NULL; i++) {
+    if (strcmp(info.attrs[i].name, "ignore") == 0) attrs.value[i] = 2;
+  }
+  OK(mgrad_optimizer_new(ctx, mgrad_optimizer_def_find("sgd"), NULL, NULL, &sgd));
+  mgrad_trainer_options o = { .net = l, .optimizer = sgd, .loss = loss, .loss_attrs = &attrs,
+                              .nmetrics = 2, .metrics = { { "accuracy" }, { "confusion" } } };
+  OK(mgrad_trainer_new(ctx, &o, &t));
+  mgrad_tensor *x = tensor(ctx, 2, 4, 3, 1), *y = tensor(ctx, 1, 4, 0, 0), *table;
+  mgrad_tensor_write(y, (mgrad_real[]){ 2, 2, 3, 2 });
+  mgrad_source xs = { .tensor = x }, ys = { .tensor = y };
+  OK(mgrad_dataset_new(ctx, &xs, &ys, &d));
+  OK(mgrad_trainer_evaluate(t, d, 3, &r));
+  CHECK(r.metric[0] == 0 || r.metric[0] == 1); /* of one row */
+  OK(mgrad_trainer_table(t, 1, 1, &table));
+  mgrad_real counts[9], sum = 0;
+  mgrad_tensor_read(table, counts);
+  for (int i = 0; i < 9; i++) sum += counts[i];
+  CHECK(sum == 1);
+  mgrad_tensor_release(table);
+  mgrad_dataset_release(d);
+  mgrad_trainer_release(t);
+  mgrad_optimizer_release(sgd);
+  mgrad_tensor_release(x);
+  mgrad_tensor_release(y);
+  mgrad_layer_release(l);
+}
+
+/* The first weight of a net after one update by the sum over 'n' batches of 4 / n. */
+static double summed(mgrad_context *ctx, int n) {
+  mgrad_attrs attrs = { .value = { 1 } }; /* reduction: sum */
+  mgrad_layer *l = net(ctx, 4, 1);
+  mgrad_optimizer *sgd;
+  mgrad_trainer *t;
+  double loss;
+  OK(mgrad_optimizer_new(ctx, mgrad_optimizer_def_find("sgd"), NULL, NULL, &sgd));
+  mgrad_trainer_options o = { .net = l, .optimizer = sgd, .loss = mgrad_op_find("mse"),
+                              .loss_attrs = &attrs };
+  OK(mgrad_trainer_new(ctx, &o, &t));
+  OK(mgrad_trainer_accumulate(t, n));
+  mgrad_tensor *x = tensor(ctx, 2, 4 / n, 3, 1), *y = tensor(ctx, 2, 4 / n, 1, 0);
+  OK(mgrad_layer_build(l, 2, (int64_t[]){ 1, 3 }));
+  OK(mgrad_init_fill(mgrad_init_find("ones"), mgrad_layer_part(mgrad_layer_part(l, 0).layer,
+                                                               0).tensor));
+  OK(mgrad_init_fill(mgrad_init_find("ones"), mgrad_layer_part(mgrad_layer_part(l, 1).layer,
+                                                               0).tensor));
+  for (int i = 0; i < n; i++) OK(mgrad_trainer_step(t, x, y, &loss));
+  double w = (double)mgrad_tensor_array(mgrad_layer_part(mgrad_layer_part(l, 0).layer,
+                                                         0).tensor)->data[0];
+  mgrad_trainer_release(t);
+  mgrad_optimizer_release(sgd);
+  mgrad_tensor_release(x);
+  mgrad_tensor_release(y);
+  mgrad_layer_release(l);
+  return w;
+}
+
+static void test_accumulate(mgrad_context *ctx) {
+  test("batches that share an update are summed where the loss is a sum");
+  double whole = summed(ctx, 1);
+  NEAR(whole, 1 - 1e-3 * 4 * 2 * 12, 1e-6); /* 4 examples, each 12 off the target */
+  NEAR(summed(ctx, 2), whole, 1e-6);
+  NEAR(summed(ctx, 4), whole, 1e-6);
+}
+
 int main(void) {
   mgrad_context *ctx = mgrad_context_new(NULL, NULL);
   test_memory();
@@ -416,6 +492,8 @@ int main(void) {
   test_layers(ctx);
   test_further(ctx);
   test_steps(ctx);
+  test_ignored(ctx);
+  test_accumulate(ctx);
   test_failing(false);
   test_failing(true);
   test_chain(ctx);

@@ -73,7 +73,7 @@ for _, op in ipairs(core.describe().ops) do
   if op.activation then acts[#acts + 1] = op.name end
 end
 for _, info in ipairs(core.describe().layers) do layers[#layers + 1] = info.name end
-for _, name in ipairs(core.describe().inits) do inits[#inits + 1] = name end
+for _, init in ipairs(core.describe().inits) do inits[#inits + 1] = init.name end
 local rules = {}
 for name in pairs(mg.optimizers) do rules[#rules + 1] = name end
 table.sort(rules)

@@ -32,6 +32,7 @@ local function difference(expected, actual, tolerance, where)
     return ("%s: expected %s, got a %s"):format(where, tostring(expected), type(actual))
   end
   if expected == actual then return nil end -- infinities too
+  if expected ~= expected and actual ~= actual then return nil end -- NaN
   local far = math.abs(actual - expected) > tolerance * math.max(1, math.abs(expected))
   if far or actual ~= actual then
     return ("%s: expected %.9g, got %.9g"):format(where, expected, actual)

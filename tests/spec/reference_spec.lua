@@ -47,6 +47,19 @@ describe("the tables of the core", function()
   end)
 end)
 
+describe("an attribute's line of documentation", function()
+  it("has no full stop and is in the help", function()
+    each(function(_, entry)
+      for _, attr in ipairs(entry.attrs) do
+        if attr.doc then
+          assert.is_nil(attr.doc:find("[\n.]$"), entry.name .. ": " .. attr.name)
+          has(flat(reference.help(entry.name)), attr.name .. " " .. attr.doc .. "; ")
+        end
+      end
+    end)
+  end)
+end)
+
 describe("the reference", function()
   it("has a heading and the line of documentation of each entry", function()
     local plain = flat(text)
@@ -64,8 +77,11 @@ describe("the reference", function()
     end)
   end)
   it("lists initialisers, metrics and the options of all optimizers", function()
-    for _, name in ipairs(tables.inits) do has(text, "`" .. name .. "`") end
-    for _, name in ipairs(tables.metrics) do has(text, "`" .. name .. "`") end
+    for heading, words in pairs { Initialisers = tables.inits, Metrics = tables.metrics } do
+      for _, word in ipairs(words) do
+        has(flat(under("## " .. heading)), ("- `%s`: %s"):format(word.name, word.doc))
+      end
+    end
     for _, attr in ipairs(tables.optimizer_common) do
       has(under "## Optimizers", "- `" .. attr.name .. "`: ")
     end
@@ -94,11 +110,12 @@ describe("the reference", function()
   it("gives ranges and defaults in words", function()
     has(under "### huber", '- `reduction`: "mean", "sum" or "none"; default "mean"')
     has(under "### huber", "- `delta`: a number above 0; default 1\n")
-    has(under "### elu", "- `a`: a number from 0; default 1\n")
-    has(under "### clamp", "- `lo`: a number\n")
-    has(under "### sum", "- `keepdim`: true or false; default false\n")
-    has(under "### dense", "- `bias`: true or false; default true\n")
-    has(under "### dense", "- `act`: the name of an activation; default none\n")
+    has(under "### elu", "; a number from 0; default 1\n")
+    has(under "### clamp", "- `lo`: the least result; a number\n")
+    has(under "### dropout", "; a number from 0 to below 1; default 0.5\n")
+    has(under "### sum", "; true or false; default false\n")
+    has(under "### dense", "- `bias`: whether one is added; true or false; default true\n")
+    has(under "### dense", "; the name of an activation; default none\n")
   end)
   it("says where no gradient flows", function()
     has(under "### argmax", "No gradient flows through it.")
@@ -120,8 +137,11 @@ describe("help", function()
     end)
   end)
   it("knows initialisers and metrics", function()
-    has(reference.help "he_normal", "initialiser")
-    has(reference.help "accuracy", "metric")
+    for kind, words in pairs { initialiser = tables.inits, metric = tables.metrics } do
+      for _, word in ipairs(words) do
+        has(flat(reference.help(word.name)), ('"%s" (%s) %s'):format(word.name, kind, word.doc))
+      end
+    end
   end)
   it("gives both where an op and a layer share the name", function()
     has(reference.help "dropout", "(layer)")

@@ -24,12 +24,13 @@ def plain(value):
 
 def case(name, **values):
     """One case: anything made of tensors, numbers, lists and dicts."""
+    assert name not in cases, name
     cases[name] = plain(values)
 
 
 def leaf(*shape):
     """Normal numbers, as a float32 holds them, that collect their gradient."""
-    return torch.randn(*shape).float().double().requires_grad_()
+    return torch.randn(shape).float().double().requires_grad_()
 
 
 def weights(module):

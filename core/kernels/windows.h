@@ -1,0 +1,92 @@
+/*
+** windows.h - sums over windows of pictures: what convolutions are made of.
+**
+** A picture is copied once, padded and parted so that the numbers which one tap of
+** a window meets, from position to position, lie side by side whatever stride and
+** dilation are (mgrad_planes). A convolution is then a product of matrices whose one
+** operand is never made: its row k is where tap k begins.
+*/
+#ifndef MGRAD_WINDOWS_H
+#define MGRAD_WINDOWS_H
+
+#include "kernels.h"
+
+#ifdef MGRAD_ISA
+#define mgrad_planes_fill MGRAD_CODE(mgrad_planes_fill)
+#define mgrad_windows_choose MGRAD_CODE(mgrad_windows_choose)
+#define mgrad_windows_pack MGRAD_CODE(mgrad_windows_pack)
+#define mgrad_windows_run MGRAD_CODE(mgrad_windows_run)
+#define mgrad_windows_gradient MGRAD_CODE(mgrad_windows_gradient)
+#endif
+
+/* Channels of h by w numbers, each parted into stride_h * stride_w planes of 'rows'
+** by 'width': number (i, j) of plane (p, q) is number (i * stride_h + p - pad_h,
+** j * stride_w + q - pad_w) of the channel, or 0 outside. */
+typedef struct mgrad_planes {
+  int64_t channels, h, w;
+  int64_t stride_h, stride_w, pad_h, pad_w;
+  int64_t rows, width;
+} mgrad_planes;
+
+enum { MGRAD_WINDOWS_SLACK = 128 }; /* zeros behind the planes, which may be read */
+
+static inline int64_t mgrad_planes_size(const mgrad_planes *p) {
+  return p->channels * p->stride_h * p->stride_w * p->rows * p->width + MGRAD_WINDOWS_SLACK;
+}
+/* The first of n numbers, 'stride' apart from place 'first' on, that is not before
+** place 0, and the first that is not before place 'size'; n at most. */
+static inline int64_t mgrad_first_inside(int64_t n, int64_t stride, int64_t first) {
+  return first >= 0 ? 0 : mgrad_min_size((stride - 1 - first) / stride, n);
+}
+static inline int64_t mgrad_first_beyond(int64_t n, int64_t stride, int64_t first,
+                                         int64_t size) {
+  return first >= size ? 0 : mgrad_min_size((size - 1 - first) / stride + 1, n);
+}
+void mgrad_planes_fill(const mgrad_planes *p, const mgrad_real *x, mgrad_real *planes);
+
+/* m results at each of rows * cols positions: result o at (i, j) is bias[o] plus the
+** sum over k, in order, of weight(o, k) times planes[at[k] + i * width + j]. */
+typedef struct mgrad_windows {
+  int64_t m, k, rows, cols, width;
+  const int64_t *at;
+  bool by_channel; /* what vectors hold: results, else positions; the same bits */
+} mgrad_windows;
+
+/* Where results go: o at (i, j) to data[o * channel + i * row + j * col], or is added
+** there, if i and j are within the limits. */
+typedef struct mgrad_target {
+  mgrad_real *data;
+  int64_t channel, row, col;
+  int64_t row_from, row_to, col_from, col_to;
+  bool add;
+} mgrad_target;
+
+/* Settles by_channel; 'allowed' where the target has col = 1 and nothing is added. */
+void mgrad_windows_choose(mgrad_windows *w, bool allowed);
+/* Numbers that packed weights take, and the scratch of one run. */
+static inline int64_t mgrad_windows_packed(int64_t m, int64_t k) {
+  return (m + 15) / 16 * 16 * (k + 1);
+}
+static inline int64_t mgrad_windows_work(int64_t rows, int64_t cols, int64_t width) {
+  int64_t across = 12 * ((rows * width + 127) / 128 * 128), along = 16 * rows * cols;
+  return across > along ? across : along;
+}
+/* weight(o, k) = weight[from[k] + o * step]; bias may be NULL. */
+void mgrad_windows_pack(const mgrad_windows *w, const mgrad_real *weight,
+                        const int64_t *from, int64_t step, const mgrad_real *bias,
+                        mgrad_real *packed);
+void mgrad_windows_run(const mgrad_windows *w, const mgrad_real *planes,
+                       const mgrad_real *packed, mgrad_real *work, const mgrad_target *to);
+
+/* The gradient of weights: sum[o * k + t] += the sum over pictures and positions of
+** d[o * size + p] planes[at[t] + p]. d holds 'size' numbers for each o, a multiple of
+** 16, laid out as positions are, with zeros between. 16 lanes, then a fixed tree. */
+typedef struct mgrad_window_sums {
+  int64_t m, k, size, pictures;
+  const int64_t *at;
+  const mgrad_real *planes, *d;
+  int64_t planes_step, d_step; /* from picture to picture */
+} mgrad_window_sums;
+void mgrad_windows_gradient(const mgrad_window_sums *s, mgrad_real *sum);
+
+#endif

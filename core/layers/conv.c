@@ -1,0 +1,199 @@
+/*
+** conv.c - convolution layers, pooling, padding and scaling, over one dimension
+** {n, c, l} and over two {n, c, h, w}: each applies the op that serves both.
+*/
+#include "../layer.h"
+
+/* ---- convolution ---- */
+
+enum { OUT, KERNEL, STRIDE, PADDING, DILATION, GROUPS, BIAS, INIT, OUTPUT_PADDING };
+enum { OP_ATTRS = GROUPS - STRIDE + 1 };
+
+static mgrad_status expect(const mgrad_layer *l, const mgrad_array *x, int dims,
+                           int64_t channels) {
+  bool fits = x->ndim == dims + 2 && (channels == 0 || x->size[1] == channels);
+  if (fits) return MGRAD_OK;
+  const char *form = dims == 1 ? "l" : "h, w";
+  if (channels > 0) {
+    return mgrad_fail(l->ctx, MGRAD_INVALID, "input is %a, expected {n, %d, %s}", x, channels,
+                      form);
+  }
+  return mgrad_fail(l->ctx, MGRAD_INVALID, "input is %a, expected {n, c, %s}", x, form);
+}
+
+static int64_t groups_of(const mgrad_layer *l) { return (int64_t)mgrad_layer_value(l, GROUPS); }
+
+static mgrad_status check_groups(const mgrad_layer *l, const mgrad_array *x) {
+  int64_t groups = groups_of(l), out = (int64_t)mgrad_layer_value(l, OUT);
+  if (x->size[1] % groups == 0 && out % groups == 0) return MGRAD_OK;
+  return mgrad_fail(l->ctx, MGRAD_INVALID, "input is %a and out is %d, expected channels that"
+                    " groups = %d divides", x, out, groups);
+}
+
+static mgrad_status build(mgrad_layer *l, const mgrad_array *x, int dims, bool transpose) {
+  MGRAD_TRY(expect(l, x, dims, 0));
+  MGRAD_TRY(check_groups(l, x));
+  int64_t out = (int64_t)mgrad_layer_value(l, OUT), in = x->size[1];
+  double kernel = mgrad_layer_value(l, KERNEL);
+  int64_t size[] = { transpose ? in : out, (transpose ? out : in) / groups_of(l),
+                     MGRAD_PAIR_AT(kernel, dims), MGRAD_PAIR_AT(kernel, 1) };
+  int init = (int)mgrad_layer_value(l, INIT);
+  if (init < 0) init = mgrad_init_find("xavier_uniform");
+  MGRAD_TRY(mgrad_layer_param(l, "weight", dims + 2, size, init));
+  if (mgrad_layer_value(l, BIAS) == 0) return MGRAD_OK;
+  return mgrad_layer_param(l, "bias", 1, &out, mgrad_init_find("zeros"));
+}
+
+static mgrad_status forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, int dims,
+                            const mgrad_op *op) {
+  mgrad_tensor *weight = mgrad_layer_tensor(l, "weight");
+  bool transpose = op == &mgrad_op_conv_transpose;
+  MGRAD_TRY(expect(l, &x->a, dims, transpose ? weight->a.size[0]
+                                             : weight->a.size[1] * groups_of(l)));
+  mgrad_tensor *operands[] = { x, weight, mgrad_layer_tensor(l, "bias") };
+  mgrad_attrs attrs;
+  mgrad_attrs_default(op->attrs, &attrs);
+  memcpy(attrs.value, l->attrs.value + STRIDE, OP_ATTRS * sizeof *attrs.value);
+  if (transpose) attrs.value[OP_ATTRS] = mgrad_layer_value(l, OUTPUT_PADDING);
+  return mgrad_apply(op, l->ctx, operands, 3, &attrs, y);
+}
+
+#define PAIR(word, first, least) \
+  { .name = word, .type = MGRAD_ATTR_PAIR, .initial = first, .low = least, \
+    .high = MGRAD_MOST_PAIR }
+#define CONV_ATTRS(padding_words)                                                 \
+  { .name = "out", .type = MGRAD_ATTR_INT, .initial = MGRAD_REQUIRED, .low = 1, .high = 1e9 }, \
+  PAIR("kernel", MGRAD_REQUIRED, 1), PAIR("stride", MGRAD_PAIR(1, 1), 1),         \
+  { .name = "padding", .type = MGRAD_ATTR_PAIR, .initial = 0, .high = MGRAD_MOST_PAIR, \
+    .choices = padding_words },                                                   \
+  PAIR("dilation", MGRAD_PAIR(1, 1), 1),                                          \
+  { .name = "groups", .type = MGRAD_ATTR_INT, .initial = 1, .low = 1, .high = 1e9 }, \
+  { .name = "bias", .type = MGRAD_ATTR_BOOL, .initial = 1 },                      \
+  { .name = "init", .type = MGRAD_ATTR_INIT, .initial = -1 }
+
+#define CONV(word, dims, op)                                                      \
+  static mgrad_status word##_build(mgrad_layer *l, const mgrad_array *x) {        \
+    return build(l, x, dims, &op == &mgrad_op_conv_transpose);                    \
+  }                                                                               \
+  static mgrad_status word##_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) { \
+    return forward(l, x, y, dims, &op);                                           \
+  }
+CONV(conv1d, 1, mgrad_op_conv)
+CONV(conv2d, 2, mgrad_op_conv)
+CONV(conv_transpose1d, 1, mgrad_op_conv_transpose)
+CONV(conv_transpose2d, 2, mgrad_op_conv_transpose)
+
+#define STARTS "; weight starts by xavier_uniform, bias {out} at 0"
+
+const mgrad_layer_def mgrad_layer_def_conv1d = {
+  .name = "conv1d", .doc = "convolution, {n, c, l} to {n, out, ..}: weight"
+                           " {out, c / groups, kernel}" STARTS,
+  .attrs = { CONV_ATTRS("same") }, .build = conv1d_build, .forward = conv1d_forward,
+  .examples = { { .input = { 2, 3, 7 }, .attrs = { { "out", 4 }, { "kernel", MGRAD_PAIR(2, 2) } } },
+                { .input = { 1, 4, 6 }, .attrs = { { "out", 2 }, { "kernel", MGRAD_PAIR(3, 3) },
+                    { "groups", 2 }, { "padding", -1 } } } },
+};
+
+const mgrad_layer_def mgrad_layer_def_conv2d = {
+  .name = "conv2d", .doc = "convolution, {n, c, h, w} to {n, out, ..}: weight"
+                           " {out, c / groups, kernel..}" STARTS,
+  .attrs = { CONV_ATTRS("same") }, .build = conv2d_build, .forward = conv2d_forward,
+  .examples = { { .input = { 2, 3, 5, 6 }, .attrs = { { "out", 4 },
+                    { "kernel", MGRAD_PAIR(3, 2) }, { "stride", MGRAD_PAIR(2, 1) } } },
+                { .input = { 1, 4, 3, 3 }, .attrs = { { "out", 4 },
+                    { "kernel", MGRAD_PAIR(2, 2) }, { "groups", 4 }, { "bias", 0 } } } },
+};
+
+const mgrad_layer_def mgrad_layer_def_conv_transpose1d = {
+  .name = "conv_transpose1d", .doc = "transposed convolution, {n, c, l} to {n, out, ..}:"
+                                     " weight {c, out / groups, kernel}" STARTS,
+  .attrs = { CONV_ATTRS(NULL), PAIR("output_padding", 0, 0) },
+  .build = conv_transpose1d_build, .forward = conv_transpose1d_forward,
+  .examples = { { .input = { 2, 3, 4 }, .attrs = { { "out", 2 },
+                    { "kernel", MGRAD_PAIR(3, 3) }, { "stride", MGRAD_PAIR(2, 2) } } } },
+};
+
+const mgrad_layer_def mgrad_layer_def_conv_transpose2d = {
+  .name = "conv_transpose2d", .doc = "transposed convolution, {n, c, h, w} to {n, out, ..}:"
+                                     " weight {c, out / groups, kernel..}" STARTS,
+  .attrs = { CONV_ATTRS(NULL), PAIR("output_padding", 0, 0) },
+  .build = conv_transpose2d_build, .forward = conv_transpose2d_forward,
+  .examples = { { .input = { 2, 3, 4, 2 }, .attrs = { { "out", 4 },
+                    { "kernel", MGRAD_PAIR(3, 2) }, { "stride", MGRAD_PAIR(2, 3) },
+                    { "output_padding", MGRAD_PAIR(1, 0) } } } },
+};
+
+/* ---- pooling, padding, scaling ---- */
+
+/* The op's attributes are the layer's. */
+static mgrad_status same(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, int dims,
+                         const mgrad_op *op) {
+  MGRAD_TRY(expect(l, &x->a, dims, 0));
+  return mgrad_apply(op, l->ctx, &x, 1, &l->attrs, y);
+}
+
+/* One number of each channel: {n, c}. */
+static mgrad_status pool_all(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, int dims,
+                             const mgrad_op *op) {
+  MGRAD_TRY(expect(l, &x->a, dims, 0));
+  mgrad_attrs one = { .value = { MGRAD_PAIR(1, 1) } }, from = { .value = { 2 } };
+  mgrad_tensor *small;
+  MGRAD_TRY(mgrad_apply(op, l->ctx, &x, 1, &one, &small));
+  mgrad_status status = mgrad_apply(&mgrad_op_flatten, l->ctx, &small, 1, &from, y);
+  mgrad_tensor_release(small);
+  return status;
+}
+
+#define SIMPLE(word, run, dims, op, text, example, ...)                             \
+  static mgrad_status word##_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) { \
+    return run(l, x, y, dims, &op);                                               \
+  }                                                                               \
+  const mgrad_layer_def mgrad_layer_def_##word = {                                \
+    .name = #word, .doc = text, .attrs = { __VA_ARGS__ }, .forward = word##_forward, \
+    .examples = { example } };
+#define WINDOW PAIR("kernel", MGRAD_REQUIRED, 1), PAIR("stride", 0, 0), PAIR("padding", 0, 0)
+#define SIZE PAIR("size", MGRAD_REQUIRED, 1)
+#define IN1(...) { .input = { 2, 3, 6 }, .attrs = { __VA_ARGS__ } }
+#define IN2(...) { .input = { 2, 3, 6, 4 }, .attrs = { __VA_ARGS__ } }
+#define BY_2 { "kernel", MGRAD_PAIR(2, 2) }
+#define TO_2 { "size", MGRAD_PAIR(2, 2) }
+#define MEANS "the mean of each window; stride is as kernel unless given"
+#define GREATEST "the greatest number of each window; stride is as kernel unless given"
+#define SHARED "windows that share the input out among 'size' results: "
+
+SIMPLE(avgpool1d, same, 1, mgrad_op_avg_pool, MEANS, IN1(BY_2), WINDOW)
+SIMPLE(avgpool2d, same, 2, mgrad_op_avg_pool, MEANS, IN2(BY_2), WINDOW)
+SIMPLE(maxpool1d, same, 1, mgrad_op_max_pool, GREATEST, IN1(BY_2), WINDOW)
+SIMPLE(maxpool2d, same, 2, mgrad_op_max_pool, GREATEST, IN2(BY_2), WINDOW)
+SIMPLE(adaptive_avgpool1d, same, 1, mgrad_op_adaptive_avg_pool, SHARED "means", IN1(TO_2), SIZE)
+SIMPLE(adaptive_avgpool2d, same, 2, mgrad_op_adaptive_avg_pool, SHARED "means", IN2(TO_2), SIZE)
+SIMPLE(adaptive_maxpool1d, same, 1, mgrad_op_adaptive_max_pool, SHARED "greatest numbers",
+     IN1(TO_2), SIZE)
+SIMPLE(adaptive_maxpool2d, same, 2, mgrad_op_adaptive_max_pool, SHARED "greatest numbers",
+     IN2(TO_2), SIZE)
+SIMPLE(global_avgpool1d, pool_all, 1, mgrad_op_adaptive_avg_pool,
+     "the mean of each channel: {n, c, l} to {n, c}", IN1(), { .name = NULL })
+SIMPLE(global_avgpool2d, pool_all, 2, mgrad_op_adaptive_avg_pool,
+     "the mean of each channel: {n, c, h, w} to {n, c}", IN2(), { .name = NULL })
+SIMPLE(global_maxpool1d, pool_all, 1, mgrad_op_adaptive_max_pool,
+     "the greatest number of each channel: {n, c, l} to {n, c}", IN1(), { .name = NULL })
+SIMPLE(global_maxpool2d, pool_all, 2, mgrad_op_adaptive_max_pool,
+     "the greatest number of each channel: {n, c, h, w} to {n, c}", IN2(), { .name = NULL })
+
+#define AROUND                                                                    \
+  PAIR("before", MGRAD_REQUIRED, 0),                                              \
+  { .name = "after", .type = MGRAD_ATTR_PAIR, .initial = -1, .high = MGRAD_MOST_PAIR, \
+    .choices = "same" },                                                          \
+  { .name = "mode", .type = MGRAD_ATTR_CHOICE, .choices = "zero|reflect|replicate" }
+#define LARGER                                                                    \
+  PAIR("factor", MGRAD_REQUIRED, 1),                                              \
+  { .name = "mode", .type = MGRAD_ATTR_CHOICE, .choices = "nearest|bilinear" }
+#define BEFORE_1 { "before", MGRAD_PAIR(1, 1) }
+#define FACTOR_2 { "factor", MGRAD_PAIR(2, 2) }
+#define PADS "numbers around the input, 'before' and 'after' (the same unless given)"
+#define SCALES "the input scaled up by a whole factor"
+
+SIMPLE(pad1d, same, 1, mgrad_op_pad, PADS, IN1(BEFORE_1), AROUND)
+SIMPLE(pad2d, same, 2, mgrad_op_pad, PADS, IN2(BEFORE_1), AROUND)
+SIMPLE(upsample1d, same, 1, mgrad_op_upsample, SCALES, IN1(FACTOR_2), LARGER)
+SIMPLE(upsample2d, same, 2, mgrad_op_upsample, SCALES, IN2(FACTOR_2), LARGER)
