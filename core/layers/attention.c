@@ -102,15 +102,16 @@ const mgrad_layer_def mgrad_layer_def_attention = {
   .doc = "{batch, time, features}: each place takes what it needs from all places, or with"
          " 'causal' from those up to itself, or from the places of context {batch, keys,"
          " features}, by several heads; weights start by xavier_uniform, biases at 0" MASK_DOC,
-  .attrs = { { "heads", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e6 },
-             { "causal", MGRAD_ATTR_BOOL, 0 },
-             { "dropout", MGRAD_ATTR_REAL, 0, 0, 0.999999 },
-             { "bias", MGRAD_ATTR_BOOL, 1 } },
+  MGRAD_ATTRS({ "heads", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e6 },
+              { "causal", MGRAD_ATTR_BOOL, 0 },
+              { "dropout", MGRAD_ATTR_REAL, 0, 0, 0.999999 },
+              { "bias", MGRAD_ATTR_BOOL, 1 }),
   .build = attention_build, .forward = attention_forward,
-  .examples = { { .input = { 2, 5, 6 }, .attrs = { { "heads", 3 } } },
-                { .input = { 2, 4, 6 }, .attrs = { { "heads", 2 }, { "causal", 1 },
-                                                   { "bias", 0 } } },
-                { .input = { 1, 3, 4 }, .attrs = { { "heads", 1 } } } },
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 2, 5, 6 }, .attrs = { { "heads", 3 } } },
+    { .input = { 2, 4, 6 }, .attrs = { { "heads", 2 }, { "causal", 1 },
+                                       { "bias", 0 } } },
+    { .input = { 1, 3, 4 }, .attrs = { { "heads", 1 } } }),
 };
 
 /* ---- transformer_block ---- */
@@ -206,16 +207,17 @@ const mgrad_layer_def mgrad_layer_def_transformer_block = {
   .doc = "{batch, time, features}: x + self_attn(norm1(x)), then x + linear2(act(linear1("
          "norm2(x)))); without norm_first the norms are of the sums. linear1 has 'hidden'"
          " results, 0 for 4 times the features; act is relu unless it is named" MASK_DOC,
-  .attrs = { { "heads", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e6 },
-             { "hidden", MGRAD_ATTR_INT, 0, 0, 1e9 },
-             { "causal", MGRAD_ATTR_BOOL, 0 },
-             { "act", MGRAD_ATTR_ACT, -1 },
-             { "norm_first", MGRAD_ATTR_BOOL, 1 },
-             { "dropout", MGRAD_ATTR_REAL, 0, 0, 0.999999 } },
+  MGRAD_ATTRS({ "heads", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e6 },
+              { "hidden", MGRAD_ATTR_INT, 0, 0, 1e9 },
+              { "causal", MGRAD_ATTR_BOOL, 0 },
+              { "act", MGRAD_ATTR_ACT, -1 },
+              { "norm_first", MGRAD_ATTR_BOOL, 1 },
+              { "dropout", MGRAD_ATTR_REAL, 0, 0, 0.999999 }),
   .build = block_build, .forward = block_forward,
-  .examples = { { .input = { 2, 3, 4 }, .attrs = { { "heads", 2 }, { "hidden", 5 } },
-                  .act = "gelu" },
-                { .input = { 2, 3, 6 }, .attrs = { { "heads", 3 }, { "norm_first", 0 },
-                                                   { "causal", 1 }, { "hidden", 4 } },
-                  .act = "tanh" } },
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 2, 3, 4 }, .attrs = { { "heads", 2 }, { "hidden", 5 } },
+      .act = "gelu" },
+    { .input = { 2, 3, 6 }, .attrs = { { "heads", 3 }, { "norm_first", 0 },
+                                       { "causal", 1 }, { "hidden", 4 } },
+      .act = "tanh" }),
 };

@@ -59,14 +59,15 @@ const mgrad_layer_def mgrad_layer_def_batchnorm = {
   .doc = "each channel (dimension 2) less its mean, over its deviation: in training those of"
          " the batch, in eval mode running_mean and running_var, which follow them;"
          " times weight {c}, plus bias {c}, which start at 1 and 0",
-  .attrs = { { "eps", MGRAD_ATTR_REAL, 1e-5, 0, 1e30 },
-             { "momentum", MGRAD_ATTR_REAL, 0.1, 0, 1 },
-             { "affine", MGRAD_ATTR_BOOL, 1 } },
+  MGRAD_ATTRS({ "eps", MGRAD_ATTR_REAL, 1e-5, 0, 1e30 },
+              { "momentum", MGRAD_ATTR_REAL, 0.1, 0, 1 },
+              { "affine", MGRAD_ATTR_BOOL, 1 }),
   .build = batchnorm_build, .forward = batchnorm_forward,
-  .examples = { { .input = { 4, 3 } },
-                { .input = { 3, 2, 5 } },
-                { .input = { 2, 3, 4, 5 }, .attrs = { { "affine", 0 } } },
-                { .input = { 5, 1 }, .attrs = { { "eps", 0.01 } } } },
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 4, 3 } },
+    { .input = { 3, 2, 5 } },
+    { .input = { 2, 3, 4, 5 }, .attrs = { { "affine", 0 } } },
+    { .input = { 5, 1 }, .attrs = { { "eps", 0.01 } } }),
 };
 
 enum { GROUPS, GROUP_EPS, GROUP_AFFINE };
@@ -88,13 +89,14 @@ const mgrad_layer_def mgrad_layer_def_groupnorm = {
   .name = "groupnorm",
   .doc = "groups of channels (dimension 2) of each example less their mean, over their"
          " deviation; times weight {c}, plus bias {c}, which start at 1 and 0",
-  .attrs = { { "groups", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9 },
-             { "eps", MGRAD_ATTR_REAL, 1e-5, 0, 1e30 },
-             { "affine", MGRAD_ATTR_BOOL, 1 } },
+  MGRAD_ATTRS({ "groups", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9 },
+              { "eps", MGRAD_ATTR_REAL, 1e-5, 0, 1e30 },
+              { "affine", MGRAD_ATTR_BOOL, 1 }),
   .build = groupnorm_build, .forward = groupnorm_forward,
-  .examples = { { .input = { 3, 6 }, .attrs = { { "groups", 2 } } },
-                { .input = { 2, 4, 5 }, .attrs = { { "groups", 4 } } },
-                { .input = { 2, 6, 3, 5 }, .attrs = { { "groups", 3 }, { "affine", 0 } } } },
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 3, 6 }, .attrs = { { "groups", 2 } } },
+    { .input = { 2, 4, 5 }, .attrs = { { "groups", 4 } } },
+    { .input = { 2, 6, 3, 5 }, .attrs = { { "groups", 3 }, { "affine", 0 } } }),
 };
 
 /* ---- by the last dimensions ---- */
@@ -146,26 +148,28 @@ const mgrad_layer_def mgrad_layer_def_layernorm = {
   .name = "layernorm",
   .doc = "the last 'dims' dimensions of each example less their mean, over their deviation;"
          " times weight, plus bias, of their shape, which start at 1 and 0",
-  .attrs = { { "eps", MGRAD_ATTR_REAL, 1e-5, 0, 1e30 },
-             { "dims", MGRAD_ATTR_INT, 1, 1, MGRAD_MAX_DIMS },
-             { "affine", MGRAD_ATTR_BOOL, 1 },
-             { "bias", MGRAD_ATTR_BOOL, 1 } },
+  MGRAD_ATTRS({ "eps", MGRAD_ATTR_REAL, 1e-5, 0, 1e30 },
+              { "dims", MGRAD_ATTR_INT, 1, 1, MGRAD_MAX_DIMS },
+              { "affine", MGRAD_ATTR_BOOL, 1 },
+              { "bias", MGRAD_ATTR_BOOL, 1 }),
   .build = layernorm_build, .forward = layernorm_forward,
-  .examples = { { .input = { 2, 4 } },
-                { .input = { 2, 3, 5 }, .attrs = { { "dims", 2 } } },
-                { .input = { 3, 2, 6 }, .attrs = { { "bias", 0 } } },
-                { .input = { 2, 5 }, .attrs = { { "affine", 0 } } } },
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 2, 4 } },
+    { .input = { 2, 3, 5 }, .attrs = { { "dims", 2 } } },
+    { .input = { 3, 2, 6 }, .attrs = { { "bias", 0 } } },
+    { .input = { 2, 5 }, .attrs = { { "affine", 0 } } }),
 };
 
 const mgrad_layer_def mgrad_layer_def_rmsnorm = {
   .name = "rmsnorm",
   .doc = "the last 'dims' dimensions of each example over the root of their mean square,"
          " times weight of their shape, which starts at 1",
-  .attrs = { { "eps", MGRAD_ATTR_REAL, 0x1p-23, 0, 1e30 },
-             { "dims", MGRAD_ATTR_INT, 1, 1, MGRAD_MAX_DIMS },
-             { "affine", MGRAD_ATTR_BOOL, 1 } },
+  MGRAD_ATTRS({ "eps", MGRAD_ATTR_REAL, 0x1p-23, 0, 1e30 },
+              { "dims", MGRAD_ATTR_INT, 1, 1, MGRAD_MAX_DIMS },
+              { "affine", MGRAD_ATTR_BOOL, 1 }),
   .build = rmsnorm_build, .forward = rmsnorm_forward,
-  .examples = { { .input = { 2, 4 } },
-                { .input = { 2, 3, 5 }, .attrs = { { "dims", 2 } } },
-                { .input = { 3, 6 }, .attrs = { { "affine", 0 } } } },
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 2, 4 } },
+    { .input = { 2, 3, 5 }, .attrs = { { "dims", 2 } } },
+    { .input = { 3, 6 }, .attrs = { { "affine", 0 } } }),
 };

@@ -216,12 +216,12 @@ static mgrad_status recurrent_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_ten
 }
 
 #define ATTRS(...)                                                              \
-  .attrs = { { "hidden", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e8 },              \
-             { "layers", MGRAD_ATTR_INT, 1, 1, MOST_LAYERS },                   \
-             { "bidirectional", MGRAD_ATTR_BOOL, 0 },                           \
-             { "return_sequence", MGRAD_ATTR_BOOL, 1 },                         \
-             { "dropout", MGRAD_ATTR_REAL, 0, 0, 0.999999 },                    \
-             { "bias", MGRAD_ATTR_BOOL, 1 }, __VA_ARGS__ },                     \
+  MGRAD_ATTRS({ "hidden", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e8 },              \
+              { "layers", MGRAD_ATTR_INT, 1, 1, MOST_LAYERS },                   \
+              { "bidirectional", MGRAD_ATTR_BOOL, 0 },                           \
+              { "return_sequence", MGRAD_ATTR_BOOL, 1 },                         \
+              { "dropout", MGRAD_ATTR_REAL, 0, 0, 0.999999 },                    \
+              { "bias", MGRAD_ATTR_BOOL, 1 } __VA_ARGS__),                      \
   .build = recurrent_build, .forward = recurrent_forward
 
 #define SHAPES "{batch, time, features} to {batch, time, hidden}, or without" \
@@ -231,27 +231,30 @@ static mgrad_status recurrent_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_ten
 const mgrad_layer_def mgrad_layer_def_rnn = {
   .name = "rnn", .inputs = "h lengths", .outputs = "h",
   .doc = "each step's result goes into the next one: " SHAPES,
-  ATTRS({ "nonlinearity", MGRAD_ATTR_CHOICE, TANH_CELL, .choices = "tanh|relu" }),
-  .examples = { { .input = { 2, 4, 3 }, .attrs = { { "hidden", 5 } } },
-                { .input = { 2, 4, 3 }, .attrs = { { "hidden", 5 }, { "bidirectional", 1 },
-                                                   { "layers", 2 } } } },
+  ATTRS(, { "nonlinearity", MGRAD_ATTR_CHOICE, TANH_CELL, .choices = "tanh|relu" }),
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 2, 4, 3 }, .attrs = { { "hidden", 5 } } },
+    { .input = { 2, 4, 3 }, .attrs = { { "hidden", 5 }, { "bidirectional", 1 },
+                                       { "layers", 2 } } }),
 };
 
 const mgrad_layer_def mgrad_layer_def_gru = {
   .name = "gru", .inputs = "h lengths", .outputs = "h",
   .doc = "an rnn whose gates say what to keep: " SHAPES,
   ATTRS(),
-  .examples = { { .input = { 2, 4, 3 }, .attrs = { { "hidden", 5 } } },
-                { .input = { 2, 4, 3 }, .attrs = { { "hidden", 5 }, { "return_sequence", 0 },
-                                                   { "bias", 0 } } } },
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 2, 4, 3 }, .attrs = { { "hidden", 5 } } },
+    { .input = { 2, 4, 3 }, .attrs = { { "hidden", 5 }, { "return_sequence", 0 },
+                                       { "bias", 0 } } }),
 };
 
 const mgrad_layer_def mgrad_layer_def_lstm = {
   .name = "lstm", .inputs = "h c lengths", .outputs = "h c",
   .doc = "an rnn with a memory c that gates write, keep and read: " SHAPES,
   ATTRS(),
-  .examples = { { .input = { 2, 4, 3 }, .attrs = { { "hidden", 5 } } },
-                { .input = { 2, 4, 3 }, .attrs = { { "hidden", 5 }, { "bidirectional", 1 },
-                                                   { "return_sequence", 0 } } },
-                { .input = { 1, 2, 1 }, .attrs = { { "hidden", 1 }, { "layers", 3 } } } },
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 2, 4, 3 }, .attrs = { { "hidden", 5 } } },
+    { .input = { 2, 4, 3 }, .attrs = { { "hidden", 5 }, { "bidirectional", 1 },
+                                       { "return_sequence", 0 } } },
+    { .input = { 1, 2, 1 }, .attrs = { { "hidden", 1 }, { "layers", 3 } } }),
 };
