@@ -47,13 +47,13 @@ for _ = 1, options.blocks do
   net:add(mg.transformer_block { heads = options.heads, causal = true, act = "gelu" })
 end
 net:add(mg.layernorm())
-net:add(mg.dense(COUNT, { weight = letter:named().weight })) -- the same weight again
+net:add(mg.dense(COUNT, { weight = letter:named().weight })) -- the vectors again
 net:build(1, LENGTH)
 
---- Goes over the text until 'over(epoch)'; bits a character in the exam.
-local function learn(who, what, length, optimizer, over)
-  local trainer = mg.trainer { net = what, loss = loss, optimizer = optimizer }
-  local epoch, reached = 0, nil
+--- Goes over the text until 'last_one(epoch)'; bits a character in the exam.
+local function learn(who, what, length, rule, last_one)
+  local trainer = mg.trainer { net = what, loss = loss, optimizer = rule }
+  local epoch, reached = 0
   repeat
     epoch = epoch + 1
     local data = text:lesson(mg, length, BATCH)
@@ -67,7 +67,7 @@ local function learn(who, what, length, optimizer, over)
     end
     bar:finish()
     reached = trainer:evaluate(text:exam(length, BATCH)).loss * BITS
-    local last = over(epoch)
+    local last = last_one(epoch)
     if epoch % 4 == 0 or epoch == 1 or last then
       print(("%s, epoch %3d   learned text %.3f   exam %.3f"):format(who, epoch,
         report * BITS, reached))
@@ -91,8 +91,9 @@ local function rate(step)
   return 0.01 * math.min(step / warm, math.max(0.02, 1 - step / steps))
 end
 local clock = os.clock()
-local reached = learn("transformer", net, LENGTH, mg.adamw { lr = rate, beta2 = 0.98, clip_norm = 1 },
-  function(epoch) return epoch == options.epochs end)
+local optimizer = mg.adamw { lr = rate, beta2 = 0.98, clip_norm = 1 }
+local function over(epoch) return epoch == options.epochs end
+local reached = learn("transformer", net, LENGTH, optimizer, over)
 local seconds = os.clock() - clock
 
 if options.rival == "lstm" then
