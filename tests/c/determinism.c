@@ -77,6 +77,9 @@ static const model models[] = {
     { { "dense", 240 }, { "attend", 20 }, { "layernorm", 1e-5 }, { "dense", 4 } } },
   { "attention by threads", "cross_entropy", "adam", { { "lr", 0.01 } }, 400, 11, 4, 10,
     { { "dense", 240 }, { "attend", 20 }, { "dense", 4 } } },
+  { "recurrent by threads", "cross_entropy", "adam", { { "lr", 0.01 } }, 150, 11, 4, 10,
+    { { "dense", 240 }, { "reshape", .sizes = { 20, 12 } }, { "lstm", 40 }, { "gru", 40 },
+      { "flatten" }, { "dense", 4 } } },
   { "regression", "huber", "adagrad", { { "lr", 0.05 }, { "clip_norm", 1 } }, 100, 7, 0, 1,
     { { "dense", 25, "selu" }, { "dense", 1 } } },
   /* longer than one block of k, in weight gradients too, and work for threads */
