@@ -32,5 +32,6 @@ const mgrad_layer_def mgrad_layer_def_prelu = {
          " (dimension 2); it starts at 'start'",
   MGRAD_ATTRS({ "n", MGRAD_ATTR_INT, 1, 1, 1e9 }, { "start", MGRAD_ATTR_REAL, 0.25 }),
   .build = prelu_build, .forward = prelu_forward,
-  MGRAD_LAYER_EXAMPLES({ .input = { 3, 4 } }, { .input = { 2, 3, 4 }, .attrs = { { "n", 3 } } }),
+  MGRAD_LAYER_EXAMPLES({ .input = { 3, 4 } },
+                       { .input = { 2, 3, 4 }, .attrs = { { "n", 3 } } }),
 };
