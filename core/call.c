@@ -162,6 +162,38 @@ static mgrad_status call_top(mgrad_layer *l, mgrad_tensor *x, mgrad_further *fur
   return call(l, 0, x, further, y);
 }
 
+/* ---- complete or not ---- */
+
+/* Nothing below l needs to be looked at again until something changes there. */
+static void settle(mgrad_layer *l) {
+  l->complete = true;
+  l->mark = 1;
+  for (int i = 0; i < l->nparts; i++) {
+    mgrad_layer *child = l->parts[i].layer;
+    if (child != NULL && child->mark == 0) settle(child);
+  }
+}
+
+/* Has nothing below l been changed since? A layer does not know what it is part of. */
+static bool settled(mgrad_layer *l) {
+  bool all = l->complete;
+  l->mark = 1;
+  for (int i = 0; i < l->nparts && all; i++) {
+    mgrad_layer *child = l->parts[i].layer;
+    if (child != NULL && child->mark == 0) all = settled(child);
+  }
+  return all;
+}
+
+static bool complete(mgrad_layer *l) {
+  if (!l->complete || !l->built) return false;
+  if (l->seen == l->ctx->changes) return true;
+  l->complete = settled(l);
+  mgrad_layer_unmark(l);
+  l->seen = l->ctx->changes;
+  return l->complete;
+}
+
 /* One pass that only builds; its results are thrown away. */
 static mgrad_status trial(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further) {
   mgrad_context *ctx = l->ctx;
@@ -180,12 +212,15 @@ static mgrad_status trial(mgrad_layer *l, mgrad_tensor *x, mgrad_further *furthe
     ctx->stream = stream;
   }
   ctx->built = outer;
-  l->complete = status == MGRAD_OK;
-  return status;
+  if (status != MGRAD_OK) return status;
+  settle(l);
+  mgrad_layer_unmark(l);
+  l->seen = ctx->changes;
+  return MGRAD_OK;
 }
 
 mgrad_status mgrad_layer_complete(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further) {
-  return l->ctx->frame == NULL && !l->complete ? trial(l, x, further) : MGRAD_OK;
+  return l->ctx->frame == NULL && !complete(l) ? trial(l, x, further) : MGRAD_OK;
 }
 
 mgrad_status mgrad_layer_pass(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further,
@@ -234,11 +269,9 @@ static mgrad_status place(mgrad_context *ctx, const mgrad_array *result, mgrad_t
 }
 
 /* The plan's own place for the result is written again next time. */
-static mgrad_status replay(mgrad_plan *p, mgrad_tensor *x, mgrad_tensor **y) {
-  mgrad_array_copy(mgrad_plan_x(p), &x->a);
-  MGRAD_TRY(mgrad_plan_forward(p));
+static mgrad_status take_result(mgrad_context *ctx, const mgrad_plan *p, mgrad_tensor **y) {
   const mgrad_array *result = mgrad_plan_prediction(p);
-  MGRAD_TRY(place(x->ctx, result, y));
+  MGRAD_TRY(place(ctx, result, y));
   mgrad_array_copy(&(*y)->a, result);
   (*y)->storage->version++;
   return MGRAD_OK;
@@ -268,11 +301,15 @@ static mgrad_status predict_anew(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor *
 /* Into *y, or into a new tensor where that is NULL. */
 static mgrad_status predict(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
   mgrad_context *ctx = l->ctx;
-  bool plannable = ctx->frame == NULL && ctx->recorder == NULL && l->complete &&
+  bool plannable = ctx->frame == NULL && ctx->recorder == NULL && complete(l) &&
                    ctx->anomaly == NULL && mgrad_shape_packed(&x->a) &&
                    mgrad_tensor_numel(x) <= MOST_INPUTS;
   mgrad_plan *plan = plannable ? find_plan(l, &x->a) : NULL;
-  if (plan != NULL) return replay(plan, x, y);
+  if (plan != NULL) {
+    mgrad_array_copy(mgrad_plan_x(plan), &x->a);
+    if (mgrad_plan_forward(plan) == MGRAD_OK) return take_result(ctx, plan, y);
+    plannable = false; /* what was refused comes up again, with the name of its layer */
+  }
   mgrad_tensor *fresh = NULL;
   MGRAD_TRY(predict_anew(l, x, &fresh, plannable));
   if (*y == NULL) {

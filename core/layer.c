@@ -122,14 +122,17 @@ static mgrad_status make_room(mgrad_layer *l) {
   return MGRAD_OK;
 }
 
-/* Takes over one reference of 'layer' or 'tensor' when it goes well. */
+/* Holds one of 'layer' and 'tensor', in place of what had the name before: which may be
+** the same, held by nobody else. */
 static mgrad_status set_part(mgrad_layer *l, const char *name, mgrad_layer *layer,
                              mgrad_tensor *tensor, bool buffer) {
   mgrad_slot part = { .layer = layer, .tensor = tensor, .buffer = buffer };
   MGRAD_TRY(copy_name(l->ctx, part.name, name));
   mgrad_slot *old = find_part(l, name);
+  if (old == NULL) MGRAD_TRY(make_room(l));
+  if (layer != NULL) mgrad_layer_retain(layer);
+  else mgrad_tensor_retain(tensor);
   if (old == NULL) {
-    MGRAD_TRY(make_room(l));
     l->parts[l->nparts++] = part;
   } else {
     mgrad_slot gone = *old;
@@ -182,24 +185,29 @@ static mgrad_status idle(const mgrad_layer *l) {
                     " runs", l->kind);
 }
 
-/* Containers take layers, custom layers take tensors too. */
-static mgrad_status takes_parts(const mgrad_layer *l, bool tensor) {
+/* Containers take layers, custom layers take tensors too. The name must not read as that
+** of a part's part. */
+static mgrad_status takes_part(const mgrad_layer *l, const char *name, bool tensor) {
   MGRAD_TRY(idle(l));
+  if (name != NULL && strchr(name, '.') != NULL) {
+    return mgrad_fail(l->ctx, MGRAD_INVALID, "%s: part \"%s\" has a \".\" in its name",
+                      l->kind, name);
+  }
   if (l->def == NULL || (l->def->container && !tensor)) return MGRAD_OK;
   return mgrad_fail(l->ctx, MGRAD_INVALID, "%s: takes no %s", l->kind,
                     tensor ? "tensors" : "layers");
 }
 
 mgrad_status mgrad_layer_add(mgrad_layer *l, const char *name, mgrad_layer *child) {
-  MGRAD_TRY(takes_parts(l, false));
+  MGRAD_TRY(takes_part(l, name, false));
   return mgrad_layer_put(l, name, child);
 }
 
 mgrad_status mgrad_layer_put(mgrad_layer *l, const char *name, mgrad_layer *child) {
   char position[MGRAD_NAME_SIZE];
-  if (name == NULL) {
-    mgrad_format(position, sizeof position, "%d", (int64_t)l->nparts);
-    name = position;
+  for (int64_t i = l->nparts; name == NULL; i++) { /* parts before it may be gone */
+    mgrad_format(position, sizeof position, "%d", i);
+    if (find_part(l, position) == NULL) name = position;
   }
   int levels = depth(child, l);
   mgrad_layer_unmark(child);
@@ -209,13 +217,12 @@ mgrad_status mgrad_layer_put(mgrad_layer *l, const char *name, mgrad_layer *chil
                       l->kind, name, (int64_t)MGRAD_MAX_DEPTH);
   }
   MGRAD_TRY(set_part(l, name, child, NULL, false));
-  mgrad_layer_retain(child);
   sink(child, l->level + 1);
   return MGRAD_OK;
 }
 
 mgrad_status mgrad_layer_add_tensor(mgrad_layer *l, const char *name, mgrad_tensor *t) {
-  MGRAD_TRY(takes_parts(l, true));
+  MGRAD_TRY(takes_part(l, name, true));
   return mgrad_layer_put_tensor(l, name, t);
 }
 
@@ -230,9 +237,7 @@ mgrad_status mgrad_layer_put_tensor(mgrad_layer *l, const char *name, mgrad_tens
 
 mgrad_status mgrad_layer_put_part(mgrad_layer *l, const char *name, mgrad_tensor *t,
                                   bool buffer) {
-  MGRAD_TRY(set_part(l, name, NULL, t, buffer));
-  mgrad_tensor_retain(t);
-  return MGRAD_OK;
+  return set_part(l, name, NULL, t, buffer);
 }
 
 mgrad_status mgrad_layer_child(mgrad_layer *l, const char *name, const mgrad_layer_def *def,
@@ -240,6 +245,7 @@ mgrad_status mgrad_layer_child(mgrad_layer *l, const char *name, const mgrad_lay
   mgrad_layer *child;
   MGRAD_TRY(mgrad_layer_new(l->ctx, def, attrs, &child));
   child->training = l->training;
+  child->frozen = l->frozen;
   mgrad_status status = mgrad_layer_put(l, name, child);
   mgrad_layer_release(child);
   return status;
@@ -295,7 +301,7 @@ mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
   mgrad_status status = mgrad_init_fill(init, t);
   if (status == MGRAD_OK) status = mgrad_tensor_require_grad(t, !l->frozen);
   if (status == MGRAD_OK) status = set_part(l, name, NULL, t, false);
-  if (status != MGRAD_OK) mgrad_tensor_release(t);
+  mgrad_tensor_release(t);
   return status;
 }
 
@@ -304,7 +310,7 @@ mgrad_status mgrad_layer_buffer(mgrad_layer *l, const char *name, int ndim,
   mgrad_tensor *t;
   MGRAD_TRY(mgrad_tensor_full(l->ctx, ndim, size, value, &t));
   mgrad_status status = set_part(l, name, NULL, t, true);
-  if (status != MGRAD_OK) mgrad_tensor_release(t);
+  mgrad_tensor_release(t);
   return status;
 }
 

@@ -68,7 +68,8 @@ struct mgrad_layer {
   bool training;
   bool frozen;                /* parameters that it builds get no gradient */
   bool built;                 /* has its own parameters */
-  bool complete;              /* all layers below are built and joined */
+  bool complete;              /* all layers below were built and joined .. */
+  uint64_t seen;              /* .. and none was changed up to this count of ctx->changes */
   int output_ndim;
   int64_t output[MGRAD_MAX_DIMS];
   char kind[MGRAD_NAME_SIZE], name[MGRAD_NAME_SIZE];
