@@ -7,6 +7,14 @@
 
 /* ---- numbers ---- */
 
+/* A number as Lua 5.1 writes it, 3 and not 3.0; stays on the stack. */
+static const char *number_text(lua_State *L, lua_Number v) {
+  if (v >= -LMGRAD_EXACT && v <= LMGRAD_EXACT && v == (lua_Number)(lua_Integer)v)
+    lua_pushinteger(L, (lua_Integer)v);
+  else lua_pushnumber(L, v);
+  return lua_tostring(L, -1);
+}
+
 int64_t lmgrad_integer(lua_State *L, int i, const char *who, const char *what, int64_t low,
                        int64_t high) {
   if (lua_type(L, i) != LUA_TNUMBER) lmgrad_type_error(L, i, who, what, "an integer");
@@ -15,9 +23,10 @@ int64_t lmgrad_integer(lua_State *L, int i, const char *who, const char *what, i
   if (v >= (lua_Number)low && v <= (lua_Number)high && v == (lua_Number)(int64_t)v) {
     return (int64_t)v;
   }
-  if (high >= LMGRAD_EXACT) lmgrad_error(L, "%s: %s is %f, expected an integer", who, what, v);
-  lmgrad_error(L, "%s: %s is %f, expected an integer from %f to %f", who, what, v,
-             (lua_Number)low, (lua_Number)high);
+  const char *came = number_text(L, v);
+  if (high >= LMGRAD_EXACT) lmgrad_error(L, "%s: %s is %s, expected an integer", who, what, came);
+  lmgrad_error(L, "%s: %s is %s, expected an integer from %s to %s", who, what, came,
+               number_text(L, (lua_Number)low), number_text(L, (lua_Number)high));
   return 0;
 }
 

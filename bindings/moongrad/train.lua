@@ -10,7 +10,7 @@ return function(mg, core, require)
 
   --- An option from the call's own table, else from the data's.
   local function option(name, options, data, default)
-    if options and options[name] ~= nil then return options[name] end
+    if type(options) == "table" and options[name] ~= nil then return options[name] end
     if type(data) == "table" and data[name] ~= nil then return data[name] end
     return default
   end

@@ -14,7 +14,7 @@
 enum { STRIDE, PADDING, DILATION, GROUPS, OUTPUT_PADDING };
 enum {
   MOST_BLOCKS = 8,      /* of pictures that share in the gradient of the weight */
-  TOGETHER = 1 << 15,   /* numbers of pictures whose gradients are summed in registers */
+  TOGETHER = 1 << 17,   /* numbers of pictures whose gradients are summed in registers */
   WAKING = 1 << 20      /* multiplications that pay for waking a thread */
 };
 

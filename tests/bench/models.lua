@@ -35,6 +35,15 @@ function models.w4()
     mg.dense(1024, "relu"), mg.dense(10) }, "cross_entropy", mg.adam {})
 end
 
+--- LeNet-5: trainer, net.
+function models.w5()
+  return trainer({ { 1, 28, 28 },
+    mg.conv2d(6, 5, { padding = 2 }), "relu", mg.avgpool2d(2),
+    mg.conv2d(16, 5), "relu", mg.avgpool2d(2), mg.flatten(),
+    mg.dense(120, "relu"), mg.dense(84, "relu"), mg.dense(10) },
+    "cross_entropy", mg.sgd { lr = 0.05, momentum = 0.9 })
+end
+
 --- An LSTM that reads 50 of 64 characters, as vectors of 0 and 1, and says what comes
 -- next after each: trainer.
 function models.w6()
@@ -44,15 +53,6 @@ function models.w6()
   end)
   return trainer({ one_hot, mg.lstm(128), mg.dense(64) }, loss,
     mg.sgd { lr = 0.1 })
-end
-
---- LeNet-5: trainer, net.
-function models.w5()
-  return trainer({ { 1, 28, 28 },
-    mg.conv2d(6, 5, { padding = 2 }), "relu", mg.avgpool2d(2),
-    mg.conv2d(16, 5), "relu", mg.avgpool2d(2), mg.flatten(),
-    mg.dense(120, "relu"), mg.dense(84, "relu"), mg.dense(10) },
-    "cross_entropy", mg.sgd { lr = 0.05, momentum = 0.9 })
 end
 
 return models

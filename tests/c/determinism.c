@@ -29,8 +29,15 @@ static void must(mgrad_status status) {
 
 typedef struct option { const char *name; double value; } option;
 
-/* A layer: a kind, its first attribute, its activation. "residual" holds a dense. */
-typedef struct part { const char *kind; double value; const char *act; } part;
+/* A layer: a kind, its first attribute, its activation, its second attribute, its list of
+** sizes. "residual" holds a dense. */
+typedef struct part {
+  const char *kind;
+  double value;
+  const char *act;
+  double second;
+  int64_t sizes[3];
+} part;
 
 typedef struct model {
   const char *name, *loss, *optimizer;
@@ -58,6 +65,14 @@ static const model models[] = {
   { "statistics by threads", "cross_entropy", "adam", { { "lr", 0.01 } }, 600, 21, 4, 10,
     { { "dense", 130 }, { "batchnorm", 1e-5 }, { "activation", 0, "tanh" },
       { "layernorm", 1e-5 }, { "dense", 4 } } },
+  { "pictures", "cross_entropy", "adam", { { "lr", 0.01 } }, 40, 180, 3, 5,
+    { { "reshape", .sizes = { 2, 10, 9 } }, { "conv2d", 18, .second = MGRAD_PAIR(3, 3) },
+      { "activation", 0, "relu" }, { "avgpool2d", MGRAD_PAIR(2, 2) },
+      { "conv_transpose2d", 5, .second = MGRAD_PAIR(2, 2) }, { "maxpool2d", MGRAD_PAIR(3, 2) },
+      { "flatten" }, { "dense", 3 } } },
+  { "sequences", "cross_entropy", "adam", { { "lr", 0.01 } }, 40, 28, 3, 5,
+    { { "reshape", .sizes = { 7, 4 } }, { "gru", 18 }, { "lstm", 9 }, { "flatten" },
+      { "dense", 3 } } },
   { "attention", "cross_entropy", "adam", { { "lr", 0.01 } }, 48, 11, 4, 1,
     { { "dense", 240 }, { "attend", 20 }, { "layernorm", 1e-5 }, { "dense", 4 } } },
   { "attention by threads", "cross_entropy", "adam", { { "lr", 0.01 } }, 400, 11, 4, 10,
@@ -158,7 +173,10 @@ static mgrad_layer *layer(const part *p) {
   mgrad_layer_describe(def, &info);
   mgrad_attrs_default(info.attrs, &attrs);
   if (!info.container) {
-    attrs.value[0] = p->value;
+    if (p->value != 0) attrs.value[0] = p->value;
+    if (p->second != 0) attrs.value[1] = p->second;
+    for (; attrs.nlist < 3 && p->sizes[attrs.nlist] > 0; attrs.nlist++)
+      attrs.list[attrs.nlist] = p->sizes[attrs.nlist];
     if (p->act != NULL) set(info.attrs, &attrs, "act", op_index(p->act));
   }
   must(mgrad_layer_new(ctx, def, &attrs, &l));
