@@ -12,7 +12,7 @@ local concat = table.concat
 local reference = {}
 
 local WIDTH = 88
-local ENDLESS, TINY = 1e15, 1e-30 -- bounds beyond these stand for none
+local ENDLESS, TINY = 1e6, 1e-30 -- bounds beyond these stand for none
 local BELOW_1 = 1 - 2 ^ -53
 
 -- What the Lua side adds to an op of the core.
