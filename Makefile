@@ -75,14 +75,24 @@ $(CORE_DIR)/%.o: %.c
 $(CORE_DIR)/core/code.o: COMPILE += $(if $(ISAS),-DMGRAD_X86_SETS)
 
 # Ops are many short loops. GCC would unroll the tail of each, a quarter of their code.
-TAILS := $(if $(findstring Free Software,$(shell $(CC) --version)),--param=max-completely-peeled-insns=20)
+GNU   := $(findstring Free Software,$(shell $(CC) --version))
+TAILS := $(if $(GNU),--param=max-completely-peeled-insns=20)
 SHORT := core/optimizers.c core/kernels/walk.c core/kernels/windows.c $(wildcard core/ops/*.c)
 $(filter $(addprefix %/,$(SHORT:.c=.o)),$(CORE_OBJ)): COMPILE += $(TAILS)
 
-# The rest, but for these three, has no loops that -O3 would make faster.
-LOOPS := $(ISA_SRC) core/random.c core/dataset.c core/init.c
-$(filter-out $(addprefix %/,$(LOOPS:.c=.o)),$(CORE_OBJ)) $(BIND_OBJ): \
-  COMPILE += $(if $(filter -O3,$(CFLAGS)),-O2)
+# -O3 makes code faster where loops are all there is. It would double the size of the
+# other ops, for which vectors are enough; of the instruction set that is there for
+# machines without AVX2; and of what has no loops that matter.
+O2     = $(if $(filter -O3,$(CFLAGS)),-O2)
+LOOPS := core/random.c core/dataset.c core/init.c core/optimizers.c core/table.c \
+         $(wildcard core/kernels/*.c) $(addprefix core/ops/,elementwise.c binary.c softmax.c)
+OPS   := $(filter-out $(LOOPS),$(wildcard core/ops/*.c))
+FAST  := $(if $(ISAS),$(ISAS:%=$(CORE_DIR)/%/),$(CORE_DIR)/)
+$(foreach o,$(OPS:.c=.o),$(FAST:%=%$(o))): \
+  COMPILE += $(O2) $(if $(and $(O2),$(GNU)),-ftree-vectorize -fvect-cost-model=dynamic)
+$(if $(ISAS),$(ISA_SRC:%.c=$(CORE_DIR)/%.o)): COMPILE += $(O2)
+$(filter-out $(addprefix %/,$(ISA_SRC:.c=.o) $(LOOPS:.c=.o)),$(CORE_OBJ)) $(BIND_OBJ): \
+  COMPILE += $(O2)
 
 # Exceptions never pass through the core: a Lua that throws them is called in protected
 # mode only. The bindings need the tables that the core goes without.

@@ -187,6 +187,27 @@ static int dataset_affine(lua_State *L) {
   return 1;
 }
 
+/* d:change{flip=, shift=, rotate=, scale=, noise=, edge=}: all are numbers, 0 where left
+** out */
+static int dataset_change(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  lua_settop(L, 2);
+  if (lua_type(L, 2) != LUA_TTABLE) lmgrad_type_error(L, 2, "augment", "options", "a table");
+  mgrad_augment a = { .flip = optional_number(L, 2, "flip", 0) != 0,
+                      .rotate = optional_number(L, 2, "rotate", 0),
+                      .scale = optional_number(L, 2, "scale", 0),
+                      .noise = optional_number(L, 2, "noise", 0),
+                      .edge = optional_number(L, 2, "edge", 0) != 0 };
+  lua_getfield(L, 2, "shift");
+  if (!lua_isnil(L, -1)) a.shift = lmgrad_integer(L, -1, "augment", "shift", 0, LMGRAD_EXACT);
+  mgrad_dataset *d = check_self(L, "augment"), *changed;
+  LMGRAD_TRY(L, S, mgrad_dataset_augment(d, &a, &changed));
+  lmgrad_fill(L, 1, changed); /* as affine does */
+  mgrad_dataset_release(d);
+  lua_settop(L, 1);
+  return 1;
+}
+
 static void push_numbers(lua_State *L, const double *v, int64_t n) {
   lua_newtable(L);
   for (int64_t k = 0; k < n; k++) {
@@ -208,15 +229,18 @@ static int dataset_stats(lua_State *L) {
   return 2;
 }
 
-/* d:batch(first, count) -> x, y */
+/* d:batch(first, count [, draw]) -> x, y, changed at random with a draw */
 static int dataset_batch(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   int64_t first, count;
-  lua_settop(L, 3);
+  lua_settop(L, 4);
+  int plain = lua_isnil(L, 4);
+  uint64_t draw = plain ? 0 : (uint64_t)lmgrad_integer(L, 4, "batch", "draw", 0, LMGRAD_EXACT);
   mgrad_tensor **x = lmgrad_box_tensor(L), **y = lmgrad_box_tensor(L);
-  mgrad_dataset *d = check_self(L, "batch");
   range_arguments(L, "batch", &first, &count);
-  LMGRAD_TRY(L, S, mgrad_dataset_batch(d, first, count, x, y));
+  mgrad_dataset *d = check_self(L, "batch");
+  LMGRAD_TRY(L, S, plain ? mgrad_dataset_batch(d, first, count, x, y)
+                         : mgrad_dataset_sample(d, first, count, draw, x, y));
   lmgrad_account(L, S, *x);
   lmgrad_account(L, S, *y);
   return 2;
@@ -235,7 +259,7 @@ static const lmgrad_function bytes_methods[] = {
 static const lmgrad_function dataset_methods[] = {
   { "features", dataset_features }, { "range", dataset_range },
   { "shuffle", dataset_shuffle }, { "affine", dataset_affine }, { "stats", dataset_stats },
-  { "batch", dataset_batch }, { NULL, NULL }
+  { "batch", dataset_batch }, { "change", dataset_change }, { NULL, NULL }
 };
 
 static const lmgrad_function bytes_meta[] = { { "__len", bytes_len }, { NULL, NULL } };

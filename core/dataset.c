@@ -62,6 +62,7 @@ struct mgrad_dataset {
   int64_t first, count;  /* a range of 'order', or of the sources without one */
   mgrad_bytes *order;    /* int64_t positions in the sources, or NULL */
   mgrad_bytes *affine;   /* scale[n] and offset[n] of x as doubles, or NULL */
+  mgrad_augment augment; /* all zeros: none */
   source x, y;
 };
 
@@ -231,6 +232,52 @@ mgrad_status mgrad_dataset_affine(mgrad_dataset *d, int64_t n, const double *sca
   return MGRAD_OK;
 }
 
+/* ---- augmentation ---- */
+
+static mgrad_status check_augment(const mgrad_dataset *d, const mgrad_augment *a) {
+  const mgrad_array *x = &d->x.shape;
+  if (mgrad_augment_moves(a) && x->ndim != 3 && x->ndim != 4) {
+    return mgrad_fail(d->ctx, MGRAD_INVALID, "augment: x is %a, expected pictures"
+                      " {n, c, h, w}", x);
+  }
+  const struct { const char *name; double value, high; } options[] = {
+    { "shift", (double)a->shift, 1e6 }, { "rotate", a->rotate, 180 },
+    { "scale", a->scale, 0.99 }, { "noise", a->noise, 1e6 } };
+  for (int i = 0; i < 4; i++) {
+    if (options[i].value >= 0 && options[i].value <= options[i].high) continue;
+    return mgrad_fail(d->ctx, MGRAD_INVALID, "augment: %s is %g, expected 0 to %g",
+                      options[i].name, options[i].value, options[i].high);
+  }
+  return MGRAD_OK;
+}
+
+mgrad_status mgrad_dataset_augment(mgrad_dataset *d, const mgrad_augment *a,
+                                   mgrad_dataset **out) {
+  MGRAD_TRY(check_augment(d, a));
+  MGRAD_TRY(derive(d, out));
+  (*out)->augment = *a;
+  return MGRAD_OK;
+}
+
+bool mgrad_dataset_draws(const mgrad_dataset *d) {
+  return mgrad_augment_moves(&d->augment) || d->augment.noise > 0;
+}
+
+/* Example 'at' of a source as a picture. */
+static mgrad_picture picture_at(const source *s, int64_t at) {
+  mgrad_picture p = { .scale = s->scale, .offset = s->offset, .size = { 1 } };
+  mgrad_array a = s->shape;
+  if (s->tensor == NULL) mgrad_shape_pack(&a);
+  int missing = 4 - a.ndim; /* the channel, perhaps */
+  for (int i = missing; i < 3; i++) {
+    p.size[i] = a.size[i + 1 - missing];
+    p.stride[i] = a.stride[i + 1 - missing];
+  }
+  if (s->tensor != NULL) p.data = a.data + at * a.stride[0];
+  else p.bytes = mgrad_bytes_data(s->bytes) + s->first + at * s->width;
+  return p;
+}
+
 /* ---- batches ---- */
 
 /* n examples of a source from position 'at' on, as they are. */
@@ -279,6 +326,7 @@ void mgrad_dataset_shapes(const mgrad_dataset *d, int64_t n, mgrad_array *x, mgr
 
 typedef struct reading {
   const mgrad_dataset *d;
+  const mgrad_draw *draw; /* or NULL */
   const int64_t *at;
   mgrad_real *x, *y;
   int64_t n, each; /* examples: all, and of one part */
@@ -293,6 +341,17 @@ static void fetch(const mgrad_dataset *d, int64_t at) {
   for (int64_t i = 0; i < d->x.width; i += LINE) __builtin_prefetch(from + i);
 }
 
+static void read_changed(const mgrad_dataset *d, mgrad_draw draw, int64_t at, mgrad_real *x) {
+  if (mgrad_augment_moves(&d->augment)) {
+    mgrad_picture p = picture_at(&d->x, at);
+    mgrad_augment_picture(&d->augment, &p, draw, at, x);
+  } else {
+    read_examples(d, &d->x, at, 1, x);
+  }
+  scale_examples(d, 1, x);
+  mgrad_augment_noise(&d->augment, draw, at, d->x.width, x);
+}
+
 /* Neighbours are read in one go. */
 static void read_part(void *ud, int64_t part, int worker) {
   enum { AHEAD = 3 };
@@ -304,15 +363,21 @@ static void read_part(void *ud, int64_t part, int worker) {
     int64_t first = position(d, r->at[i]);
     if (i + AHEAD < end) fetch(d, position(d, r->at[i + AHEAD]));
     for (some = 1; i + some < end && position(d, r->at[i + some]) == first + some;) some++;
-    read_examples(d, &d->x, first, some, r->x + i * d->x.width);
-    scale_examples(d, some, r->x + i * d->x.width);
+    mgrad_real *x = r->x + i * d->x.width;
+    if (r->draw == NULL) {
+      read_examples(d, &d->x, first, some, x);
+      scale_examples(d, some, x);
+    }
+    for (int64_t k = 0; r->draw != NULL && k < some; k++) {
+      read_changed(d, *r->draw, first + k, x + k * d->x.width);
+    }
     read_examples(d, &d->y, first, some, r->y + i * d->y.width);
   }
 }
 
-void mgrad_dataset_read(const mgrad_dataset *d, const int64_t *at, int64_t n, mgrad_real *x,
-                        mgrad_real *y) {
-  reading r = { d, at, x, y, n, n };
+void mgrad_dataset_read(const mgrad_dataset *d, const mgrad_draw *draw, const int64_t *at,
+                        int64_t n, mgrad_real *x, mgrad_real *y) {
+  reading r = { d, draw, at, x, y, n, n };
   if (mgrad_pool_few(d->ctx->pool, n * d->x.width)) {
     read_part(&r, 0, 0);
     return;
@@ -322,8 +387,8 @@ void mgrad_dataset_read(const mgrad_dataset *d, const int64_t *at, int64_t n, mg
   mgrad_pool_run(d->ctx->pool, (n + r.each - 1) / r.each, read_part, &r);
 }
 
-mgrad_status mgrad_dataset_gather(mgrad_dataset *d, const int64_t *at, int64_t n,
-                                  mgrad_tensor **x, mgrad_tensor **y) {
+mgrad_status mgrad_dataset_gather(mgrad_dataset *d, const mgrad_draw *draw, const int64_t *at,
+                                  int64_t n, mgrad_tensor **x, mgrad_tensor **y) {
   mgrad_array shape_x, shape_y;
   mgrad_tensor *xs, *ys;
   mgrad_dataset_shapes(d, n, &shape_x, &shape_y);
@@ -333,22 +398,33 @@ mgrad_status mgrad_dataset_gather(mgrad_dataset *d, const int64_t *at, int64_t n
     mgrad_tensor_release(xs);
     return status;
   }
-  mgrad_dataset_read(d, at, n, xs->a.data, ys->a.data);
+  mgrad_dataset_read(d, draw, at, n, xs->a.data, ys->a.data);
   *x = xs;
   *y = ys;
   return MGRAD_OK;
 }
 
-mgrad_status mgrad_dataset_batch(mgrad_dataset *d, int64_t first, int64_t count,
-                                 mgrad_tensor **x, mgrad_tensor **y) {
+static mgrad_status batch_of(mgrad_dataset *d, const mgrad_draw *draw, int64_t first,
+                             int64_t count, mgrad_tensor **x, mgrad_tensor **y) {
   MGRAD_TRY(check_range(d, first, count));
   size_t bytes = (size_t)count * sizeof(int64_t);
   int64_t *at = mgrad_new(d->ctx, bytes);
   if (at == NULL) return MGRAD_NOMEM;
   for (int64_t i = 0; i < count; i++) at[i] = first - 1 + i;
-  mgrad_status status = mgrad_dataset_gather(d, at, count, x, y);
+  mgrad_status status = mgrad_dataset_gather(d, draw, at, count, x, y);
   mgrad_free(d->ctx, at, bytes);
   return status;
+}
+
+mgrad_status mgrad_dataset_batch(mgrad_dataset *d, int64_t first, int64_t count,
+                                 mgrad_tensor **x, mgrad_tensor **y) {
+  return batch_of(d, NULL, first, count, x, y);
+}
+
+mgrad_status mgrad_dataset_sample(mgrad_dataset *d, int64_t first, int64_t count,
+                                  uint64_t draw, mgrad_tensor **x, mgrad_tensor **y) {
+  mgrad_draw drawn = { d->ctx->seed, draw };
+  return batch_of(d, &drawn, first, count, x, y);
 }
 
 /* ---- statistics ---- */

@@ -162,7 +162,7 @@ static mgrad_status make_room(const mgrad_judge *j, const mgrad_scores *s, mgrad
   int64_t at[MGRAD_MAX_METRICS + 1] = { 0 };
   for (int i = 0; i < j->nmetrics; i++) {
     const mgrad_metric *m = j->metrics[i].metric;
-    at[i + 1] = at[i] + (m != NULL ? m->size(&s[i]) : 0);
+    at[i + 1] = at[i] + (m != NULL ? m->size(&s[i]) : 1);
   }
   int64_t n = at[j->nmetrics];
   if (n == 0 || (t->sums != NULL && memcmp(at, t->at, sizeof at) == 0)) return MGRAD_OK;
@@ -192,9 +192,9 @@ static mgrad_status call_own(const mgrad_judge *j, mgrad_tensor *prediction,
   return MGRAD_OK;
 }
 
-/* Metrics known by name need the numbers only. */
+/* Metrics known by name need the numbers only; 'own' are the values of the others. */
 static mgrad_status add_metrics(const mgrad_judge *j, const mgrad_array *p,
-                                const mgrad_array *y, mgrad_tally *t) {
+                                const mgrad_array *y, const double *own, mgrad_tally *t) {
   mgrad_scores s[MGRAD_MAX_METRICS];
   for (int i = 0; i < j->nmetrics; i++) {
     const mgrad_metric *m = j->metrics[i].metric;
@@ -206,6 +206,7 @@ static mgrad_status add_metrics(const mgrad_judge *j, const mgrad_array *p,
   for (int i = 0; i < j->nmetrics; i++) {
     const mgrad_gauge *g = &j->metrics[i];
     if (g->metric != NULL) g->metric->add(&s[i], g->k, t->sums + t->at[i]);
+    else t->sums[t->at[i]] += own[i] * (double)examples(y);
   }
   return MGRAD_OK;
 }
@@ -227,13 +228,10 @@ static mgrad_status measure(const mgrad_judge *j, mgrad_tensor *prediction,
   MGRAD_TRY(packed(prediction, &p));
   mgrad_status status = packed(target, &y);
   if (status == MGRAD_OK) {
-    status = add_metrics(j, &p->a, &y->a, t);
+    status = add_metrics(j, &p->a, &y->a, own, t);
     mgrad_tensor_release(y);
   }
   mgrad_tensor_release(p);
-  for (int i = 0; i < j->nmetrics && status == MGRAD_OK; i++) {
-    t->own[i] += own[i] * (double)examples(&target->a);
-  }
   return status;
 }
 
@@ -269,7 +267,9 @@ mgrad_status mgrad_judge_tensors(const mgrad_judge *j, mgrad_tensor *prediction,
 
 mgrad_status mgrad_judge_arrays(const mgrad_judge *j, const mgrad_array *prediction,
                                 const mgrad_array *y, double loss, mgrad_tally *t) {
-  if (!t->loss_only) MGRAD_TRY(add_metrics(j, prediction, y, t));
+  if (j->nmetrics > 0 && !t->loss_only) {
+    MGRAD_TRY(add_metrics(j, prediction, y, NULL, t));
+  }
   add_loss(j, loss, examples(y), t);
   return MGRAD_OK;
 }
@@ -292,18 +292,17 @@ void mgrad_tally_free(mgrad_context *ctx, mgrad_tally *t) {
   *t = (mgrad_tally){ 0 };
 }
 
-mgrad_tally mgrad_tally_hold(mgrad_tally *t) {
+mgrad_held mgrad_tally_hold(mgrad_tally *t) {
   if (t->sums != NULL) memcpy(t->spare, t->sums, sums_bytes(t));
-  return *t;
+  return (mgrad_held){ t->examples, t->loss, t->sums };
 }
 
-void mgrad_tally_take_back(mgrad_tally *t, const mgrad_tally *held) {
-  bool same = t->sums != NULL && held->sums == t->sums;
+void mgrad_tally_take_back(mgrad_tally *t, const mgrad_held *held) {
   t->examples = held->examples;
   t->loss = held->loss;
-  memcpy(t->own, held->own, sizeof t->own);
-  if (same) memcpy(t->sums, t->spare, sums_bytes(t));
-  else if (t->sums != NULL) memset(t->sums, 0, sums_bytes(t));
+  if (t->sums == NULL) return;
+  if (held->sums == t->sums) memcpy(t->sums, t->spare, sums_bytes(t));
+  else memset(t->sums, 0, sums_bytes(t));
 }
 
 void mgrad_tally_report(const mgrad_judge *j, const mgrad_tally *t, mgrad_report *out) {
@@ -313,8 +312,8 @@ void mgrad_tally_report(const mgrad_judge *j, const mgrad_tally *t, mgrad_report
   out->loss = t->loss / n;
   for (int i = 0; i < j->nmetrics; i++) {
     const mgrad_metric *m = j->metrics[i].metric;
-    out->metric[i] = m != NULL ? m->value(t->sums + t->at[i], t->at[i + 1] - t->at[i])
-                               : t->own[i] / n;
+    const double *sums = t->sums + t->at[i];
+    out->metric[i] = m != NULL ? m->value(sums, t->at[i + 1] - t->at[i]) : *sums / n;
   }
 }
 

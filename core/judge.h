@@ -32,11 +32,18 @@ typedef struct mgrad_judge {
 /* Sums over the examples seen. */
 typedef struct mgrad_tally {
   int64_t examples;
-  double loss, own[MGRAD_MAX_METRICS]; /* own: of the host's metrics */
-  double *sums, *spare;                /* of the others; and what they were at a hold */
-  int64_t at[MGRAD_MAX_METRICS + 1];   /* where each one's begin */
-  bool loss_only;                      /* nobody looks at the metrics */
+  double loss;
+  double *sums, *spare;              /* of the metrics; and what they were at a hold */
+  int64_t at[MGRAD_MAX_METRICS + 1]; /* where each one's begin */
+  bool loss_only;                    /* nobody looks at the metrics */
 } mgrad_tally;
+
+/* What a tally was. */
+typedef struct mgrad_held {
+  int64_t examples;
+  double loss;
+  const double *sums;
+} mgrad_held;
 
 /* Takes loss, class weights and metrics from the options of a trainer. */
 mgrad_status mgrad_judge_open(mgrad_context *ctx, const mgrad_trainer_options *o,
@@ -55,8 +62,8 @@ mgrad_status mgrad_judge_arrays(const mgrad_judge *j, const mgrad_array *predict
 void mgrad_tally_clear(mgrad_tally *t);
 void mgrad_tally_free(mgrad_context *ctx, mgrad_tally *t);
 /* Between these, what was added can be taken back; the sums' memory stays. */
-mgrad_tally mgrad_tally_hold(mgrad_tally *t);
-void mgrad_tally_take_back(mgrad_tally *t, const mgrad_tally *held);
+mgrad_held mgrad_tally_hold(mgrad_tally *t);
+void mgrad_tally_take_back(mgrad_tally *t, const mgrad_held *held);
 void mgrad_tally_report(const mgrad_judge *j, const mgrad_tally *t, mgrad_report *out);
 /* The table of metric i as a new tensor, or NULL. */
 mgrad_status mgrad_tally_table(const mgrad_judge *j, const mgrad_tally *t, int i,

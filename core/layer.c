@@ -25,7 +25,7 @@ const mgrad_layer_def *mgrad_layer_def_find(const char *name) {
 }
 
 void mgrad_layer_describe(const mgrad_layer_def *def, mgrad_layer_info *out) {
-  *out = (mgrad_layer_info){ def->name, def->doc, def->attrs, def->container,
+  *out = (mgrad_layer_info){ def->name, def->doc, mgrad_attrs_listed(def->attrs), def->container,
                              def->inputs, def->outputs };
 }
 
@@ -61,7 +61,7 @@ mgrad_status mgrad_layer_new(mgrad_context *ctx, const mgrad_layer_def *def,
     mgrad_attrs_default(def->attrs, &defaults);
     attrs = &defaults;
   }
-  MGRAD_TRY(mgrad_attrs_check(ctx, def->name, def->attrs, attrs));
+  MGRAD_TRY(mgrad_attrs_check(ctx, def->name, mgrad_attrs_listed(def->attrs), attrs));
   /* an activation goes by its own name */
   const mgrad_op *act = def == &mgrad_layer_def_activation ? mgrad_op_at((int)attrs->value[0])
                                                            : NULL;

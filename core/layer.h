@@ -25,7 +25,7 @@ typedef struct mgrad_layer_example {
 struct mgrad_layer_def {
   const char *name;
   const char *doc;
-  mgrad_attr_spec attrs[MGRAD_MAX_ATTRS];
+  const mgrad_attr_spec *attrs; /* by MGRAD_ATTRS; NULL = none */
   bool container;
   /* Names of what a call may take besides x and give besides y, "h c lengths", at most
   ** MGRAD_MAX_FURTHER each; NULL for none. Inputs may all be left out. */
@@ -33,8 +33,18 @@ struct mgrad_layer_def {
   /* Makes parameters with mgrad_layer_param; NULL where there are none. */
   mgrad_status (*build)(mgrad_layer *l, const mgrad_array *x);
   mgrad_status (*forward)(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y);
-  mgrad_layer_example examples[4];
+  const mgrad_layer_example *examples; /* by MGRAD_LAYER_EXAMPLES */
 };
+
+/* The examples of a descriptor, at most MGRAD_LAYER_MOST_EXAMPLES; in double only, as
+** those of ops. */
+enum { MGRAD_LAYER_MOST_EXAMPLES = 4 };
+#ifdef MGRAD_REAL_DOUBLE
+#define MGRAD_LAYER_EXAMPLES(...)                                                 \
+  .examples = (const mgrad_layer_example[MGRAD_LAYER_MOST_EXAMPLES]){ __VA_ARGS__ }
+#else
+#define MGRAD_LAYER_EXAMPLES(...) .examples = NULL
+#endif
 
 #define X(name) extern const mgrad_layer_def mgrad_layer_def_##name;
 #include "layers.def"

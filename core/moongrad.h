@@ -432,12 +432,28 @@ MGRAD_API mgrad_status mgrad_dataset_affine(mgrad_dataset *d, int64_t n,
 ** 'each'; mean and deviation hold 1 or the elements of one example. */
 MGRAD_API mgrad_status mgrad_dataset_stats(mgrad_dataset *d, int each, double *mean,
                                            double *deviation);
+/* Random changes of pictures {n, c, h, w} or {n, h, w}, made while examples are read for
+** training, drawn for each example anew in each epoch. All zeros: none. */
+typedef struct mgrad_augment {
+  int flip;      /* left to right, every other time */
+  int64_t shift; /* by whole pixels: up to so many in each direction */
+  double rotate; /* by degrees: up to so many, either way; at most 180 */
+  double scale;  /* larger or smaller by up to this part; below 1 */
+  double noise;  /* standard deviation of normal numbers added to x, of any shape */
+  int edge;      /* what comes in from outside: the nearest pixel; else 0 */
+} mgrad_augment;
+MGRAD_API mgrad_status mgrad_dataset_augment(mgrad_dataset *d, const mgrad_augment *a,
+                                             mgrad_dataset **out);
 /* Elements in one example of x. */
 MGRAD_API int64_t mgrad_dataset_features(const mgrad_dataset *d);
-/* New tensors with 'count' examples from 'first' (from 1). */
+/* New tensors with 'count' examples from 'first' (from 1), as they are. */
 MGRAD_API mgrad_status mgrad_dataset_batch(mgrad_dataset *d, int64_t first,
                                            int64_t count, mgrad_tensor **x,
                                            mgrad_tensor **y);
+/* The same, changed at random; equal seeds and 'draw' give equal changes. */
+MGRAD_API mgrad_status mgrad_dataset_sample(mgrad_dataset *d, int64_t first, int64_t count,
+                                            uint64_t draw, mgrad_tensor **x,
+                                            mgrad_tensor **y);
 
 /* ---- Training ---------------------------------------------------------------- */
 

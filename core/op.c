@@ -22,10 +22,9 @@ const mgrad_op *mgrad_op_find(const char *name) {
 }
 
 void mgrad_op_describe(const mgrad_op *op, mgrad_op_info *out) {
-  static const mgrad_attr_spec none = { .type = MGRAD_ATTR_NONE };
   *out = (mgrad_op_info){
     .name = op->name, .doc = op->doc, .operands = op->operands, .order = op->order,
-    .attrs = op->attrs != NULL ? op->attrs : &none,
+    .attrs = mgrad_attrs_listed(op->attrs),
     .activation = (op->flags & MGRAD_OP_ACTIVATION) != 0,
     .loss = (op->flags & MGRAD_OP_LOSS) != 0, .differentiable = op->backward != NULL,
     .elementwise = op->map.forward != NULL || (op->flags & MGRAD_OP_BROADCAST) != 0,

@@ -175,6 +175,11 @@ static inline int64_t mgrad_call_numel(const mgrad_call *c, int i) {
 static inline int64_t mgrad_call_int(const mgrad_call *c, int i) {
   return (int64_t)c->attrs->value[i];
 }
+/* A list that may be read, where specs may be NULL. */
+static inline const mgrad_attr_spec *mgrad_attrs_listed(const mgrad_attr_spec *specs) {
+  static const mgrad_attr_spec none = { .type = MGRAD_ATTR_NONE };
+  return specs != NULL ? specs : &none;
+}
 /* The values of attributes that are left out; specs may be NULL. */
 static inline void mgrad_attrs_initial(const mgrad_attr_spec *specs, double *value) {
   if (specs == NULL) return;

@@ -77,8 +77,7 @@ static double logarithm(double x) {
   return 2 * s * polynomial(s * s, atanh_series, 11) - doublings * 0.69314718055994531;
 }
 
-/* Cosine and sine of the angle turn / 2^32 of a full turn. */
-static void circle(uint32_t turn, double *cosine, double *sine) {
+void mgrad_circle(uint32_t turn, double *cosine, double *sine) {
   static const double cos_series[] = {
     1, -1.0 / 2, 1.0 / 24, -1.0 / 720, 1.0 / 40320, -1.0 / 3628800,
     1.0 / 479001600, -1.0 / 87178291200, 1.0 / 20922789888000 };
@@ -98,18 +97,18 @@ static void circle(uint32_t turn, double *cosine, double *sine) {
 }
 
 /* Box and Muller, 1958: two words make two independent normal numbers. */
-static void normal(const uint32_t words[4], mgrad_real numbers[4]) {
+void mgrad_normal(const uint32_t words[4], mgrad_real numbers[4]) {
   for (int i = 0; i < 4; i += 2) {
     double radius = sqrt(-2 * logarithm((words[i] + 0.5) * 0x1p-32));
     double cosine, sine;
-    circle(words[i + 1], &cosine, &sine);
+    mgrad_circle(words[i + 1], &cosine, &sine);
     numbers[i] = (mgrad_real)(radius * cosine);
     numbers[i + 1] = (mgrad_real)(radius * sine);
   }
 }
 
 void mgrad_random_normal(uint64_t seed, uint64_t stream, int64_t n, mgrad_real *out) {
-  draw(seed, stream, n, out, normal);
+  draw(seed, stream, n, out, mgrad_normal);
 }
 
 /* ---- permutation ---- */

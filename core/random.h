@@ -10,6 +10,10 @@
 
 /* The four words of block 'block' of a stream. */
 void mgrad_philox(uint64_t seed, uint64_t stream, uint64_t block, uint32_t out[4]);
+/* Cosine and sine of the angle turn / 2^32 of a full turn. */
+void mgrad_circle(uint32_t turn, double *cosine, double *sine);
+/* Four standard normal numbers of four words. */
+void mgrad_normal(const uint32_t words[4], mgrad_real numbers[4]);
 /* n numbers of a stream, uniform in [0, 1) with 24 bits. */
 void mgrad_random_uniform(uint64_t seed, uint64_t stream, int64_t n, mgrad_real *out);
 /* n numbers of a stream, standard normal. */

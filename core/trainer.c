@@ -31,7 +31,8 @@ struct mgrad_trainer {
   int64_t count;                    /* of the data */
   int64_t accumulate, gathered;     /* batches for one update; those of them that are done */
   int64_t *order;                   /* of the epoch under way */
-  bool shuffle;
+  bool shuffle, draws;              /* the data are changed at random */
+  mgrad_draw draw;                  /* what the epoch's order and changes are drawn from */
   mgrad_tally tally;                /* of the epoch under way */
   mgrad_tally exam;                 /* of the last evaluation */
   mgrad_plan *plans[PLANS];         /* the latest first */
@@ -264,13 +265,14 @@ static mgrad_status step_tensors(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor
 static mgrad_status step_batch(mgrad_trainer *t, const step_input *b, mgrad_tally *tally) {
   if (b->at == NULL) return step_tensors(t, b->x, b->y, tally);
   mgrad_plan *plan = plannable(t) ? find_plan_for(t, b->n) : NULL;
+  const mgrad_draw *draw = t->draws ? &t->draw : NULL;
   if (plan != NULL) {
-    mgrad_dataset_read(t->data, b->at, b->n, mgrad_plan_x(plan)->data,
+    mgrad_dataset_read(t->data, draw, b->at, b->n, mgrad_plan_x(plan)->data,
                        mgrad_plan_y(plan)->data);
     return replay(t, plan, tally);
   }
   mgrad_tensor *x, *y;
-  MGRAD_TRY(mgrad_dataset_gather(t->data, b->at, b->n, &x, &y));
+  MGRAD_TRY(mgrad_dataset_gather(t->data, draw, b->at, b->n, &x, &y));
   mgrad_status status = step(t, x, y, tally);
   mgrad_tensor_release(x);
   mgrad_tensor_release(y);
@@ -291,7 +293,7 @@ static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_tally *ta
   int training = mgrad_layer_training(net);
   int recording = mgrad_grad_enable(t->ctx, 1);
   if (!training) mgrad_layer_train(net, 1);
-  mgrad_tally before = mgrad_tally_hold(tally);
+  mgrad_held before = mgrad_tally_hold(tally);
   int anomaly = t->anomaly ? mgrad_anomaly(t->ctx, 1) : 0;
   t->busy = true;
   t->last = b->last;
@@ -358,6 +360,7 @@ mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d, int64_t bat
   t->count = count;
   t->order = order;
   t->shuffle = shuffle != 0;
+  t->draws = mgrad_dataset_draws(d);
   mgrad_tally_clear(&t->tally);
   return MGRAD_OK;
 }
@@ -366,8 +369,9 @@ static void next_epoch(mgrad_trainer *t) {
   t->epoch++;
   t->at = 0;
   mgrad_tally_clear(&t->tally);
-  if (!t->shuffle) return;
-  mgrad_random_permutation(t->ctx->seed, t->ctx->stream++, t->count, t->order);
+  if (!t->shuffle && !t->draws) return;
+  t->draw = (mgrad_draw){ t->ctx->seed, t->ctx->stream++ };
+  if (t->shuffle) mgrad_random_permutation(t->draw.seed, t->draw.stream, t->count, t->order);
 }
 
 static mgrad_status next_batch(mgrad_trainer *t) {

@@ -101,6 +101,14 @@ function common.claim(held, text)
   if not held then os.exit(1, true) end
 end
 
+--- The pictures of Fashion-MNIST, for training and for testing, from a folder or, without
+-- one, from where Debian puts them.
+function common.fashion_mnist(mg, where)
+  local train, test = mg.data.fashion_mnist(where or nil)
+  if train then return train, test end
+  common.stop(("no data: %s (Debian: apt install dataset-fashion-mnist)"):format(test))
+end
+
 --- All numbers of a tensor, or of a table, as one flat table.
 function common.numbers(v)
   if type(v) == "table" then return v end

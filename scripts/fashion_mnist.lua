@@ -15,10 +15,7 @@ local mg, options = common.start("A net with one hidden layer learns Fashion-MNI
 })
 local progress = require "moongrad.progress"
 
-local train, test = mg.data.fashion_mnist(options.data or nil)
-if not train then
-  common.stop(("no data: %s (Debian: apt install dataset-fashion-mnist)"):format(test))
-end
+local train, test = common.fashion_mnist(mg, options.data)
 
 local net = mg.sequential {
   { 1, 28, 28 }, mg.flatten(), mg.dense(128), "relu", mg.dense(10) }

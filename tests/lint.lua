@@ -26,7 +26,7 @@ end
 local levels = {
   { "base", "moongrad" },
   { "context", "code", "pool", "random", "shape" },
-  { "tensor", "kernels/" },
+  { "tensor", "augment", "kernels/" },
   { "op", "attrs", "init", "anomaly" },
   { "ops/", "tape", "plan", "layer", "call", "further", "params", "where" },
   { "layers/", "optimizer", "optimizers", "dataset", "metric", "backup" },

@@ -71,16 +71,49 @@ return function(mg, core, require)
 
   --- Iterates over x and y of n examples at a time, in order; the last batch
   -- may be smaller.
-  function methods.batches(d, n)
+  -- @tparam[opt] table options  augment: a number, for pictures changed as augment says;
+  --   the same seed and number give the same changes
+  function methods.batches(d, n, options)
     check.is("dataset", d, "batches", "self")
     check.integer(n, "batches", "n", 1)
+    local draw = check.options(options or {}, { augment = true }, "batches").augment
+    if draw ~= nil then check.integer(draw, "batches", "augment", 0) end
     local at = 1
     return function()
       if at > #d then return nil end
       local first = at
       at = at + n
-      return d:batch(first, math.min(n, #d - first + 1))
+      return d:batch(first, math.min(n, #d - first + 1), draw)
     end
+  end
+
+  local augmentations = { flip = "boolean", shift = "number", rotate = "number",
+                          scale = "number", noise = "number", padding = "string" }
+
+  --- Changes pictures {n, c, h, w} at random whenever a trainer reads them for training,
+  -- each epoch in another way; evaluation sees them as they are. The same seed gives the
+  -- same pictures, whatever the batches and threads. Changes d and returns it; an empty
+  -- table ends it.
+  -- @tparam table options  flip: true to mirror every other one, left to right; shift: up
+  --   to so many whole pixels each way; rotate: up to so many degrees either way; scale:
+  --   larger or smaller by up to this part (0.1); noise: standard deviation of normal
+  --   numbers that are added, after normalize (x may have any shape); padding: what comes
+  --   in from outside, "zero" (the number 0 before normalize: black) or "edge"
+  function methods.augment(d, options)
+    check.is("dataset", d, "augment", "self")
+    check.options(options, augmentations, "augment")
+    local numbers = {}
+    for name, kind in pairs(augmentations) do
+      local v = check.optional(kind, options[name], "augment", name)
+      if kind == "boolean" then v = v and 1 or nil end
+      if kind ~= "string" then numbers[name] = v end
+    end
+    local padding = options.padding or "zero"
+    if padding ~= "zero" and padding ~= "edge" then
+      error(('augment: padding is "%s", expected "zero" or "edge"'):format(padding), 2)
+    end
+    numbers.edge = padding == "edge" and 1 or nil
+    return d:change(numbers)
   end
 
   --- Scales x to mean 0 and standard deviation 1: each feature by itself when x

@@ -44,7 +44,7 @@ end
 
 mg.data = {}
 later(mg.data, "tensors dataset function func idx mnist fashion_mnist csv", "data")
-later(core.dataset_methods, "split batches normalize info", "data", 2)
+later(core.dataset_methods, "split batches normalize augment info", "data", 2)
 later(core.trainer_methods, "evaluate run epochs fit", "train")
 later(core.layer_methods, "summary", "show", 2)
 later(mg, "gradcheck", "gradcheck")

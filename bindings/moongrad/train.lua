@@ -8,7 +8,7 @@ return function(mg, core, require)
 
   ------------------------------------------------------------------------ running
 
-  --- An option from the call's own table, else from the data's.
+  --- An option from the call's own table, else from the data's; datasets have none.
   local function option(name, options, data, default)
     if type(options) == "table" and options[name] ~= nil then return options[name] end
     if type(data) == "table" and data[name] ~= nil then return data[name] end

@@ -95,39 +95,43 @@ CONV(conv_transpose2d, 2, mgrad_op_conv_transpose)
 const mgrad_layer_def mgrad_layer_def_conv1d = {
   .name = "conv1d", .doc = "convolution, {n, c, l} to {n, out, ..}: weight"
                            " {out, c / groups, kernel}" STARTS,
-  .attrs = { CONV_ATTRS("same") }, .build = conv1d_build, .forward = conv1d_forward,
-  .examples = { { .input = { 2, 3, 7 }, .attrs = { { "out", 4 }, { "kernel", MGRAD_PAIR(2, 2) } } },
-                { .input = { 1, 4, 6 }, .attrs = { { "out", 2 }, { "kernel", MGRAD_PAIR(3, 3) },
-                    { "groups", 2 }, { "padding", -1 } } } },
+  MGRAD_ATTRS(CONV_ATTRS("same")), .build = conv1d_build, .forward = conv1d_forward,
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 2, 3, 7 }, .attrs = { { "out", 4 }, { "kernel", MGRAD_PAIR(2, 2) } } },
+    { .input = { 1, 4, 6 }, .attrs = { { "out", 2 }, { "kernel", MGRAD_PAIR(3, 3) },
+        { "groups", 2 }, { "padding", -1 } } }),
 };
 
 const mgrad_layer_def mgrad_layer_def_conv2d = {
   .name = "conv2d", .doc = "convolution, {n, c, h, w} to {n, out, ..}: weight"
                            " {out, c / groups, kernel..}" STARTS,
-  .attrs = { CONV_ATTRS("same") }, .build = conv2d_build, .forward = conv2d_forward,
-  .examples = { { .input = { 2, 3, 5, 6 }, .attrs = { { "out", 4 },
-                    { "kernel", MGRAD_PAIR(3, 2) }, { "stride", MGRAD_PAIR(2, 1) } } },
-                { .input = { 1, 4, 3, 3 }, .attrs = { { "out", 4 },
-                    { "kernel", MGRAD_PAIR(2, 2) }, { "groups", 4 }, { "bias", 0 } } } },
+  MGRAD_ATTRS(CONV_ATTRS("same")), .build = conv2d_build, .forward = conv2d_forward,
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 2, 3, 5, 6 }, .attrs = { { "out", 4 },
+        { "kernel", MGRAD_PAIR(3, 2) }, { "stride", MGRAD_PAIR(2, 1) } } },
+    { .input = { 1, 4, 3, 3 }, .attrs = { { "out", 4 },
+        { "kernel", MGRAD_PAIR(2, 2) }, { "groups", 4 }, { "bias", 0 } } }),
 };
 
 const mgrad_layer_def mgrad_layer_def_conv_transpose1d = {
   .name = "conv_transpose1d", .doc = "transposed convolution, {n, c, l} to {n, out, ..}:"
                                      " weight {c, out / groups, kernel}" STARTS,
-  .attrs = { CONV_ATTRS(NULL), PAIR("output_padding", 0, 0, LARGER_BY) },
+  MGRAD_ATTRS(CONV_ATTRS(NULL), PAIR("output_padding", 0, 0, LARGER_BY)),
   .build = conv_transpose1d_build, .forward = conv_transpose1d_forward,
-  .examples = { { .input = { 2, 3, 4 }, .attrs = { { "out", 2 },
-                    { "kernel", MGRAD_PAIR(3, 3) }, { "stride", MGRAD_PAIR(2, 2) } } } },
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 2, 3, 4 }, .attrs = { { "out", 2 },
+        { "kernel", MGRAD_PAIR(3, 3) }, { "stride", MGRAD_PAIR(2, 2) } } }),
 };
 
 const mgrad_layer_def mgrad_layer_def_conv_transpose2d = {
   .name = "conv_transpose2d", .doc = "transposed convolution, {n, c, h, w} to {n, out, ..}:"
                                      " weight {c, out / groups, kernel..}" STARTS,
-  .attrs = { CONV_ATTRS(NULL), PAIR("output_padding", 0, 0, LARGER_BY) },
+  MGRAD_ATTRS(CONV_ATTRS(NULL), PAIR("output_padding", 0, 0, LARGER_BY)),
   .build = conv_transpose2d_build, .forward = conv_transpose2d_forward,
-  .examples = { { .input = { 2, 3, 4, 2 }, .attrs = { { "out", 4 },
-                    { "kernel", MGRAD_PAIR(3, 2) }, { "stride", MGRAD_PAIR(2, 3) },
-                    { "output_padding", MGRAD_PAIR(1, 0) } } } },
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 2, 3, 4, 2 }, .attrs = { { "out", 4 },
+        { "kernel", MGRAD_PAIR(3, 2) }, { "stride", MGRAD_PAIR(2, 3) },
+        { "output_padding", MGRAD_PAIR(1, 0) } } }),
 };
 
 /* ---- pooling, padding, scaling ---- */
@@ -156,8 +160,8 @@ static mgrad_status pool_all(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, 
     return run(l, x, y, dims, &op);                                               \
   }                                                                               \
   const mgrad_layer_def mgrad_layer_def_##word = {                                \
-    .name = #word, .doc = text, .attrs = { __VA_ARGS__ }, .forward = word##_forward, \
-    .examples = { example } };
+    .name = #word, .doc = text, __VA_ARGS__ .forward = word##_forward,            \
+    MGRAD_LAYER_EXAMPLES(example) };
 #define WINDOW                                                                    \
   PAIR("kernel", MGRAD_REQUIRED, 1, WINDOW_SIZE),                                 \
   PAIR("stride", 0, 0, WINDOW_STEP ", 0 as kernel"),                              \
@@ -171,24 +175,24 @@ static mgrad_status pool_all(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, 
 #define GREATEST "the greatest number of each window; stride is as kernel unless given"
 #define SHARED "windows that share the input out among 'size' results: "
 
-SIMPLE(avgpool1d, same, 1, mgrad_op_avg_pool, MEANS, IN1(BY_2), WINDOW)
-SIMPLE(avgpool2d, same, 2, mgrad_op_avg_pool, MEANS, IN2(BY_2), WINDOW)
-SIMPLE(maxpool1d, same, 1, mgrad_op_max_pool, GREATEST, IN1(BY_2), WINDOW)
-SIMPLE(maxpool2d, same, 2, mgrad_op_max_pool, GREATEST, IN2(BY_2), WINDOW)
-SIMPLE(adaptive_avgpool1d, same, 1, mgrad_op_adaptive_avg_pool, SHARED "means", IN1(TO_2), SIZE)
-SIMPLE(adaptive_avgpool2d, same, 2, mgrad_op_adaptive_avg_pool, SHARED "means", IN2(TO_2), SIZE)
+SIMPLE(avgpool1d, same, 1, mgrad_op_avg_pool, MEANS, IN1(BY_2), MGRAD_ATTRS(WINDOW),)
+SIMPLE(avgpool2d, same, 2, mgrad_op_avg_pool, MEANS, IN2(BY_2), MGRAD_ATTRS(WINDOW),)
+SIMPLE(maxpool1d, same, 1, mgrad_op_max_pool, GREATEST, IN1(BY_2), MGRAD_ATTRS(WINDOW),)
+SIMPLE(maxpool2d, same, 2, mgrad_op_max_pool, GREATEST, IN2(BY_2), MGRAD_ATTRS(WINDOW),)
+SIMPLE(adaptive_avgpool1d, same, 1, mgrad_op_adaptive_avg_pool, SHARED "means", IN1(TO_2), MGRAD_ATTRS(SIZE),)
+SIMPLE(adaptive_avgpool2d, same, 2, mgrad_op_adaptive_avg_pool, SHARED "means", IN2(TO_2), MGRAD_ATTRS(SIZE),)
 SIMPLE(adaptive_maxpool1d, same, 1, mgrad_op_adaptive_max_pool, SHARED "greatest numbers",
-     IN1(TO_2), SIZE)
+     IN1(TO_2), MGRAD_ATTRS(SIZE),)
 SIMPLE(adaptive_maxpool2d, same, 2, mgrad_op_adaptive_max_pool, SHARED "greatest numbers",
-     IN2(TO_2), SIZE)
+     IN2(TO_2), MGRAD_ATTRS(SIZE),)
 SIMPLE(global_avgpool1d, pool_all, 1, mgrad_op_adaptive_avg_pool,
-     "the mean of each channel: {n, c, l} to {n, c}", IN1(), { .name = NULL })
+     "the mean of each channel: {n, c, l} to {n, c}", IN1(),)
 SIMPLE(global_avgpool2d, pool_all, 2, mgrad_op_adaptive_avg_pool,
-     "the mean of each channel: {n, c, h, w} to {n, c}", IN2(), { .name = NULL })
+     "the mean of each channel: {n, c, h, w} to {n, c}", IN2(),)
 SIMPLE(global_maxpool1d, pool_all, 1, mgrad_op_adaptive_max_pool,
-     "the greatest number of each channel: {n, c, l} to {n, c}", IN1(), { .name = NULL })
+     "the greatest number of each channel: {n, c, l} to {n, c}", IN1(),)
 SIMPLE(global_maxpool2d, pool_all, 2, mgrad_op_adaptive_max_pool,
-     "the greatest number of each channel: {n, c, h, w} to {n, c}", IN2(), { .name = NULL })
+     "the greatest number of each channel: {n, c, h, w} to {n, c}", IN2(),)
 
 #define AROUND                                                                    \
   PAIR("before", MGRAD_REQUIRED, 0, "how much goes in front"),                    \
@@ -205,7 +209,7 @@ SIMPLE(global_maxpool2d, pool_all, 2, mgrad_op_adaptive_max_pool,
 #define PADS "numbers around the input, 'before' and 'after' (the same unless given)"
 #define SCALES "the input scaled up by a whole factor"
 
-SIMPLE(pad1d, same, 1, mgrad_op_pad, PADS, IN1(BEFORE_1), AROUND)
-SIMPLE(pad2d, same, 2, mgrad_op_pad, PADS, IN2(BEFORE_1), AROUND)
-SIMPLE(upsample1d, same, 1, mgrad_op_upsample, SCALES, IN1(FACTOR_2), LARGER)
-SIMPLE(upsample2d, same, 2, mgrad_op_upsample, SCALES, IN2(FACTOR_2), LARGER)
+SIMPLE(pad1d, same, 1, mgrad_op_pad, PADS, IN1(BEFORE_1), MGRAD_ATTRS(AROUND),)
+SIMPLE(pad2d, same, 2, mgrad_op_pad, PADS, IN2(BEFORE_1), MGRAD_ATTRS(AROUND),)
+SIMPLE(upsample1d, same, 1, mgrad_op_upsample, SCALES, IN1(FACTOR_2), MGRAD_ATTRS(LARGER),)
+SIMPLE(upsample2d, same, 2, mgrad_op_upsample, SCALES, IN2(FACTOR_2), MGRAD_ATTRS(LARGER),)

@@ -45,16 +45,17 @@ const mgrad_layer_def mgrad_layer_def_embedding = {
   .name = "embedding",
   .doc = "ids from 1, in any shape {..}, as vectors {.., dim}: the rows of weight {n, dim},"
          " which start by standard_normal; that of 'padding' stays 0 (0: there is none)",
-  .attrs = { { "n", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1 << 24, /* exact as float */
-               .doc = "how many ids there are" },
-             { "dim", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9,
-               .doc = "how many numbers an id becomes" },
-             { "padding", MGRAD_ATTR_INT, 0, 0, 1 << 24,
-               .doc = "an id that does not learn, 0 for none" },
-             { "init", MGRAD_ATTR_INIT, -1, .doc = "how weight starts" } },
+  MGRAD_ATTRS({ "n", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1 << 24, /* exact as float */
+                .doc = "how many ids there are" },
+              { "dim", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9,
+                .doc = "how many numbers an id becomes" },
+              { "padding", MGRAD_ATTR_INT, 0, 0, 1 << 24,
+                .doc = "an id that does not learn, 0 for none" },
+              { "init", MGRAD_ATTR_INIT, -1, .doc = "how weight starts" }),
   .build = embedding_build, .forward = embedding_forward,
-  .examples = { { .input = { 5 }, .labels = 4, .attrs = { { "n", 4 }, { "dim", 3 } } },
-                { .input = { 2, 3 }, .labels = 6, .attrs = { { "n", 6 }, { "dim", 1 } } } },
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 5 }, .labels = 4, .attrs = { { "n", 4 }, { "dim", 3 } } },
+    { .input = { 2, 3 }, .labels = 6, .attrs = { { "n", 6 }, { "dim", 1 } } }),
 };
 
 /* ---- places in time ---- */
@@ -73,7 +74,7 @@ const mgrad_layer_def mgrad_layer_def_positional_encoding = {
   .name = "positional_encoding",
   .doc = "{.., time, features} plus sines and cosines that tell the places in time",
   .forward = encoding_forward,
-  .examples = { { .input = { 2, 5, 3 } }, { .input = { 4, 6 } } },
+  MGRAD_LAYER_EXAMPLES({ .input = { 2, 5, 3 } }, { .input = { 4, 6 } }),
 };
 
 static mgrad_status places_build(mgrad_layer *l, const mgrad_array *x) {
@@ -102,9 +103,10 @@ const mgrad_layer_def mgrad_layer_def_positional_embedding = {
   .name = "positional_embedding",
   .doc = "{.., time, features} plus a vector that is learnt for each of at most n places in"
          " time: weight {n, features}, which starts by normal",
-  .attrs = { { "n", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9,
-               .doc = "how many steps there are at most" } },
+  MGRAD_ATTRS({ "n", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9,
+                .doc = "how many steps there are at most" }),
   .build = places_build, .forward = places_forward,
-  .examples = { { .input = { 2, 4, 3 }, .attrs = { { "n", 6 } } },
-                { .input = { 5, 2 }, .attrs = { { "n", 5 } } } },
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 2, 4, 3 }, .attrs = { { "n", 6 } } },
+    { .input = { 5, 2 }, .attrs = { { "n", 5 } } }),
 };

@@ -4,12 +4,6 @@
 */
 #include "../layer.h"
 
-#define EPS_ATTR(initial) \
-  { "eps", MGRAD_ATTR_REAL, initial, 0, 1e30, .doc = "added before the root is taken" }
-#define AFFINE_ATTR { "affine", MGRAD_ATTR_BOOL, 1, .doc = "whether a scale is learned" }
-#define DIMS_ATTR \
-  { "dims", MGRAD_ATTR_INT, 1, 1, MGRAD_MAX_DIMS, .doc = "how many of the last dimensions" }
-
 static mgrad_status ones_and_zeros(mgrad_layer *l, int ndim, const int64_t *size,
                                    bool bias) {
   MGRAD_TRY(mgrad_layer_param(l, "weight", ndim, size, mgrad_init_find("ones")));
@@ -65,15 +59,18 @@ const mgrad_layer_def mgrad_layer_def_batchnorm = {
   .doc = "each channel (dimension 2) less its mean, over its deviation: in training those of"
          " the batch, in eval mode running_mean and running_var, which follow them;"
          " times weight {c}, plus bias {c}, which start at 1 and 0",
-  .attrs = { EPS_ATTR(1e-5),
-             { "momentum", MGRAD_ATTR_REAL, 0.1, 0, 1,
-               .doc = "the share of a batch in what eval mode uses" },
-             AFFINE_ATTR },
+  MGRAD_ATTRS({ "eps", MGRAD_ATTR_REAL, 1e-5, 0, 1e30,
+                .doc = "added before the root is taken" },
+              { "momentum", MGRAD_ATTR_REAL, 0.1, 0, 1,
+                .doc = "the share of a batch in what eval mode uses" },
+              { "affine", MGRAD_ATTR_BOOL, 1,
+                .doc = "whether weight and bias are learned" }),
   .build = batchnorm_build, .forward = batchnorm_forward,
-  .examples = { { .input = { 4, 3 } },
-                { .input = { 3, 2, 5 } },
-                { .input = { 2, 3, 4, 5 }, .attrs = { { "affine", 0 } } },
-                { .input = { 5, 1 }, .attrs = { { "eps", 0.01 } } } },
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 4, 3 } },
+    { .input = { 3, 2, 5 } },
+    { .input = { 2, 3, 4, 5 }, .attrs = { { "affine", 0 } } },
+    { .input = { 5, 1 }, .attrs = { { "eps", 0.01 } } }),
 };
 
 enum { GROUPS, GROUP_EPS, GROUP_AFFINE };
@@ -95,14 +92,17 @@ const mgrad_layer_def mgrad_layer_def_groupnorm = {
   .name = "groupnorm",
   .doc = "groups of channels (dimension 2) of each example less their mean, over their"
          " deviation; times weight {c}, plus bias {c}, which start at 1 and 0",
-  .attrs = { { "groups", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9,
-               .doc = "how many the channels fall into" },
-             EPS_ATTR(1e-5),
-             AFFINE_ATTR },
+  MGRAD_ATTRS({ "groups", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9,
+                .doc = "how many the channels fall into" },
+              { "eps", MGRAD_ATTR_REAL, 1e-5, 0, 1e30,
+                .doc = "added before the root is taken" },
+              { "affine", MGRAD_ATTR_BOOL, 1,
+                .doc = "whether weight and bias are learned" }),
   .build = groupnorm_build, .forward = groupnorm_forward,
-  .examples = { { .input = { 3, 6 }, .attrs = { { "groups", 2 } } },
-                { .input = { 2, 4, 5 }, .attrs = { { "groups", 4 } } },
-                { .input = { 2, 6, 3, 5 }, .attrs = { { "groups", 3 }, { "affine", 0 } } } },
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 3, 6 }, .attrs = { { "groups", 2 } } },
+    { .input = { 2, 4, 5 }, .attrs = { { "groups", 4 } } },
+    { .input = { 2, 6, 3, 5 }, .attrs = { { "groups", 3 }, { "affine", 0 } } }),
 };
 
 /* ---- by the last dimensions ---- */
@@ -154,26 +154,32 @@ const mgrad_layer_def mgrad_layer_def_layernorm = {
   .name = "layernorm",
   .doc = "the last 'dims' dimensions of each example less their mean, over their deviation;"
          " times weight, plus bias, of their shape, which start at 1 and 0",
-  .attrs = { EPS_ATTR(1e-5),
-             DIMS_ATTR,
-             AFFINE_ATTR,
-             { "bias", MGRAD_ATTR_BOOL, 1, .doc = "whether there is one beside weight" } },
+  MGRAD_ATTRS({ "eps", MGRAD_ATTR_REAL, 1e-5, 0, 1e30,
+                .doc = "added before the root is taken" },
+              { "dims", MGRAD_ATTR_INT, 1, 1, MGRAD_MAX_DIMS,
+                .doc = "how many of the last dimensions" },
+              { "affine", MGRAD_ATTR_BOOL, 1, .doc = "whether a weight is learned" },
+              { "bias", MGRAD_ATTR_BOOL, 1, .doc = "whether a bias is, beside it" }),
   .build = layernorm_build, .forward = layernorm_forward,
-  .examples = { { .input = { 2, 4 } },
-                { .input = { 2, 3, 5 }, .attrs = { { "dims", 2 } } },
-                { .input = { 3, 2, 6 }, .attrs = { { "bias", 0 } } },
-                { .input = { 2, 5 }, .attrs = { { "affine", 0 } } } },
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 2, 4 } },
+    { .input = { 2, 3, 5 }, .attrs = { { "dims", 2 } } },
+    { .input = { 3, 2, 6 }, .attrs = { { "bias", 0 } } },
+    { .input = { 2, 5 }, .attrs = { { "affine", 0 } } }),
 };
 
 const mgrad_layer_def mgrad_layer_def_rmsnorm = {
   .name = "rmsnorm",
   .doc = "the last 'dims' dimensions of each example over the root of their mean square,"
          " times weight of their shape, which starts at 1",
-  .attrs = { EPS_ATTR(0x1p-23),
-             DIMS_ATTR,
-             AFFINE_ATTR },
+  MGRAD_ATTRS({ "eps", MGRAD_ATTR_REAL, 0x1p-23, 0, 1e30,
+                .doc = "added before the root is taken" },
+              { "dims", MGRAD_ATTR_INT, 1, 1, MGRAD_MAX_DIMS,
+                .doc = "how many of the last dimensions" },
+              { "affine", MGRAD_ATTR_BOOL, 1, .doc = "whether a weight is learned" }),
   .build = rmsnorm_build, .forward = rmsnorm_forward,
-  .examples = { { .input = { 2, 4 } },
-                { .input = { 2, 3, 5 }, .attrs = { { "dims", 2 } } },
-                { .input = { 3, 6 }, .attrs = { { "affine", 0 } } } },
+  MGRAD_LAYER_EXAMPLES(
+    { .input = { 2, 4 } },
+    { .input = { 2, 3, 5 }, .attrs = { { "dims", 2 } } },
+    { .input = { 3, 6 }, .attrs = { { "affine", 0 } } }),
 };

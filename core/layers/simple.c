@@ -17,9 +17,9 @@ static mgrad_status activation_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_te
 
 const mgrad_layer_def mgrad_layer_def_activation = {
   .name = "activation", .doc = "an activation by its name, any shape",
-  .attrs = { { "act", MGRAD_ATTR_ACT, MGRAD_REQUIRED, .doc = "which one" } },
+  MGRAD_ATTRS({ "act", MGRAD_ATTR_ACT, MGRAD_REQUIRED, .doc = "which one" }),
   .forward = activation_forward,
-  .examples = { { .input = { 2, 3 }, .act = "sigmoid" }, { .input = { 2, 2 }, .act = "gelu" } },
+  MGRAD_LAYER_EXAMPLES({ .input = { 2, 3 }, .act = "sigmoid" }, { .input = { 2, 2 }, .act = "gelu" }),
 };
 
 /* ---- dropout ---- */
@@ -34,9 +34,9 @@ const mgrad_layer_def mgrad_layer_def_dropout = {
   .name = "dropout",
   .doc = "in training sets a share p of the numbers to 0 and scales the others by"
          " 1 / (1 - p); identity in eval mode",
-  .attrs = { { "p", MGRAD_ATTR_REAL, 0.5, 0, MGRAD_BELOW_1, .doc = "the share" } },
+  MGRAD_ATTRS({ "p", MGRAD_ATTR_REAL, 0.5, 0, MGRAD_BELOW_1, .doc = "the share" }),
   .forward = dropout_forward,
-  .examples = { { .input = { 3, 4 } } },
+  MGRAD_LAYER_EXAMPLES({ .input = { 3, 4 } }),
 };
 
 static mgrad_status spatial_dropout_forward(mgrad_layer *l, mgrad_tensor *x,
@@ -50,10 +50,10 @@ const mgrad_layer_def mgrad_layer_def_spatial_dropout = {
   .name = "spatial_dropout",
   .doc = "in training sets a share p of the channels (dimension 2) to 0 and scales the"
          " others by 1 / (1 - p); identity in eval mode",
-  .attrs = { { "p", MGRAD_ATTR_REAL, 0.5, 0, MGRAD_BELOW_1,
-               .doc = "the share of channels" } },
+  MGRAD_ATTRS({ "p", MGRAD_ATTR_REAL, 0.5, 0, MGRAD_BELOW_1,
+                .doc = "the share of channels" }),
   .forward = spatial_dropout_forward,
-  .examples = { { .input = { 3, 4, 2 } } },
+  MGRAD_LAYER_EXAMPLES({ .input = { 3, 4, 2 } }),
 };
 
 /* ---- flatten ---- */
@@ -67,7 +67,7 @@ static mgrad_status flatten_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tenso
 const mgrad_layer_def mgrad_layer_def_flatten = {
   .name = "flatten", .doc = "{n, a, b, ..} to {n, a * b * ..}",
   .forward = flatten_forward,
-  .examples = { { .input = { 2, 3, 2 } }, { .input = { 2, 3 } } },
+  MGRAD_LAYER_EXAMPLES({ .input = { 2, 3, 2 } }, { .input = { 2, 3 } }),
 };
 
 /* ---- reshape ---- */
@@ -83,7 +83,7 @@ static mgrad_status reshape_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tenso
 
 const mgrad_layer_def mgrad_layer_def_reshape = {
   .name = "reshape", .doc = "{n, ..} to {n, sizes..}; one size may be -1",
-  .attrs = { { "sizes", MGRAD_ATTR_SIZES, .doc = "the shape of one example" } },
+  MGRAD_ATTRS({ "sizes", MGRAD_ATTR_SIZES, .doc = "the shape of one example" }),
   .forward = reshape_forward,
-  .examples = { { .input = { 2, 6 }, .nlist = 2, .list = { 3, -1 } } },
+  MGRAD_LAYER_EXAMPLES({ .input = { 2, 6 }, .nlist = 2, .list = { 3, -1 } }),
 };

@@ -310,11 +310,37 @@ static void test_layers(mgrad_context *ctx) {
 
 /* ---- training while allocations fail ---- */
 
+/* Epochs of batches that share updates, and an evaluation, metrics and all. */
+static mgrad_status train_more(mgrad_context *ctx, mgrad_trainer *t, mgrad_tensor *x,
+                               mgrad_tensor *y) {
+  mgrad_source xs = { .tensor = x }, ys = { .tensor = y };
+  mgrad_augment noise = { .noise = 0.1 };
+  mgrad_dataset *plain, *d;
+  mgrad_run all = { 0 };
+  mgrad_report report;
+  mgrad_tensor *table = NULL;
+  int done = 0;
+  mgrad_status status = mgrad_dataset_new(ctx, &xs, &ys, &plain);
+  if (status != MGRAD_OK) return status;
+  status = mgrad_dataset_augment(plain, &noise, &d);
+  mgrad_dataset_release(plain);
+  if (status != MGRAD_OK) return status;
+  status = mgrad_trainer_accumulate(t, 2);
+  if (status == MGRAD_OK) status = mgrad_trainer_begin(t, d, 1, 2, 1);
+  if (status == MGRAD_OK) status = mgrad_trainer_run(t, &all, &report, &done);
+  if (status == MGRAD_OK) status = mgrad_trainer_evaluate(t, d, 3, &report);
+  if (status == MGRAD_OK) status = mgrad_trainer_table(t, 1, 1, &table);
+  CHECK(status != MGRAD_OK || (done && table != NULL));
+  mgrad_tensor_release(table);
+  mgrad_dataset_release(d);
+  return status;
+}
+
 /* A whole little training; NULL hash where memory failed on the way. */
 static mgrad_status train(mgrad_context *ctx, uint64_t *hash) {
   mgrad_layer *l = net(ctx, 4, 1);
   mgrad_optimizer *adam = NULL;
-  mgrad_tensor *x = NULL, *y = NULL;
+  mgrad_tensor *x = NULL, *y = NULL, *weight = NULL;
   mgrad_trainer *t = NULL;
   mgrad_status status = l == NULL ? MGRAD_NOMEM : MGRAD_OK;
   if (status == MGRAD_OK) {
@@ -324,16 +350,21 @@ static mgrad_status train(mgrad_context *ctx, uint64_t *hash) {
     status = mgrad_tensor_random(ctx, MGRAD_NORMAL, 2, (int64_t[]){ 4, 3 }, &x);
   }
   if (status == MGRAD_OK) status = mgrad_tensor_full(ctx, 2, (int64_t[]){ 4, 1 }, 1, &y);
+  if (status == MGRAD_OK) status = mgrad_tensor_full(ctx, 1, (int64_t[]){ 2 }, 2, &weight);
   if (status == MGRAD_OK) {
-    mgrad_trainer_options o = { .net = l, .optimizer = adam, .loss = mgrad_op_find("mse") };
+    mgrad_trainer_options o = { .net = l, .optimizer = adam, .class_weight = weight,
+                                .loss = mgrad_op_find("bce_with_logits"),
+                                .nmetrics = 2, .metrics = { { "r2" }, { "confusion" } } };
     status = mgrad_trainer_new(ctx, &o, &t);
   }
   double loss;
   for (int i = 0; i < 3 && status == MGRAD_OK; i++) status = mgrad_trainer_step(t, x, y, &loss);
+  if (status == MGRAD_OK) status = train_more(ctx, t, x, y);
   if (status == MGRAD_OK) *hash = mgrad_layer_hash(l);
   mgrad_trainer_release(t);
   mgrad_tensor_release(x);
   mgrad_tensor_release(y);
+  mgrad_tensor_release(weight);
   mgrad_optimizer_release(adam);
   mgrad_layer_release(l);
   return status;

@@ -312,15 +312,16 @@ static void check_patterns(builder build, const void *what, const mgrad_attr_spe
 
 static void check_layer_def(const mgrad_layer_def *def) {
   static char name[96];
-  pattern patterns[4];
+  pattern patterns[MGRAD_LAYER_MOST_EXAMPLES];
   int n = 0;
   snprintf(name, sizeof name, "layer %s", def->name);
   test(name);
-  for (; n < 4 && def->examples[n].input[0] != 0; n++) {
+  int most = def->examples != NULL ? MGRAD_LAYER_MOST_EXAMPLES : 0;
+  for (; n < most && def->examples[n].input[0] != 0; n++) {
     patterns[n] = (pattern){ layer_form(def, &def->examples[n]), def->examples[n].vary };
   }
   CHECK(n > 0 || def->container);
-  if (n > 0) check_patterns(build_layer, def, def->attrs, def->name, patterns, n);
+  if (n > 0) check_patterns(build_layer, def, mgrad_attrs_listed(def->attrs), def->name, patterns, n);
 }
 
 static mgrad_layer *dense(int64_t out, const char *act) {

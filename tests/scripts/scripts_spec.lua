@@ -16,7 +16,8 @@ local function script(name, arguments)
 end
 
 local names = { "neuron", "layer", "train_and", "train_or", "train_nand", "perceptron",
-                "train_xor", "line_fit", "sigmoid_fit" }
+                "train_xor", "line_fit", "sigmoid_fit", "gradient_check", "initialization",
+                "regularization", "batch_size", "ensemble" }
 
 describe("the script", function()
   for _, name in ipairs(names) do

@@ -147,6 +147,14 @@ describe("an epoch", function()
       near(0.25, e.val_loss)
     end
   end)
+  it("takes a dataset for validation", function()
+    local trainer = line { lr = TINY }
+    local set = mg.data.dataset(count(1))
+    for e in trainer:epochs(1, count(5, { batch = 2, validation = set })) do
+      near(0.25, e.val_loss)
+    end
+    assert.equal(0.25, trainer:fit(1, count(5), { validation = set })[1].val_loss)
+  end)
   it("takes tables of numbers as data", function()
     local trainer = line { lr = TINY }
     local losses = {}

@@ -175,6 +175,29 @@ describe("a frozen layer", function()
     assert.is_false(net:named()["0.weight"].requires_grad)
     assert.is_true(net:named()["1.weight"].requires_grad)
   end)
+  it("may be a layer of any kind, with and without a plan", function()
+    local hashes = {}
+    for i, plan in ipairs { true, false } do
+      mg.seed(5)
+      local net = mg.sequential { { 1, 6, 6 }, mg.conv2d(2, 3), mg.batchnorm(), "relu",
+        mg.reshape(4, 8), mg.lstm(3), mg.flatten(), mg.dense(2) }
+      local frozen = { net[1], net[2], net[5] }
+      local before = {}
+      for k, l in ipairs(frozen) do
+        l:freeze()
+        before[k] = h.weights(l).weight or h.weights(l).weight_ih_l0
+      end
+      local trainer = mg.trainer { net = net, loss = "mse", optimizer = "adam", plan = plan,
+                                   accumulate = 2 }
+      trainer:fit(3, { x = mg.randn(9, 1, 6, 6), y = mg.randn(9, 2), batch = 2 })
+      for k, l in ipairs(frozen) do
+        assert.is_table(before[k])
+        assert.same(before[k], h.weights(l).weight or h.weights(l).weight_ih_l0)
+      end
+      hashes[i] = net:hash()
+    end
+    assert.equal(hashes[1], hashes[2])
+  end)
   it("is counted as such in the summary", function()
     local _, net = make()
     layers(net)[1]:freeze()
@@ -250,10 +273,10 @@ describe("stopping early", function()
     local _, seen, last = scripted({ 5, 3, 4, 4.5 }, { restore_best = true })
     assert.same(seen[2], last)
     assert.not_same(seen[2], seen[4])
-    local rows, weights = nil, nil
-    rows, weights, last = scripted({ 5, 3, 4, 4.5, 1 }, { restore_best = true, patience = 1 })
+    local rows, weights, restored = scripted({ 5, 3, 4, 4.5, 1 },
+      { restore_best = true, patience = 1 })
     assert.equal(3, #rows)
-    assert.same(weights[2], last)
+    assert.same(weights[2], restored)
   end)
   it("keeps the last weights unless it is asked to restore", function()
     local _, seen, last = scripted({ 5, 3, 4 }, {})
