@@ -367,7 +367,7 @@ typedef struct mgrad_optimizer_info {
 } mgrad_optimizer_info;
 MGRAD_API void mgrad_optimizer_describe(const mgrad_optimizer_def *def,
                                         mgrad_optimizer_info *out);
-/* Options of every optimizer: clip_norm, clip_value, l1, l2 (0 = off). */
+/* Options of every optimizer: clip_norm, clip_value, l1, l2, ema (0 = off). */
 MGRAD_API const mgrad_attr_spec *mgrad_optimizer_common(void);
 MGRAD_API mgrad_status mgrad_optimizer_new(mgrad_context *ctx,
                                            const mgrad_optimizer_def *def,
@@ -376,6 +376,16 @@ MGRAD_API mgrad_status mgrad_optimizer_new(mgrad_context *ctx,
                                            mgrad_optimizer **out);
 MGRAD_API mgrad_optimizer *mgrad_optimizer_retain(mgrad_optimizer *o);
 MGRAD_API void mgrad_optimizer_release(mgrad_optimizer *o);
+/* Another group of parameters, with options of its own; the first one is 1. Its learning
+** rate stays in proportion when that of the optimizer is changed. clip_norm and ema are
+** the optimizer's. Groups are made before it is attached. */
+MGRAD_API mgrad_status mgrad_optimizer_group(mgrad_optimizer *o, const mgrad_attrs *attrs,
+                                             const mgrad_attrs *common);
+/* Asks 'fn' for the group of each parameter, 0 = none, when parameters are listed. Its
+** name is that in the layer ("0.weight"); tensors attached by themselves have numbers. */
+typedef mgrad_status (*mgrad_group_fn)(void *ud, const char *name, const mgrad_tensor *t,
+                                       int *group);
+MGRAD_API void mgrad_optimizer_grouping(mgrad_optimizer *o, mgrad_group_fn fn, void *ud);
 /* Parameters to update: all of a layer's, or a list. Starts its state anew. */
 MGRAD_API mgrad_status mgrad_optimizer_attach(mgrad_optimizer *o, mgrad_layer *l);
 MGRAD_API mgrad_status mgrad_optimizer_attach_tensors(mgrad_optimizer *o,
@@ -385,6 +395,17 @@ MGRAD_API int mgrad_optimizer_attached(const mgrad_optimizer *o);
 ** alone. MGRAD_NONFINITE, with nothing touched, names the parameter. */
 MGRAD_API mgrad_status mgrad_optimizer_step(mgrad_optimizer *o);
 MGRAD_API void mgrad_optimizer_zero_grad(mgrad_optimizer *o);
+/* One update that may evaluate the loss again and again (lbfgs); with other optimizers it
+** is a step. 'loss' belongs to the gradients that are there. 'again' computes loss and
+** gradients of the same data anew. When it fails the parameters are as they were. */
+typedef mgrad_status (*mgrad_again_fn)(void *ud, double *loss);
+MGRAD_API mgrad_status mgrad_optimizer_minimise(mgrad_optimizer *o, double loss,
+                                                mgrad_again_fn again, void *ud);
+/* Exchanges the parameters and their average (option ema: average = ema * average +
+** (1 - ema) * parameters, from the first step on). No step is taken until they have been
+** exchanged back. */
+MGRAD_API mgrad_status mgrad_optimizer_swap(mgrad_optimizer *o);
+MGRAD_API int mgrad_optimizer_swapped(const mgrad_optimizer *o);
 MGRAD_API double mgrad_optimizer_lr(const mgrad_optimizer *o);
 MGRAD_API mgrad_status mgrad_optimizer_set_lr(mgrad_optimizer *o, double lr);
 /* Asks 'fn' for the learning rate of each step, 'step' from 1; NULL ends it. */

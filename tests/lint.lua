@@ -29,7 +29,8 @@ local levels = {
   { "tensor", "augment", "kernels/" },
   { "op", "attrs", "init", "anomaly" },
   { "ops/", "tape", "plan", "layer", "call", "further", "params", "where" },
-  { "layers/", "optimizer", "optimizers", "dataset", "metric", "backup" },
+  { "layers/", "optimizer", "optimizers", "average", "gather", "minimise", "lbfgs",
+    "dataset", "metric", "backup" },
   { "judge", "table" },
   { "trainer" },
 }

@@ -17,7 +17,7 @@ end
 
 local names = { "neuron", "layer", "train_and", "train_or", "train_nand", "perceptron",
                 "train_xor", "line_fit", "sigmoid_fit", "gradient_check", "initialization",
-                "regularization", "batch_size", "ensemble" }
+                "regularization", "batch_size", "ensemble", "optimizers" }
 
 describe("the script", function()
   for _, name in ipairs(names) do
