@@ -140,6 +140,7 @@ void lmgrad_keep_state(lua_State *L, int state);
 /* ---- each file's part of the module: adds to the table at the top ---- */
 void lmgrad_open_callbacks(lua_State *L, int state);
 void lmgrad_open_tensor(lua_State *L, int state);
+void lmgrad_open_convert(lua_State *L, int state);
 void lmgrad_open_ops(lua_State *L, int state);
 void lmgrad_open_layer(lua_State *L, int state);
 void lmgrad_open_optimizer(lua_State *L, int state);

@@ -277,7 +277,8 @@ MGRAD_API mgrad_layer *mgrad_layer_retain(mgrad_layer *l);
 MGRAD_API void mgrad_layer_release(mgrad_layer *l);
 
 /* Adds a child to a container or custom layer. 'name' NULL means its position
-** from 0, as in PyTorch's nn.Sequential. A name used before is replaced. */
+** from 0, as in PyTorch's nn.Sequential, or the next number that is free. A name used
+** before is replaced; none has a '.' in it. */
 MGRAD_API mgrad_status mgrad_layer_add(mgrad_layer *l, const char *name,
                                        mgrad_layer *child);
 /* Adds a tensor: a parameter when it requires a gradient, else a buffer. */
@@ -344,7 +345,8 @@ typedef struct mgrad_part {
 MGRAD_API int mgrad_layer_part_count(const mgrad_layer *l);
 MGRAD_API mgrad_part mgrad_layer_part(const mgrad_layer *l, int index);
 /* Calls 'visit' for every tensor below 'l', once each, with its full name
-** ("0.weight"). Stops at the first status that is not MGRAD_OK. */
+** ("0.weight"). Stops at the first status that is not MGRAD_OK. 'visit' must not change
+** or walk through layers itself. */
 typedef mgrad_status (*mgrad_visit)(void *ud, const char *name, mgrad_tensor *t,
                                     int buffer);
 MGRAD_API mgrad_status mgrad_layer_visit(mgrad_layer *l, mgrad_visit visit, void *ud);

@@ -6,10 +6,11 @@
 
 return function(_, core)
   local check = require "moongrad.check"
-  local schedule = {}
+  local schedule, docs = {}, {}
 
   --- What is wrong with the value of an option, or nil. A spec is {default, low, high},
-  -- or {default, kind =, one_of =}; one without a default must be given unless 'optional'.
+  -- or {default, kind =, one_of =}, with a line of doc; one without a default must be
+  -- given unless 'optional'.
   local function wrong(v, spec)
     local kind = spec.kind or "number"
     if v == nil then return not spec.optional and "missing" or nil end
@@ -46,9 +47,33 @@ return function(_, core)
     return o
   end
 
+  --- An option as the core describes those of its own.
+  local function attribute(name, spec)
+    local attr = { name = name, type = spec.kind or "number", default = spec[1], doc = spec.doc,
+                   optional = spec.optional }
+    if spec.one_of then
+      attr.type, attr.choices, attr.default = "choice", spec.one_of:gsub(" ", "|"), 0
+    elseif attr.type == "boolean" then
+      attr.default = spec[1] and 1 or 0
+    elseif spec[2] then
+      attr.low, attr.high = spec[2], spec[3] or math.huge
+    end
+    return attr
+  end
+
+  --- Notes what a schedule does, and its options in the order of these words.
+  local function document(name, order, specs, doc)
+    local entry = { name = name, doc = doc, attrs = {} }
+    for word in order:gmatch("%S+") do
+      entry.attrs[#entry.attrs + 1] = attribute(word, specs[word])
+    end
+    docs[#docs + 1] = entry
+  end
+
   --- Makes a schedule of 'rate', a function of its options and of the steps done so far.
-  local function define(name, specs, rate)
-    specs.lr = { nil, 0 }
+  local function define(name, order, specs, doc, rate)
+    specs.lr = { nil, 0, doc = "the rate that the others are measured by" }
+    document(name, "lr " .. order, specs, doc)
     schedule[name] = function(options)
       local o = read(name, options, specs)
       return function(step) return rate(o, step - 1) end
@@ -61,37 +86,45 @@ return function(_, core)
   local function cosine(a, b, part) return b + (a - b) * (1 + math.cos(math.pi * part)) / 2 end
   local function line(a, b, part) return a + (b - a) * part end
 
-  --- lr, times gamma every step_size steps.
-  define("step", { step_size = { nil, 1 }, gamma = { 0.1, 0 } }, function(o, done)
+  define("step", "step_size gamma", {
+    step_size = { nil, 1, doc = "how many steps a rate stays" },
+    gamma = { 0.1, 0, doc = "what it is multiplied by then" },
+  }, "lr, times gamma every step_size steps", function(o, done)
     return o.lr * o.gamma ^ math.floor(done / o.step_size)
   end)
 
-  --- lr, times gamma every step; with step_size, in so many steps, evenly.
-  define("exponential", { gamma = { nil, 0 }, step_size = { 1, TINY } }, function(o, done)
+  define("exponential", "gamma step_size", {
+    gamma = { nil, 0, doc = "what the rate is multiplied by" },
+    step_size = { 1, TINY, doc = "in so many steps, evenly" },
+  }, "lr, times gamma every step, or in step_size steps", function(o, done)
     return o.lr * o.gamma ^ (done / o.step_size)
   end)
 
-  --- From lr to min_lr in 'steps' steps, along a cosine.
-  define("cosine", { steps = { nil, 1 }, min_lr = { 0, 0 } }, function(o, done)
+  define("cosine", "steps min_lr", {
+    steps = { nil, 1, doc = "how long it falls" },
+    min_lr = { 0, 0, doc = "what it falls to" },
+  }, "from lr to min_lr in 'steps' steps, along a cosine", function(o, done)
     return cosine(o.lr, o.min_lr, math.min(done / o.steps, 1))
   end)
 
-  --- From lr * start_factor to lr in 'steps' steps; then 'after', a schedule whose steps
-  -- count from there, or lr.
-  define("linear_warmup", { steps = { 5, 1 }, start_factor = { 1 / 3, 0, 1 },
-                            after = { kind = "function", optional = true } },
+  define("linear_warmup", "steps start_factor after", {
+    steps = { 5, 1, doc = "how long it rises" },
+    start_factor = { 1 / 3, 0, 1, doc = "the share of lr that it begins with" },
+    after = { kind = "function", optional = true, doc = "a schedule whose steps count from there" },
+  }, "from lr * start_factor to lr in 'steps' steps; then 'after', or lr",
     function(o, done)
       if done >= o.steps then return o.after and o.after(done - o.steps + 1) or o.lr end
       return o.lr * line(o.start_factor, 1, done / o.steps)
     end)
 
-  --- From lr / div_factor up to lr in the first pct_start of 'steps' steps, then down to
-  -- that lowest rate / final_div_factor (Smith and Topin, 2018); with three_phase down to
-  -- lr / div_factor as fast as it came, and then to the end. anneal is "cos" or "linear".
-  define("one_cycle", { steps = { nil, 1 }, pct_start = { 0.3, 0, 1 },
-                        div_factor = { 25, TINY }, final_div_factor = { 1e4, TINY },
-                        anneal = { "cos", kind = "string", one_of = "cos linear" },
-                        three_phase = { false, kind = "boolean" } },
+  define("one_cycle", "steps pct_start div_factor final_div_factor anneal three_phase", {
+    steps = { nil, 1, doc = "how long all of it takes" },
+    pct_start = { 0.3, 0, 1, doc = "the share of steps that it rises in" },
+    div_factor = { 25, TINY, doc = "lr over where it begins" },
+    final_div_factor = { 1e4, TINY, doc = "that over where it ends" },
+    anneal = { "cos", kind = "string", one_of = "cos linear", doc = "how it bends" },
+    three_phase = { false, kind = "boolean", doc = "falls as fast as it rose, then to the end" },
+  }, "from lr / div_factor up to lr, then down to far below it (Smith and Topin, 2018)",
     function(o, done)
       local low = o.lr / o.div_factor
       local least, up, last = low / o.final_div_factor, o.pct_start * o.steps - 1, o.steps - 1
@@ -114,17 +147,25 @@ return function(_, core)
   Plateau.__index = Plateau
   core.plateau = Plateau
 
-  local specs = { lr = { nil, 0 }, factor = { 0.1, 0, 1 }, patience = { 10, 0 },
-                  threshold = { 1e-4, 0 }, cooldown = { 0, 0 }, min_lr = { 0, 0 },
-                  eps = { 1e-8, 0 }, mode = { "min", kind = "string", one_of = "min max" },
-                  threshold_mode = { "rel", kind = "string", one_of = "rel abs" },
-                  metric = { kind = "string", optional = true } }
+  local specs = {
+    lr = { nil, 0, doc = "the rate at first" },
+    factor = { 0.1, 0, 1, doc = "what it is multiplied by" },
+    patience = { 10, 0, doc = "epochs without a better number that pass first" },
+    metric = { kind = "string", optional = true,
+               doc = "which column of the report; val_loss where there is one, else loss" },
+    mode = { "min", kind = "string", one_of = "min max", doc = "what is better" },
+    threshold = { 1e-4, 0, doc = "by how much a number must be better" },
+    threshold_mode = { "rel", kind = "string", one_of = "rel abs",
+                       doc = "in shares of the best, or as it is" },
+    cooldown = { 0, 0, doc = "epochs of rest after each time" },
+    min_lr = { 0, 0, doc = "where it stops falling" },
+    eps = { 1e-8, 0, doc = "a fall by less than this is not made" },
+  }
+  document("plateau", "lr factor patience metric mode threshold threshold_mode cooldown min_lr"
+    .. " eps", specs, "lr, times 'factor' when a number of the epoch's report has not got"
+    .. " better for more than 'patience' epochs")
 
   --- lr, times 'factor' when a number has not got better for more than 'patience' epochs.
-  -- @tparam table options  lr; factor (0.1), patience (10), min_lr (0), cooldown (0)
-  --   epochs of rest after each time; metric: the column of the epoch's report that
-  --   counts, val_loss where there is one, else loss; mode "min" or "max"; threshold
-  --   (1e-4): what counts as better, relative or, with threshold_mode "abs", as it is
   function schedule.plateau(options)
     local o = read("plateau", options, specs)
     o.best = o.mode == "min" and math.huge or -math.huge
@@ -151,5 +192,6 @@ return function(_, core)
     return o.lr
   end
 
+  core.schedule_docs = docs
   return schedule
 end

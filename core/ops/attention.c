@@ -14,7 +14,6 @@
 #include "../kernels/kernels.h"
 #include "../kernels/maths.h"
 #include "../op.h"
-#include "../random.h"
 
 enum { Q, K, V, MASK };           /* operands */
 enum { HEADS, CAUSAL, P };        /* attributes */
@@ -270,13 +269,15 @@ static void weights(const job *j, int64_t part, int64_t first, int64_t m, const 
 
 /* Of the weights of m queries, or of their gradients: those that stay are scaled. */
 static void drop(const job *j, int64_t part, int64_t first, int64_t m, mgrad_real *s) {
+  enum { BLOCK = 256 };
   double p = j->c->attrs->value[P];
   mgrad_real scale = REAL(1 / (1 - p));
   uint64_t at = (uint64_t)((part * j->time + first) * j->keys);
-  uint32_t words[4];
-  for (int64_t i = 0; j->drops && i < m * j->keys; i++, at++) {
-    if (i == 0 || at % 4 == 0) mgrad_philox(j->c->seed, j->c->stream, at / 4, words);
-    s[i] = (words[at % 4] >> 8) * 0x1p-24 >= p ? s[i] * scale : 0;
+  uint32_t limit = mgrad_words_limit(p), words[BLOCK];
+  for (int64_t i = 0; j->drops && i < m * j->keys; i += BLOCK) {
+    int64_t n = mgrad_min_size(BLOCK, m * j->keys - i);
+    mgrad_words(j->c->seed, j->c->stream, at + (uint64_t)i, n, words);
+    MGRAD_EACH(k, n) s[i + k] = words[k] >> 8 >= limit ? s[i + k] * scale : 0;
   }
 }
 
@@ -375,7 +376,9 @@ static void attention_backward(mgrad_call *c) {
   .check = attention_check, .forward = attention_forward,                         \
   .backward = attention_backward
 #define ATTRS                                                                     \
-  { "heads", MGRAD_ATTR_INT, 1, 1, 1e9 }, { "causal", MGRAD_ATTR_BOOL, 0 }
+  { "heads", MGRAD_ATTR_INT, 1, 1, 1e9,                                           \
+    .doc = "how many parts the features fall into" },                             \
+  { "causal", MGRAD_ATTR_BOOL, 0, .doc = "a step sees none after it" }
 #define DOC                                                                       \
   "softmax(q k' / sqrt(d)) v for each head, of q {batch, time, e}, k and v {batch, keys, e};" \
   " or k {batch, keys, 2 e} with v in it, or q {batch, time, 3 e} with both; mask: 1 where a" \
@@ -395,7 +398,9 @@ MGRAD_OP(dot_attention) = { ATTENTION(dot_attention), MGRAD_ATTRS(ATTRS), .doc =
       .fill = { 0, 0, 0, MGRAD_FILL_BITS } }) };
 
 MGRAD_OP(dot_attention_dropout) = { ATTENTION(dot_attention_dropout),
-  MGRAD_ATTRS(ATTRS, { "p", MGRAD_ATTR_REAL, 0.1, 0, 1 }), .flags = MGRAD_OP_RANDOM,
+  MGRAD_ATTRS(ATTRS, { "p", MGRAD_ATTR_REAL, 0.1, 0, MGRAD_BELOW_1,
+                       .doc = "the share of weights that is set to 0" }),
+  .flags = MGRAD_OP_RANDOM,
   .doc = "dot_attention whose weights are set to 0 with probability p (below 1), else divided"
          " by 1 - p",
   MGRAD_EXAMPLES(
