@@ -35,7 +35,8 @@ describe("conv2d", function()
 
   it("keeps the size of a picture with padding = \"same\"", function()
     for _, kernel in ipairs { 1, 2, 3, 4, 5 } do
-      assert.same({ 2, 4, 7, 6 }, mg.conv2d(4, kernel, { padding = "same" })(mg.ones(2, 3, 7, 6)).shape)
+      local layer = mg.conv2d(4, kernel, { padding = "same" })
+      assert.same({ 2, 4, 7, 6 }, layer(mg.ones(2, 3, 7, 6)).shape)
     end
     local strided = mg.conv2d(4, 3, { padding = "same", stride = 2 })
     assert.same({ 2, 4, 4, 3 }, strided(mg.ones(2, 3, 7, 6)).shape)
