@@ -253,8 +253,9 @@ mgrad_status mgrad_layer_child(mgrad_layer *l, const char *name, const mgrad_lay
 
 mgrad_status mgrad_layer_set_param(mgrad_layer *l, const char *name, mgrad_tensor *t) {
   if (l->def == NULL || l->def->build == NULL || l->built) {
+    const char *why = l->built ? "it has its parameters already" : "it has no parameters";
     return mgrad_fail(l->ctx, MGRAD_INVALID, "%s: \"%s\" cannot be given to it, %s", l->kind,
-                      name, l->built ? "it has its parameters already" : "it has no parameters");
+                      name, why);
   }
   MGRAD_TRY(mgrad_layer_put_tensor(l, name, t));
   find_part(l, name)->given = true;

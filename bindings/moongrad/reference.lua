@@ -293,7 +293,10 @@ function reference.text()
   section(out, "Layers", "Every layer takes the option `name` too, which error texts and"
     .. " summaries show. Sizes are batch first: n is the number of examples. The"
     .. " entries of a container are layers, names of activations and functions of one"
-    .. " tensor; a first entry of sizes, of one example, builds it at once.", all.layer)
+    .. " tensor; a first entry of sizes, of one example, builds it at once. A parameter may"
+    .. " be given as a tensor by its name, and then is the same wherever it was given:"
+    .. " `mg.dense(n, { weight = e:named().weight })` for an embedding `e` of n ids; one that"
+    .. " requires no gradient stays as it is.", all.layer)
   section(out, "Optimizers", "`lr` is a number, or a function that is given the step,"
     .. " from 1, and returns one. The options below belong to every optimizer; 0"
     .. " switches one off. The gradient is scaled down to the length `clip_norm` where"

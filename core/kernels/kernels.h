@@ -35,6 +35,7 @@
 #define mgrad_sum MGRAD_CODE(mgrad_sum)
 #define mgrad_sum_squares MGRAD_CODE(mgrad_sum_squares)
 #define mgrad_walk MGRAD_CODE(mgrad_walk)
+#define mgrad_words MGRAD_CODE(mgrad_words)
 #endif
 
 /* ---- walk.c: strided loops ---- */
@@ -61,6 +62,17 @@ void mgrad_blend(int64_t n, mgrad_real keep, const mgrad_real *x, mgrad_real *y)
 ** NumPy's rule. */
 void mgrad_reduce_to(const mgrad_array *to, mgrad_real *out, const mgrad_array *from,
                      const mgrad_real *x, bool add);
+
+/* ---- philox.c ---- */
+
+/* The words 'first' to first + n - 1 of a stream: word i is mgrad_philox's i % 4 of block
+** i / 4. */
+void mgrad_words(uint64_t seed, uint64_t stream, uint64_t first, int64_t n, uint32_t *out);
+/* A word >> 8 is below this with probability p, up to 1 in 2^24. */
+static inline uint32_t mgrad_words_limit(double p) {
+  uint32_t parts = (uint32_t)(p * 0x1p24);
+  return parts + (parts < p * 0x1p24);
+}
 
 /* ---- reduce.c: sums in a fixed order ---- */
 

@@ -15,11 +15,11 @@ static mgrad_status expect(const mgrad_layer *l, const char *what, const mgrad_a
                            int64_t features) {
   if (x->ndim == 3 && (features == 0 || x->size[2] == features)) return MGRAD_OK;
   if (features == 0) {
-    return mgrad_fail(l->ctx, MGRAD_INVALID, "%s is %a, expected {batch, time, features}", what,
-                      x);
+    return mgrad_fail(l->ctx, MGRAD_INVALID, "%s is %a, expected {batch, time, features}",
+                      what, x);
   }
-  return mgrad_fail(l->ctx, MGRAD_INVALID, "%s is %a, expected {batch, time, %d}", what, x,
-                    features);
+  return mgrad_fail(l->ctx, MGRAD_INVALID, "%s is %a, expected {batch, time, %d}", what,
+                    x, features);
 }
 
 static mgrad_status attention_build(mgrad_layer *l, const mgrad_array *x) {

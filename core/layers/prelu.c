@@ -34,5 +34,6 @@ const mgrad_layer_def mgrad_layer_def_prelu = {
                 .doc = "how many slopes: 1 for all, or one a channel" },
               { "start", MGRAD_ATTR_REAL, 0.25, .doc = "what they are at first" }),
   .build = prelu_build, .forward = prelu_forward,
-  MGRAD_LAYER_EXAMPLES({ .input = { 3, 4 } }, { .input = { 2, 3, 4 }, .attrs = { { "n", 3 } } }),
+  MGRAD_LAYER_EXAMPLES({ .input = { 3, 4 } },
+                       { .input = { 2, 3, 4 }, .attrs = { { "n", 3 } } }),
 };

@@ -14,7 +14,6 @@
 #include "../kernels/kernels.h"
 #include "../kernels/maths.h"
 #include "../op.h"
-#include "../random.h"
 
 enum { Q, K, V, MASK };           /* operands */
 enum { HEADS, CAUSAL, P };        /* attributes */
@@ -270,13 +269,15 @@ static void weights(const job *j, int64_t part, int64_t first, int64_t m, const 
 
 /* Of the weights of m queries, or of their gradients: those that stay are scaled. */
 static void drop(const job *j, int64_t part, int64_t first, int64_t m, mgrad_real *s) {
+  enum { BLOCK = 256 };
   double p = j->c->attrs->value[P];
   mgrad_real scale = REAL(1 / (1 - p));
   uint64_t at = (uint64_t)((part * j->time + first) * j->keys);
-  uint32_t words[4];
-  for (int64_t i = 0; j->drops && i < m * j->keys; i++, at++) {
-    if (i == 0 || at % 4 == 0) mgrad_philox(j->c->seed, j->c->stream, at / 4, words);
-    s[i] = (words[at % 4] >> 8) * 0x1p-24 >= p ? s[i] * scale : 0;
+  uint32_t limit = mgrad_words_limit(p), words[BLOCK];
+  for (int64_t i = 0; j->drops && i < m * j->keys; i += BLOCK) {
+    int64_t n = mgrad_min_size(BLOCK, m * j->keys - i);
+    mgrad_words(j->c->seed, j->c->stream, at + (uint64_t)i, n, words);
+    MGRAD_EACH(k, n) s[i + k] = words[k] >> 8 >= limit ? s[i + k] * scale : 0;
   }
 }
 

@@ -48,21 +48,15 @@ static view view_of(const mgrad_call *c) {
 
 /* ---- shapes ---- */
 
-/* Is an operand as large as the channels are? 'layer': in the shape of the last dims. */
-static mgrad_status check_channels(const mgrad_call *c, int i, const char *name, int dims) {
+/* Has an operand the sizes that x has in 'dims' dimensions from 'first' on? */
+static mgrad_status check_operand(const mgrad_call *c, int i, const char *name, int first,
+                                  int dims) {
   const mgrad_array *x = c->x[INPUT], *a = i < c->n ? c->x[i] : NULL;
   mgrad_array expected = { .ndim = dims };
   if (a == NULL) return MGRAD_OK;
-  for (int d = 0; d < dims; d++) expected.size[d] = x->size[x->ndim - dims + d];
+  memcpy(expected.size, x->size + first, (size_t)dims * sizeof *x->size);
   if (mgrad_shape_equal(a, &expected)) return MGRAD_OK;
   return mgrad_op_fail(c, "%s is %a, expected %a for x %a", name, a, &expected, x);
-}
-
-/* The same where there is one number for each place of dimension 2. */
-static mgrad_status check_per_channel(const mgrad_call *c, int i, const char *name) {
-  const mgrad_array *x = c->x[INPUT], *a = c->x[i];
-  if (a == NULL || (a->ndim == 1 && a->size[0] == x->size[1])) return MGRAD_OK;
-  return mgrad_op_fail(c, "%s is %a, expected {%d} for x %a", name, a, x->size[1], x);
 }
 
 static void save_statistics(mgrad_call *c) {
@@ -73,17 +67,18 @@ static void save_statistics(mgrad_call *c) {
   c->nwork_backward = c->x[WEIGHT] == NULL ? v.channels : 0;
 }
 
-static mgrad_status channels_infer(mgrad_call *c) {
-  static const char *const names[] = { "x", "weight", "bias", "running_mean", "running_var" };
+/* For ops whose other operands have a number for each channel, named in their order. */
+static mgrad_status channels_infer(mgrad_call *c, const char *const *names) {
   const mgrad_array *x = c->x[INPUT];
   if (x->ndim < 2) return mgrad_op_fail(c, "x is %a, expected {n, channels, ..}", x);
   for (int i = WEIGHT; i < c->n && i < BATCHES; i++)
-    MGRAD_TRY(check_per_channel(c, i, names[i] + (is(c, MGRAD_ID_standardize) && i > BIAS ? 8 : 0)));
+    MGRAD_TRY(check_operand(c, i, names[i], 1, 1));
   return mgrad_infer_same(c);
 }
 
 static mgrad_status batch_infer(mgrad_call *c) {
-  MGRAD_TRY(channels_infer(c));
+  static const char *const names[] = { "x", "weight", "bias", "running_mean", "running_var" };
+  MGRAD_TRY(channels_infer(c, names));
   if (c->x[BATCHES] != NULL && mgrad_call_numel(c, BATCHES) != 1)
     return mgrad_op_fail(c, "batches is %a, expected a single number", c->x[BATCHES]);
   if (view_of(c).count < 2)
@@ -93,14 +88,16 @@ static mgrad_status batch_infer(mgrad_call *c) {
   return MGRAD_OK;
 }
 
+static const char *const plain_names[] = { "x", "weight", "bias", "mean", "var" };
+
 static mgrad_status standardize_infer(mgrad_call *c) {
-  MGRAD_TRY(channels_infer(c));
+  MGRAD_TRY(channels_infer(c, plain_names));
   save_statistics(c);
   return MGRAD_OK;
 }
 
 static mgrad_status group_infer(mgrad_call *c) {
-  MGRAD_TRY(channels_infer(c));
+  MGRAD_TRY(channels_infer(c, plain_names));
   int64_t groups = mgrad_call_int(c, OWN);
   if (c->x[INPUT]->size[1] % groups != 0)
     return mgrad_op_fail(c, "x is %a, its %d channels do not fall into %d groups",
@@ -110,12 +107,12 @@ static mgrad_status group_infer(mgrad_call *c) {
 }
 
 static mgrad_status layer_infer(mgrad_call *c) {
-  int dims = (int)mgrad_call_int(c, OWN);
-  if (dims > c->x[INPUT]->ndim)
+  int dims = (int)mgrad_call_int(c, OWN), first = c->x[INPUT]->ndim - dims;
+  if (first < 0)
     return mgrad_op_fail(c, "x is %a, expected %d dimensions or more", c->x[INPUT],
                          (int64_t)dims);
-  MGRAD_TRY(check_channels(c, WEIGHT, "weight", dims));
-  MGRAD_TRY(check_channels(c, BIAS, "bias", dims));
+  MGRAD_TRY(check_operand(c, WEIGHT, "weight", first, dims));
+  MGRAD_TRY(check_operand(c, BIAS, "bias", first, dims));
   mgrad_infer_same(c);
   save_statistics(c);
   return MGRAD_OK;

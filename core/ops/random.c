@@ -4,26 +4,28 @@
 ** Which numbers dropout keeps follows from (seed, stream, element) alone, so
 ** backward draws the same choice again and nothing is stored in between.
 */
+#include "../kernels/kernels.h"
 #include "../kernels/maths.h"
 #include "../op.h"
-#include "../random.h"
 
 /* to = from / (1 - p) where kept, else 0; or to += that. One choice is made for 'run'
 ** numbers in a row. */
 static void drop(const mgrad_call *c, int64_t run, const mgrad_real *from, mgrad_real *to,
                  bool add) {
+  enum { BLOCK = 256 };
   double p = c->attrs->value[0];
   mgrad_real scale = REAL(1 / (1 - p));
+  uint32_t limit = mgrad_words_limit(p), words[BLOCK];
   int64_t n = mgrad_call_numel(c, 0) / run;
-  for (int64_t block = 0; block < n; block += 4) {
-    int64_t end = mgrad_min_size(block + 4, n);
-    uint32_t words[4];
-    mgrad_philox(c->seed, c->stream, (uint64_t)block / 4, words);
-    for (int64_t i = block; i < end; i++) {
-      bool kept = (words[i - block] >> 8) * 0x1p-24 >= p;
-      for (int64_t j = i * run; j < (i + 1) * run; j++) {
-        mgrad_real v = kept ? from[j] * scale : 0;
-        to[j] = add ? to[j] + v : v;
+  for (int64_t block = 0; block < n; block += BLOCK) {
+    int64_t m = mgrad_min_size(BLOCK, n - block);
+    mgrad_words(c->seed, c->stream, (uint64_t)block, m, words);
+    for (int64_t j = 0; j < run; j++) {
+      const mgrad_real *x = from + block * run + j;
+      mgrad_real *y = to + block * run + j;
+      MGRAD_EACH(i, m) {
+        mgrad_real v = words[i] >> 8 >= limit ? x[i * run] * scale : 0;
+        y[i * run] = add ? y[i * run] + v : v;
       }
     }
   }

@@ -6,6 +6,7 @@
 #include "../../core/layer.h"
 #include "../../core/optimizer.h"
 #include "../../core/random.h"
+#include "../../core/kernels/kernels.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -105,6 +106,16 @@ static void test_random(void) {
   CHECK(w[0] == 0x6627e8d5 && w[1] == 0xe169c58d && w[2] == 0xbc57ac4c && w[3] == 0x9b00dbd8);
   mgrad_philox(UINT64_MAX, UINT64_MAX, UINT64_MAX, w);
   CHECK(w[0] == 0x408f276d && w[1] == 0x41c83b0e && w[2] == 0xa20bc7c6 && w[3] == 0x6d5451fd);
+  test("many words at once are the same, from anywhere on");
+  uint32_t many[300];
+  uint64_t first = UINT64_C(0x3fffffff5); /* where the block's number passes 2^32 */
+  mgrad_words(7, UINT64_C(0x123456789), first, 300, many);
+  int same = 0;
+  for (uint64_t i = 0; i < 300; i++) {
+    mgrad_philox(7, UINT64_C(0x123456789), (first + i) / 4, w);
+    same += many[i] == w[(first + i) % 4];
+  }
+  CHECK(same == 300);
 }
 
 /* ---- graphs ---- */

@@ -17,13 +17,15 @@ end
 
 local names = { "neuron", "layer", "train_and", "train_or", "train_nand", "perceptron",
                 "train_xor", "line_fit", "sigmoid_fit", "gradient_check", "initialization",
-                "regularization", "batch_size", "ensemble", "optimizers" }
+                "regularization", "batch_size", "ensemble", "optimizers", "vanishing_gradient",
+                "lstm_add", "char_rnn" }
+local quick = { char_rnn = "--epochs 2 --sample 50 " } -- what would take long
 
 describe("the script", function()
   for _, name in ipairs(names) do
     for seed = 1, 3 do
       it(("%s holds its claim for seed %d"):format(name, seed), function()
-        local status, text = script(name, "--seed " .. seed)
+        local status, text = script(name, (quick[name] or "") .. "--seed " .. seed)
         assert.equal(0, status, text)
         assert.truthy(text:find("The claim held", 1, true))
       end)
@@ -40,6 +42,19 @@ describe("the script", function()
       assert.equal(1, select(2, text:gsub("\n", "")) - 1) -- and the status line
     end)
   end
+
+  it("char_rnn reads any text, and says which it cannot", function()
+    local path = os.tmpname()
+    local file = assert(io.open(path, "wb"))
+    file:write(("all work and no play makes Jack a dull boy. "):rep(60))
+    file:close()
+    local status, text = script("char_rnn", "--epochs 60 --sample 50 --text " .. path)
+    assert.equal(0, status, text)
+    os.remove(path)
+    status, text = script("char_rnn", "--text " .. path)
+    assert.equal(2, status)
+    assert.truthy(text:find("no text", 1, true))
+  end)
 
   it("train_and runs from its own folder", function()
     local status, text = run(("cd scripts && %s train_and.lua"):format(LUA))
@@ -65,6 +80,17 @@ describe("the script", function()
     assert.equal(0, status, text)
     assert.truthy(text:find("The claim held", 1, true))
   end)
+  -- What takes minutes is run on fewer pictures here, and has to get a part of the way.
+  local long = { lenet5 = { "--pictures 6000 --epochs 2", 0.72 },
+                 fashion_cnn = { "--pictures 3000 --epochs 2", 0.6 } }
+  for name, short in pairs(long) do
+    it(name .. " learns", function()
+      local status, text = script(name, short[1])
+      assert.truthy(status == 0 or status == 1, text)
+      assert.truthy(tonumber(text:match("name (%d%.%d+) of the test")) > short[2], text)
+    end)
+  end
+
   it("fashion_mnist says where it looked for its data", function()
     local status, text = script("fashion_mnist", "--data /nowhere")
     assert.equal(2, status)
