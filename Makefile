@@ -171,9 +171,11 @@ maths-quick:
 	@for m in $(MATHS); do $$m || exit 1; done
 
 test-c: ## C tests of the core, in float and double
-	@$(MAKE) --no-print-directory -s $(BUILD)/tests-float/core $(BUILD)/tests-float/pool
+	@$(MAKE) --no-print-directory -s $(BUILD)/tests-float/core $(BUILD)/tests-float/tree \
+	  $(BUILD)/tests-float/pool
 	@$(MAKE) --no-print-directory -s REAL=double $(BUILD)/tests-double/core
 	$(BUILD)/tests-float/core
+	$(BUILD)/tests-float/tree
 	$(BUILD)/tests-float/pool
 	$(BUILD)/tests-double/core
 	@$(MAKE) --no-print-directory maths-quick
@@ -251,8 +253,9 @@ determinism-quick:
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ASAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-asan CFLAGS='$(SANITIZE)'
 asan: ## C tests and specs under the address and undefined-behaviour sanitizers
-	@$(ASAN) REAL=double $(BUILD)/tests-double-asan/core $(BUILD)/tests-double-asan/grad
+	@$(ASAN) REAL=double $(patsubst %,$(BUILD)/tests-double-asan/%,core tree grad)
 	$(BUILD)/tests-double-asan/core
+	$(BUILD)/tests-double-asan/tree
 	$(BUILD)/tests-double-asan/grad
 	@$(ASAN) all
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \

@@ -55,5 +55,8 @@ int lmgrad_sizes(lua_State *L, int i, const char *who, int64_t size[MGRAD_MAX_DI
 /* The tensor at i; a number or a nested table becomes one in a box put at i. */
 mgrad_tensor *lmgrad_to_tensor(lua_State *L, lmgrad_state *S, int i, const char *who,
                                const char *what);
+/* The tensor's requires_grad becomes the boolean at i. */
+void lmgrad_set_requires_grad(lua_State *L, lmgrad_state *S, mgrad_tensor *t, int i,
+                              const char *who);
 
 #endif

@@ -79,7 +79,7 @@ void lmgrad_push_ref(lua_State *L, const lmgrad_ref *ref);
 ** light userdata. Their closures exist from the start: making one could fail. */
 typedef enum lmgrad_callback {
   LMGRAD_CALL_LAYER, LMGRAD_CALL_LOSS, LMGRAD_CALL_METRIC, LMGRAD_CALL_LR,
-  LMGRAD_CALL_COLLECT, LMGRAD_CALLBACKS
+  LMGRAD_CALL_GROUP, LMGRAD_CALL_AGAIN,   LMGRAD_CALL_COLLECT, LMGRAD_CALLBACKS
 } lmgrad_callback;
 void lmgrad_callback_set(lua_State *L, int state, lmgrad_callback which, lua_CFunction f);
 /* Calls it on the state whose call is under way. On failure Lua's error value is
@@ -140,6 +140,7 @@ void lmgrad_keep_state(lua_State *L, int state);
 /* ---- each file's part of the module: adds to the table at the top ---- */
 void lmgrad_open_callbacks(lua_State *L, int state);
 void lmgrad_open_tensor(lua_State *L, int state);
+void lmgrad_open_convert(lua_State *L, int state);
 void lmgrad_open_ops(lua_State *L, int state);
 void lmgrad_open_layer(lua_State *L, int state);
 void lmgrad_open_optimizer(lua_State *L, int state);

@@ -150,6 +150,7 @@ int luaopen_moongrad_core(lua_State *L) {
   lmgrad_register(L, 1, functions);
   lmgrad_open_callbacks(L, 1);
   lmgrad_open_tensor(L, 1);
+  lmgrad_open_convert(L, 1);
   lmgrad_open_ops(L, 1);
   lmgrad_open_layer(L, 1);
   lmgrad_open_optimizer(L, 1);

@@ -11,6 +11,12 @@ static mgrad_optimizer *check_self(lua_State *L, const char *who) {
 
 /* ---- making ---- */
 
+static const char *kind_of(const mgrad_optimizer *o) {
+  mgrad_optimizer_info info;
+  mgrad_optimizer_describe(mgrad_optimizer_definition(o), &info);
+  return info.name;
+}
+
 typedef struct options {
   const char *name;
   mgrad_attrs common;
@@ -76,10 +82,13 @@ static int optimizer_schedule(lua_State *L) {
   if (lua_type(L, 2) != LUA_TFUNCTION) {
     return lmgrad_type_error(L, 2, "schedule", "lr", "a function of the step");
   }
+  static const char *const kept[] = { "attached", "grouping", "grouping_ref" };
   lua_newtable(L); /* 3: as the optimizer's own, but without the last function */
   lmgrad_getuser(L, 1);
-  lua_getfield(L, 4, "attached");
-  lua_setfield(L, 3, "attached");
+  for (int k = 0; k < 3; k++) {
+    lua_getfield(L, 4, kept[k]);
+    lua_setfield(L, 3, kept[k]);
+  }
   lmgrad_ref *ref = lmgrad_anchor(L, LMGRAD_STATE(L), 3, 2);
   mgrad_optimizer_schedule(check_self(L, "schedule"), schedule, ref);
   lua_settop(L, 3);
@@ -88,7 +97,79 @@ static int optimizer_schedule(lua_State *L) {
   return 1;
 }
 
+/* ---- groups ---- */
+
+/* group(options): the next group, whose options are those of the constructor;
+** upvalue 2: a table of the signatures by kind */
+static int optimizer_group(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  lua_settop(L, 2);
+  lua_getfield(L, lua_upvalueindex(2), kind_of(check_self(L, "group")));
+  const lmgrad_signature *s = lua_touserdata(L, 3);
+  lua_pushvalue(L, 2);
+  mgrad_attrs attrs;
+  options o = { .name = s->name };
+  mgrad_attrs_default(mgrad_optimizer_common(), &o.common);
+  lmgrad_arguments(L, S, s, 4, NULL, &attrs, common_option, &o);
+  mgrad_optimizer *self = check_self(L, "group");
+  LMGRAD_TRY(L, S, mgrad_optimizer_group(self, &attrs, &o.common));
+  return 0;
+}
+
+typedef struct group_call {
+  lmgrad_ref *ref;
+  const char *name;
+  int dims, group;
+} group_call;
+
+static int call_group(lua_State *L) {
+  group_call *c = lua_touserdata(L, 1);
+  lmgrad_push_ref(L, c->ref);
+  lua_pushstring(L, c->name);
+  lua_pushinteger(L, c->dims);
+  lua_call(L, 2, 1);
+  c->group = (int)lmgrad_integer(L, -1, "grouping", "the group", 0, 1 << 20);
+  return 0;
+}
+
+static mgrad_status grouping(void *ud, const char *name, const mgrad_tensor *t, int *group) {
+  group_call c = { ud, name, mgrad_tensor_array(t)->ndim, 0 };
+  mgrad_status status = lmgrad_call(c.ref->S, LMGRAD_CALL_GROUP, &c);
+  *group = c.group;
+  return status;
+}
+
+/* grouping(f): a parameter is in the group f(name, dimensions), 0 = in none */
+static int optimizer_grouping(lua_State *L) {
+  check_self(L, "grouping");
+  lua_settop(L, 2);
+  if (lua_type(L, 2) != LUA_TFUNCTION) {
+    return lmgrad_type_error(L, 2, "grouping", "f", "a function of a name");
+  }
+  lmgrad_getuser(L, 1);
+  lmgrad_ref *ref = lua_newuserdata(L, sizeof *ref); /* 4 */
+  ref->S = LMGRAD_STATE(L);
+  lua_pushvalue(L, 2);
+  lua_setfield(L, 3, "grouping");
+  lua_pushvalue(L, 4);
+  lua_setfield(L, 3, "grouping_ref");
+  lua_pushvalue(L, 2);
+  lmgrad_remember(L, ref);
+  mgrad_optimizer_grouping(check_self(L, "grouping"), grouping, ref);
+  lua_settop(L, 1);
+  return 1;
+}
+
 /* ---- methods ---- */
+
+static mgrad_status attach(lua_State *L, lmgrad_state *S, mgrad_optimizer *o, mgrad_layer *l,
+                           mgrad_tensor **t, int n) {
+  lua_State *before = lmgrad_enter(S, L);
+  mgrad_status status = l != NULL ? mgrad_optimizer_attach(o, l)
+                                  : mgrad_optimizer_attach_tensors(o, t, n);
+  lmgrad_leave(S, before);
+  return status;
+}
 
 /* attach(layer) or attach{tensors}; returns the optimizer */
 static int optimizer_attach(lua_State *L) {
@@ -98,7 +179,7 @@ static int optimizer_attach(lua_State *L) {
   mgrad_layer *l = lmgrad_test(L, 2, LMGRAD_LAYER);
   if (l != NULL) {
     mgrad_optimizer *o = check_self(L, "attach");
-    LMGRAD_TRY(L, S, mgrad_optimizer_attach(o, l));
+    LMGRAD_TRY(L, S, attach(L, S, o, l, NULL, 0));
   } else {
     if (lua_type(L, 2) != LUA_TTABLE) {
       return lmgrad_type_error(L, 2, "attach", "its target", "a layer or a table of tensors");
@@ -111,7 +192,7 @@ static int optimizer_attach(lua_State *L) {
       lua_pop(L, 1);
     }
     mgrad_optimizer *o = check_self(L, "attach");
-    LMGRAD_TRY(L, S, mgrad_optimizer_attach_tensors(o, t, n));
+    LMGRAD_TRY(L, S, attach(L, S, o, NULL, t, n));
   }
   lmgrad_getuser(L, 1); /* the layer's box keeps its functions alive */
   lua_pushvalue(L, 2);
@@ -120,18 +201,68 @@ static int optimizer_attach(lua_State *L) {
   return 1;
 }
 
-static mgrad_status step(lua_State *L, lmgrad_state *S, mgrad_optimizer *o) {
+typedef struct again_call {
+  lmgrad_ref *ref;
+  double loss;
+} again_call;
+
+/* Calls the function of the loss at the top: its result is there, the number returned. */
+static double loss_at_top(lua_State *L) {
+  lua_call(L, 0, 1);
+  mgrad_tensor *t = lmgrad_test(L, -1, LMGRAD_TENSOR);
+  if (t == NULL || mgrad_tensor_numel(t) != 1) {
+    lmgrad_type_error(L, -1, "step", "the result of the function", "a loss, a single number");
+  }
+  mgrad_real loss;
+  mgrad_tensor_read(t, &loss);
+  return (double)loss;
+}
+
+static int call_again(lua_State *L) {
+  again_call *c = lua_touserdata(L, 1);
+  lmgrad_push_ref(L, c->ref);
+  c->loss = loss_at_top(L);
+  return 0;
+}
+
+static mgrad_status again(void *ud, double *loss) {
+  again_call *c = ud;
+  mgrad_status status = lmgrad_call(c->ref->S, LMGRAD_CALL_AGAIN, c);
+  *loss = c->loss;
+  return status;
+}
+
+/* 'c' NULL: the gradients are there. */
+static mgrad_status step(lua_State *L, lmgrad_state *S, mgrad_optimizer *o, again_call *c) {
   lua_State *before = lmgrad_enter(S, L);
-  mgrad_status status = mgrad_optimizer_step(o);
+  mgrad_status status = c == NULL ? mgrad_optimizer_step(o)
+                                  : mgrad_optimizer_minimise(o, c->loss, again, c);
   lmgrad_leave(S, before);
   return status;
 }
 
+/* step(), or step(f): f computes the loss anew, with its gradients, and returns it; the
+** first one is the result */
 static int optimizer_step(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   mgrad_optimizer *o = check_self(L, "step");
-  LMGRAD_TRY(L, S, step(L, S, o));
-  return 0;
+  if (lua_isnoneornil(L, 2)) {
+    LMGRAD_TRY(L, S, step(L, S, o, NULL));
+    return 0;
+  }
+  if (lua_type(L, 2) != LUA_TFUNCTION) {
+    return lmgrad_type_error(L, 2, "step", "f", "a function that computes the loss");
+  }
+  lua_settop(L, 2);
+  again_call c = { .ref = lua_newuserdata(L, sizeof *c.ref) };
+  c.ref->S = S;
+  lua_pushvalue(L, 2);
+  lmgrad_remember(L, c.ref); /* both are on the stack until this returns */
+  c.loss = loss_at_top(L);
+  o = check_self(L, "step");
+  mgrad_status status = step(L, S, o, &c);
+  if (status != MGRAD_OK) return lmgrad_raise_as(L, S, status, NULL);
+  return 1;
 }
 
 static int optimizer_zero_grad(lua_State *L) {
@@ -139,10 +270,12 @@ static int optimizer_zero_grad(lua_State *L) {
   return 0;
 }
 
-static const char *kind_of(const mgrad_optimizer *o) {
-  mgrad_optimizer_info info;
-  mgrad_optimizer_describe(mgrad_optimizer_definition(o), &info);
-  return info.name;
+/* swap(): parameters and their average change places */
+static int optimizer_swap(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_optimizer *o = check_self(L, "swap");
+  LMGRAD_CHANGE(L, S, mgrad_optimizer_swap(o));
+  return 0;
 }
 
 /* Properties lr (also to set), steps, kind; upvalue 2: the methods */
@@ -175,7 +308,8 @@ static int optimizer_newindex(lua_State *L) {
 
 static const lmgrad_function methods[] = {
   { "attach", optimizer_attach }, { "step", optimizer_step },
-  { "zero_grad", optimizer_zero_grad }, { "schedule", optimizer_schedule }, { NULL, NULL }
+  { "zero_grad", optimizer_zero_grad }, { "schedule", optimizer_schedule },
+  { "grouping", optimizer_grouping }, { "swap", optimizer_swap }, { NULL, NULL }
 };
 
 static const lmgrad_function metamethods[] = {
@@ -184,6 +318,9 @@ static const lmgrad_function metamethods[] = {
 
 void lmgrad_open_optimizer(lua_State *L, int state) {
   lmgrad_callback_set(L, state, LMGRAD_CALL_LR, call_lr);
+  lmgrad_callback_set(L, state, LMGRAD_CALL_GROUP, call_group);
+  lmgrad_callback_set(L, state, LMGRAD_CALL_AGAIN, call_again);
+  lua_newtable(L); /* signatures by name */
   lua_newtable(L); /* constructors by name */
   for (int k = 0; k < mgrad_optimizer_def_count(); k++) {
     mgrad_optimizer_info info;
@@ -191,12 +328,18 @@ void lmgrad_open_optimizer(lua_State *L, int state) {
     lua_pushvalue(L, state);
     lmgrad_signature *s = lua_newuserdata(L, sizeof *s);
     lmgrad_signature_make(s, info.name, mgrad_optimizer_def_at(k), "", NULL, info.attrs);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -5, info.name);
     lua_pushcclosure(L, optimizer_new, 2);
     lua_setfield(L, -2, info.name);
   }
-  lua_setfield(L, -2, "optimizers");
-  lmgrad_metatable(L, state, LMGRAD_OPTIMIZER); /* metatable, methods */
+  lua_setfield(L, -3, "optimizers");
+  lmgrad_metatable(L, state, LMGRAD_OPTIMIZER); /* signatures, metatable, methods */
   lmgrad_register(L, state, methods);
+  lua_pushvalue(L, state);
+  lua_pushvalue(L, -4);
+  lua_pushcclosure(L, optimizer_group, 2);
+  lua_setfield(L, -2, "group");
   lua_pushvalue(L, -2);
   lmgrad_register(L, state, metamethods);
   lua_pushvalue(L, state);
@@ -204,6 +347,6 @@ void lmgrad_open_optimizer(lua_State *L, int state) {
   lua_pushcclosure(L, optimizer_index, 2);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
-  lua_setfield(L, -3, "optimizer_methods");
-  lua_pop(L, 1);
+  lua_setfield(L, -4, "optimizer_methods");
+  lua_pop(L, 2);
 }

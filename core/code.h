@@ -24,9 +24,10 @@
 typedef struct mgrad_code {
   const mgrad_op *const *ops;                   /* by MGRAD_ID_name */
   const mgrad_optimizer_def *const *optimizers; /* in the order of optimizers.def */
-  bool (*all_finite)(int64_t n, const mgrad_real *x); /* these two: kernels.h */
+  bool (*all_finite)(int64_t n, const mgrad_real *x); /* these three: kernels.h */
   void (*bytes_to_numbers)(int64_t n, const unsigned char *x, double scale, double offset,
                            mgrad_real *y);
+  void (*blend)(int64_t n, mgrad_real keep, const mgrad_real *x, mgrad_real *y);
 } mgrad_code;
 
 /* The code that suits this machine best. */

@@ -58,7 +58,7 @@ typedef struct mgrad_slot {
   bool given, taken;    /* by mgrad_layer_set_param; by the layer's build */
 } mgrad_slot;
 
-enum { MGRAD_LAYER_PLANS = 2 };
+enum { MGRAD_LAYER_PLANS = 2, MGRAD_MAX_DEPTH = 100 /* of layers in layers */ };
 
 struct mgrad_layer {
   mgrad_context *ctx;
@@ -78,7 +78,8 @@ struct mgrad_layer {
   bool training;
   bool frozen;                /* parameters that it builds get no gradient */
   bool built;                 /* has its own parameters */
-  bool complete;              /* all layers below are built and joined */
+  bool complete;              /* all layers below were built and joined .. */
+  uint64_t seen;              /* .. and none was changed up to this count of ctx->changes */
   int output_ndim;
   int64_t output[MGRAD_MAX_DIMS];
   char kind[MGRAD_NAME_SIZE], name[MGRAD_NAME_SIZE];
@@ -116,6 +117,10 @@ mgrad_status mgrad_layer_buffer(mgrad_layer *l, const char *name, int ndim,
                                 const int64_t *size, double value);
 /* Builds all of l that is not yet, by a trial pass of x, unless a layer is under way. */
 mgrad_status mgrad_layer_complete(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further);
+/* Lets go of what a part holds. */
+void mgrad_slot_release(mgrad_slot *part);
+/* Lets go of the plans of predictions. */
+void mgrad_layer_drop_plans(mgrad_layer *l);
 /* Takes the marks of a walk back, those of tensors too. */
 void mgrad_layer_unmark(mgrad_layer *l);
 /* As mgrad_layer_add and _add_tensor, on any kind of layer. */

@@ -14,6 +14,7 @@ static bool is_one_of(const mgrad_op *loss, const mgrad_op *a, const mgrad_op *b
 static bool has_classes(const mgrad_op *loss, const mgrad_array *p, const mgrad_array *t) {
   bool sure = is_one_of(loss, &mgrad_op_cross_entropy, &mgrad_op_nll);
   if (is_one_of(loss, &mgrad_op_bce, &mgrad_op_bce_with_logits)) return false;
+  if (loss == &mgrad_op_focal) return false;
   if (p->ndim < 2 || (p->size[1] == 1 && !sure)) return false;
   if (mgrad_shape_equal(p, t)) return sure || p->ndim == 2;
   if (t->ndim != p->ndim - 1 || t->size[0] != p->size[0]) return false;
@@ -32,8 +33,9 @@ mgrad_status mgrad_metric_look(mgrad_context *ctx, const mgrad_metric *m, const 
                                const mgrad_array *p, const mgrad_array *t, mgrad_scores *s) {
   int64_t n = mgrad_shape_numel(t);
   bool hinge = is_one_of(loss, &mgrad_op_hinge, NULL);
+  bool logits = is_one_of(loss, &mgrad_op_bce_with_logits, &mgrad_op_focal);
   *s = (mgrad_scores){ .p = p->data, .t = t->data, .inner = 1,
-                       .yes = hinge || loss == &mgrad_op_bce_with_logits ? 0 : 0.5,
+                       .yes = hinge || logits ? 0 : 0.5,
                        .truth = hinge ? 0 : 0.5 };
   if (m->of != MGRAD_NUMBERS && has_classes(loss, p, t)) {
     see_classes(p, t, s);

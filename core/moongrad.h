@@ -277,7 +277,8 @@ MGRAD_API mgrad_layer *mgrad_layer_retain(mgrad_layer *l);
 MGRAD_API void mgrad_layer_release(mgrad_layer *l);
 
 /* Adds a child to a container or custom layer. 'name' NULL means its position
-** from 0, as in PyTorch's nn.Sequential. A name used before is replaced. */
+** from 0, as in PyTorch's nn.Sequential, or the next number that is free. A name used
+** before is replaced; none has a '.' in it. */
 MGRAD_API mgrad_status mgrad_layer_add(mgrad_layer *l, const char *name,
                                        mgrad_layer *child);
 /* Adds a tensor: a parameter when it requires a gradient, else a buffer. */
@@ -344,7 +345,8 @@ typedef struct mgrad_part {
 MGRAD_API int mgrad_layer_part_count(const mgrad_layer *l);
 MGRAD_API mgrad_part mgrad_layer_part(const mgrad_layer *l, int index);
 /* Calls 'visit' for every tensor below 'l', once each, with its full name
-** ("0.weight"). Stops at the first status that is not MGRAD_OK. */
+** ("0.weight"). Stops at the first status that is not MGRAD_OK. 'visit' must not change
+** or walk through layers itself. */
 typedef mgrad_status (*mgrad_visit)(void *ud, const char *name, mgrad_tensor *t,
                                     int buffer);
 MGRAD_API mgrad_status mgrad_layer_visit(mgrad_layer *l, mgrad_visit visit, void *ud);
@@ -365,7 +367,7 @@ typedef struct mgrad_optimizer_info {
 } mgrad_optimizer_info;
 MGRAD_API void mgrad_optimizer_describe(const mgrad_optimizer_def *def,
                                         mgrad_optimizer_info *out);
-/* Options of every optimizer: clip_norm, clip_value, l1, l2 (0 = off). */
+/* Options of every optimizer: clip_norm, clip_value, l1, l2, ema (0 = off). */
 MGRAD_API const mgrad_attr_spec *mgrad_optimizer_common(void);
 MGRAD_API mgrad_status mgrad_optimizer_new(mgrad_context *ctx,
                                            const mgrad_optimizer_def *def,
@@ -374,6 +376,16 @@ MGRAD_API mgrad_status mgrad_optimizer_new(mgrad_context *ctx,
                                            mgrad_optimizer **out);
 MGRAD_API mgrad_optimizer *mgrad_optimizer_retain(mgrad_optimizer *o);
 MGRAD_API void mgrad_optimizer_release(mgrad_optimizer *o);
+/* Another group of parameters, with options of its own; the first one is 1. Its learning
+** rate stays in proportion when that of the optimizer is changed. clip_norm and ema are
+** the optimizer's. Groups are made before it is attached. */
+MGRAD_API mgrad_status mgrad_optimizer_group(mgrad_optimizer *o, const mgrad_attrs *attrs,
+                                             const mgrad_attrs *common);
+/* Asks 'fn' for the group of each parameter, 0 = none, when parameters are listed. Its
+** name is that in the layer ("0.weight"); tensors attached by themselves have numbers. */
+typedef mgrad_status (*mgrad_group_fn)(void *ud, const char *name, const mgrad_tensor *t,
+                                       int *group);
+MGRAD_API void mgrad_optimizer_grouping(mgrad_optimizer *o, mgrad_group_fn fn, void *ud);
 /* Parameters to update: all of a layer's, or a list. Starts its state anew. */
 MGRAD_API mgrad_status mgrad_optimizer_attach(mgrad_optimizer *o, mgrad_layer *l);
 MGRAD_API mgrad_status mgrad_optimizer_attach_tensors(mgrad_optimizer *o,
@@ -383,6 +395,17 @@ MGRAD_API int mgrad_optimizer_attached(const mgrad_optimizer *o);
 ** alone. MGRAD_NONFINITE, with nothing touched, names the parameter. */
 MGRAD_API mgrad_status mgrad_optimizer_step(mgrad_optimizer *o);
 MGRAD_API void mgrad_optimizer_zero_grad(mgrad_optimizer *o);
+/* One update that may evaluate the loss again and again (lbfgs); with other optimizers it
+** is a step. 'loss' belongs to the gradients that are there. 'again' computes loss and
+** gradients of the same data anew. When it fails the parameters are as they were. */
+typedef mgrad_status (*mgrad_again_fn)(void *ud, double *loss);
+MGRAD_API mgrad_status mgrad_optimizer_minimise(mgrad_optimizer *o, double loss,
+                                                mgrad_again_fn again, void *ud);
+/* Exchanges the parameters and their average (option ema: average = ema * average +
+** (1 - ema) * parameters, from the first step on). No step is taken until they have been
+** exchanged back. */
+MGRAD_API mgrad_status mgrad_optimizer_swap(mgrad_optimizer *o);
+MGRAD_API int mgrad_optimizer_swapped(const mgrad_optimizer *o);
 MGRAD_API double mgrad_optimizer_lr(const mgrad_optimizer *o);
 MGRAD_API mgrad_status mgrad_optimizer_set_lr(mgrad_optimizer *o, double lr);
 /* Asks 'fn' for the learning rate of each step, 'step' from 1; NULL ends it. */

@@ -8,50 +8,15 @@
 #include <stdatomic.h>
 
 enum { LR = 0 };                           /* of every rule's attributes */
-enum { CLIP_NORM, CLIP_VALUE, L1, L2 };
-
 #define AT_LEAST_0(name, text) { name, MGRAD_ATTR_REAL, 0, 0, 1e30, .doc = text }
 static const mgrad_attr_spec common_attrs[] = {
   AT_LEAST_0("clip_norm", "a longer gradient is scaled down to this length"),
   AT_LEAST_0("clip_value", "each number of the gradient is kept within this of 0"),
   AT_LEAST_0("l1", "so many times sign(w) is added to the gradient of w"),
   AT_LEAST_0("l2", "so many times w is added to the gradient of w"),
+  { "ema", MGRAD_ATTR_REAL, 0, 0, 1,
+    .doc = "an average of the weights is kept: so much of it, the rest of the new ones" },
   { .type = MGRAD_ATTR_NONE }
-};
-
-typedef struct param {
-  mgrad_tensor *t;
-  int64_t n, offset;     /* numbers; and how many come before it */
-  bool gathered;         /* has had a gradient since they are gathered */
-} param;
-
-/* Parameters that lie side by side in memory and have gradients that do: one
-** stretch for loops. Joined layers are one run. */
-typedef struct run {
-  int first, end; /* parameters */
-  int64_t n;      /* numbers */
-  mgrad_real *w;
-  const mgrad_real *g;
-} run;
-
-struct mgrad_optimizer {
-  mgrad_context *ctx;
-  int64_t refs;
-  const mgrad_optimizer_def *def;
-  mgrad_attrs attrs, common;
-  mgrad_lr_fn schedule;
-  void *schedule_ud;
-  mgrad_layer *layer;    /* what was attached, or NULL for a list of tensors */
-  param *params;
-  run *runs;             /* behind the parameters, in the same block */
-  int nparams, nruns, room;
-  uint64_t runs_seen;    /* 1 + ctx->changes when all parameters were in them */
-  int64_t numel;         /* of all parameters */
-  mgrad_real *states;    /* def->states vectors of numel */
-  mgrad_real *gathered;  /* gradients of several batches, numel; or NULL */
-  double weight;         /* of those in it */
-  int64_t steps;
-  uint64_t seen;         /* ctx->changes when the parameters were listed */
 };
 
 /* ---- the table ---- */
@@ -81,22 +46,75 @@ const mgrad_attr_spec *mgrad_optimizer_common(void) { return common_attrs; }
 
 /* ---- making and releasing ---- */
 
+/* Options that are left out are the defaults; checked. */
+static mgrad_status take_options(mgrad_context *ctx, const mgrad_optimizer_def *def,
+                                 const mgrad_attrs *attrs, const mgrad_attrs *common,
+                                 mgrad_param_group *out) {
+  *out = (mgrad_param_group){ .share = 1 };
+  if (attrs != NULL) out->attrs = *attrs;
+  else mgrad_attrs_default(def->attrs, &out->attrs);
+  if (common != NULL) out->common = *common;
+  else mgrad_attrs_default(common_attrs, &out->common);
+  MGRAD_TRY(mgrad_attrs_check(ctx, def->name, def->attrs, &out->attrs));
+  return mgrad_attrs_check(ctx, def->name, common_attrs, &out->common);
+}
+
+static int count_states(const mgrad_optimizer_def *def, const mgrad_param_group *own) {
+  int rule = def->states_for != NULL ? def->states_for(own->attrs.value) : def->states;
+  return rule + (own->common.value[MGRAD_EMA] != 0);
+}
+
 mgrad_status mgrad_optimizer_new(mgrad_context *ctx, const mgrad_optimizer_def *def,
                                  const mgrad_attrs *attrs, const mgrad_attrs *common,
                                  mgrad_optimizer **out) {
-  mgrad_optimizer fresh = { .ctx = ctx, .refs = 1, .def = def };
-  if (attrs != NULL) fresh.attrs = *attrs;
-  else mgrad_attrs_default(def->attrs, &fresh.attrs);
-  if (common != NULL) fresh.common = *common;
-  else mgrad_attrs_default(common_attrs, &fresh.common);
-  MGRAD_TRY(mgrad_attrs_check(ctx, def->name, def->attrs, &fresh.attrs));
-  MGRAD_TRY(mgrad_attrs_check(ctx, def->name, common_attrs, &fresh.common));
+  mgrad_param_group own;
+  MGRAD_TRY(take_options(ctx, def, attrs, common, &own));
   mgrad_optimizer *o = mgrad_new(ctx, sizeof *o);
   if (o == NULL) return MGRAD_NOMEM;
-  *o = fresh;
+  *o = (mgrad_optimizer){ .ctx = ctx, .refs = 1, .def = def, .ngroups = 1,
+                          .nstates = count_states(def, &own) };
+  o->groups = mgrad_new(ctx, sizeof own);
+  if (o->groups == NULL) {
+    mgrad_free(ctx, o, sizeof *o);
+    return MGRAD_NOMEM;
+  }
+  o->groups[0] = own;
   mgrad_object_born(ctx);
   *out = o;
   return MGRAD_OK;
+}
+
+mgrad_status mgrad_optimizer_group(mgrad_optimizer *o, const mgrad_attrs *attrs,
+                                   const mgrad_attrs *common) {
+  mgrad_param_group fresh;
+  size_t size = (size_t)o->ngroups * sizeof *o->groups;
+  MGRAD_TRY(take_options(o->ctx, o->def, attrs, common, &fresh));
+  double rate = o->groups->attrs.value[LR];
+  fresh.share = rate > 0 ? fresh.attrs.value[LR] / rate : -1;
+  if (o->def->solve != NULL) {
+    return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: has no groups: it moves all parameters"
+                      " together", o->def->name);
+  }
+  if (mgrad_optimizer_attached(o)) {
+    return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: groups are made before it is attached",
+                      o->def->name);
+  }
+  if (count_states(o->def, &fresh) != o->nstates) {
+    return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: a group has to remember as much as the"
+                      " others do", o->def->name);
+  }
+  mgrad_param_group *groups = mgrad_new(o->ctx, size + sizeof *groups);
+  if (groups == NULL) return MGRAD_NOMEM;
+  memcpy(groups, o->groups, size);
+  mgrad_free(o->ctx, o->groups, size);
+  groups[o->ngroups++] = fresh;
+  o->groups = groups;
+  return MGRAD_OK;
+}
+
+void mgrad_optimizer_grouping(mgrad_optimizer *o, mgrad_group_fn fn, void *ud) {
+  o->grouping = fn;
+  o->grouping_ud = ud;
 }
 
 mgrad_optimizer *mgrad_optimizer_retain(mgrad_optimizer *o) {
@@ -105,7 +123,7 @@ mgrad_optimizer *mgrad_optimizer_retain(mgrad_optimizer *o) {
 }
 
 static size_t states_bytes(const mgrad_optimizer *o) {
-  size_t numbers = (size_t)o->def->states * (size_t)o->numel;
+  size_t numbers = (size_t)(o->nstates + o->def->work) * (size_t)o->numel;
   return (numbers > 0 ? numbers : 1) * sizeof(mgrad_real);
 }
 
@@ -127,19 +145,26 @@ void mgrad_optimizer_release(mgrad_optimizer *o) {
   if (o == NULL || --o->refs > 0) return;
   mgrad_context *ctx = o->ctx;
   detach(o);
+  mgrad_free(ctx, o->groups, (size_t)o->ngroups * sizeof *o->groups);
   mgrad_free(ctx, o, sizeof *o);
   mgrad_object_gone(ctx);
 }
 
 /* ---- what it updates ---- */
 
+static mgrad_status fail_busy(const mgrad_optimizer *o) {
+  return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: is in use; the function that computes its loss"
+                    " cannot train with it", o->def->name);
+}
+
 /* Copies what 'from' remembers of the parameters that 'to' has as well. */
 static void keep_states(const mgrad_optimizer *from, mgrad_optimizer *to) {
   for (int i = 0; i < to->nparams; i++) {
-    const param *own = &to->params[i];
+    const mgrad_param *own = &to->params[i];
     int j = 0;
+    mgrad_optimizer_begin_average(to, own);
     while (j < from->nparams && from->params[j].t != own->t) j++;
-    for (int k = 0; j < from->nparams && k < to->def->states; k++) {
+    for (int k = 0; j < from->nparams && k < to->nstates; k++) {
       memcpy(to->states + k * to->numel + own->offset,
              from->states + k * from->numel + from->params[j].offset,
              (size_t)own->n * sizeof(mgrad_real));
@@ -147,10 +172,48 @@ static void keep_states(const mgrad_optimizer *from, mgrad_optimizer *to) {
   }
 }
 
+/* The name under which l has t: ud is that of the layer that is asked. */
+typedef struct finding {
+  const mgrad_tensor *t;
+  char *name;
+  size_t size;
+} finding;
+
+static mgrad_status find_name(void *ud, const char *name, mgrad_tensor *t, int buffer) {
+  (void)buffer;
+  finding *f = ud;
+  if (t == f->t) mgrad_format(f->name, f->size, "%s", name);
+  return MGRAD_OK;
+}
+
+/* The name of a parameter in the attached layer; its number where it has none. */
+static void name_of(const mgrad_optimizer *o, const mgrad_tensor *t, int i, char *name,
+                    size_t size) {
+  finding f = { t, name, size };
+  mgrad_format(name, size, "%d", (int64_t)(i + 1));
+  if (o->layer != NULL) mgrad_layer_visit(o->layer, find_name, &f);
+}
+
+/* Asks for the group of each of the parameters that 'fresh' has. */
+static mgrad_status take_groups(const mgrad_optimizer *o, mgrad_optimizer *fresh) {
+  char name[512];
+  for (int i = 0; o->grouping != NULL && i < fresh->nparams; i++) {
+    mgrad_param *p = &fresh->params[i];
+    name_of(o, p->t, i, name, sizeof name);
+    MGRAD_TRY(o->grouping(o->grouping_ud, name, p->t, &p->group));
+    if (p->group < 0 || p->group >= o->ngroups) {
+      return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: \"%s\" is in group %d, expected 0 to %d",
+                        o->def->name, name, (int64_t)p->group, (int64_t)(o->ngroups - 1));
+    }
+  }
+  return MGRAD_OK;
+}
+
 /* Takes n parameters and makes their state, which starts at zeros but for
 ** parameters that it had before and the same layer still has. */
 static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool keep) {
-  mgrad_optimizer fresh = { .ctx = o->ctx, .def = o->def, .room = n };
+  mgrad_optimizer fresh = { .ctx = o->ctx, .def = o->def, .room = n, .nstates = o->nstates,
+                            .groups = o->groups };
   for (int i = 0; i < n; i++) fresh.numel += mgrad_tensor_numel(t[i]);
   if (n == 0) return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: there are no parameters",
                                 o->def->name);
@@ -163,8 +226,13 @@ static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool
   }
   for (int64_t offset = 0; fresh.nparams < n; fresh.nparams++) {
     mgrad_tensor *own = mgrad_tensor_retain(t[fresh.nparams]);
-    fresh.params[fresh.nparams] = (param){ own, mgrad_tensor_numel(own), offset, false };
+    fresh.params[fresh.nparams] = (mgrad_param){ own, mgrad_tensor_numel(own), offset };
     offset += mgrad_tensor_numel(own);
+  }
+  mgrad_status status = take_groups(o, &fresh);
+  if (status != MGRAD_OK) {
+    detach(&fresh);
+    return status;
   }
   mgrad_layer *layer = o->layer;
   int64_t steps = keep ? o->steps : 0;
@@ -174,7 +242,7 @@ static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool
   o->steps = steps;
   o->seen = o->ctx->changes;
   o->params = fresh.params;
-  o->runs = (run *)(void *)(o->params + n);
+  o->runs = (mgrad_param_run *)(void *)(o->params + n);
   o->runs_seen = 0;
   o->nparams = o->room = n;
   o->numel = fresh.numel;
@@ -185,6 +253,8 @@ static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool
 
 mgrad_status mgrad_optimizer_attach_tensors(mgrad_optimizer *o, mgrad_tensor *const *t,
                                             int n) {
+  if (o->busy) return fail_busy(o);
+  if (o->swapped) return mgrad_optimizer_fail_swapped(o);
   for (int i = 0; i < n; i++) {
     if (t[i]->requires_grad && mgrad_shape_packed(&t[i]->a)) continue;
     return mgrad_fail(o->ctx, MGRAD_INVALID,
@@ -236,6 +306,8 @@ static mgrad_status collect(mgrad_optimizer *o, bool keep) {
 }
 
 mgrad_status mgrad_optimizer_attach(mgrad_optimizer *o, mgrad_layer *l) {
+  if (o->busy) return fail_busy(o);
+  if (o->swapped) return mgrad_optimizer_fail_swapped(o);
   mgrad_layer *before = o->layer;
   o->layer = l;
   if (l->complete) {
@@ -268,85 +340,16 @@ void mgrad_optimizer_clear(mgrad_optimizer *o) {
   for (int i = 0; i < o->nparams; i++) o->params[i].t->has_grad = false;
 }
 
-typedef struct finding {
-  const mgrad_tensor *t;
-  char *name;
-  size_t size;
-} finding;
-
-static mgrad_status find_name(void *ud, const char *name, mgrad_tensor *t, int buffer) {
-  (void)buffer;
-  finding *f = ud;
-  if (t == f->t) mgrad_format(f->name, f->size, "\"%s\"", name);
-  return MGRAD_OK;
-}
-
 static mgrad_status fail_nonfinite(const mgrad_optimizer *o, int i) {
   char name[128], layer[256];
-  mgrad_format(name, sizeof name, "parameter %d", (int64_t)(i + 1));
-  finding f = { o->params[i].t, name, sizeof name };
-  if (o->layer != NULL) mgrad_layer_visit(o->layer, find_name, &f);
-  bool found = o->layer != NULL && mgrad_layer_of(o->layer, f.t, layer, sizeof layer);
-  return mgrad_fail(o->ctx, MGRAD_NONFINITE, "%s: the gradient of %s%s%s has NaN or infinite"
-                    " numbers; no weight was changed", o->def->name, name,
+  const char *quote = o->layer != NULL ? "\"" : "";
+  const mgrad_tensor *t = o->params[i].t;
+  name_of(o, t, i, name, sizeof name);
+  bool found = o->layer != NULL && mgrad_layer_of(o->layer, t, layer, sizeof layer);
+  return mgrad_fail(o->ctx, MGRAD_NONFINITE, "%s: the gradient of %s%s%s%s%s%s has NaN or"
+                    " infinite numbers; no weight was changed", o->def->name,
+                    o->layer != NULL ? "" : "parameter ", quote, name, quote,
                     found ? " in " : "", found ? layer : "");
-}
-
-/* Frozen parameters may have an old gradient, but are left alone. */
-static bool moves(const mgrad_tensor *t) { return t->has_grad && t->requires_grad; }
-
-/* Lists the parameters where that is still to be done, or layers have changed. */
-static mgrad_status refresh(mgrad_optimizer *o) {
-  if (!mgrad_optimizer_attached(o)) {
-    return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: attach it to a layer or tensors first",
-                      o->def->name);
-  }
-  bool stale = o->nparams == 0 || o->seen != o->ctx->changes;
-  return o->layer != NULL && stale ? collect(o, true) : MGRAD_OK;
-}
-
-/* ---- gradients of several batches ---- */
-
-void mgrad_optimizer_drop(mgrad_optimizer *o) {
-  for (int i = 0; i < o->nparams; i++) o->params[i].gathered = false;
-  o->weight = 0;
-}
-
-/* s = keep * s + share * g; g NULL stands for zeros. */
-static void blend(int64_t n, mgrad_real *s, const mgrad_real *g, mgrad_real keep,
-                  mgrad_real share) {
-  for (int64_t i = 0; i < n; i++) s[i] = keep * s[i] + (g != NULL ? share * g[i] : 0);
-}
-
-mgrad_status mgrad_optimizer_gather(mgrad_optimizer *o, double weight, bool sum) {
-  MGRAD_TRY(refresh(o));
-  if (o->gathered == NULL) {
-    o->gathered = mgrad_new(o->ctx, (size_t)o->numel * sizeof *o->gathered);
-    if (o->gathered == NULL) return MGRAD_NOMEM;
-  }
-  o->weight += weight;
-  double share = sum ? 1 : weight / o->weight, keep = sum ? 1 : 1 - share;
-  for (int i = 0; i < o->nparams; i++) {
-    param *p = &o->params[i];
-    mgrad_real *s = o->gathered + p->offset;
-    if (!p->gathered && !moves(p->t)) continue;
-    if (!p->gathered) memset(s, 0, (size_t)p->n * sizeof *s);
-    p->gathered = true;
-    blend(p->n, s, moves(p->t) ? p->t->grad->a.data : NULL, (mgrad_real)keep,
-          (mgrad_real)share);
-  }
-  return MGRAD_OK;
-}
-
-void mgrad_optimizer_spread(mgrad_optimizer *o) {
-  for (int i = 0; i < o->nparams; i++) {
-    const param *p = &o->params[i];
-    p->t->has_grad = p->gathered;
-    if (!p->gathered) continue;
-    memcpy(p->t->grad->a.data, o->gathered + p->offset, (size_t)p->n * sizeof(mgrad_real));
-    p->t->zeroed = 0;
-  }
-  mgrad_optimizer_drop(o);
 }
 
 /* ---- one step ---- */
@@ -355,12 +358,14 @@ static void find_runs(mgrad_optimizer *o) {
   o->nruns = 0;
   for (int i = 0; i < o->nparams; i++) {
     const mgrad_tensor *t = o->params[i].t;
-    if (!moves(t)) continue;
-    run *last = &o->runs[o->nruns - 1];
-    if (o->nruns == 0 || last->end != i || t->a.data != last->w + last->n ||
+    if (!mgrad_optimizer_moves(t)) continue;
+    mgrad_param_run *last = &o->runs[o->nruns - 1];
+    if (o->nruns == 0 || last->end != i || last->group != o->params[i].group ||
+        t->a.data != last->w + last->n ||
         t->grad->a.data != last->g + last->n) {
       last = &o->runs[o->nruns++];
-      *last = (run){ .first = i, .w = t->a.data, .g = t->grad->a.data };
+      *last = (mgrad_param_run){ .first = i, .group = o->params[i].group,
+                                   .w = t->a.data, .g = t->grad->a.data };
     }
     last->n += o->params[i].n;
     last->end = i + 1;
@@ -368,21 +373,23 @@ static void find_runs(mgrad_optimizer *o) {
 }
 
 /* The runs of this step: those of the last one, most times. */
-static void take_runs(mgrad_optimizer *o) {
+INLINE void take_runs(mgrad_optimizer *o) {
   bool all = true;
-  for (int i = 0; i < o->nparams; i++) all = all && moves(o->params[i].t);
+  for (int i = 0; i < o->nparams; i++) all = all && mgrad_optimizer_moves(o->params[i].t);
   if (all && o->runs_seen == o->ctx->changes + 1) return;
   find_runs(o);
   o->runs_seen = all ? o->ctx->changes + 1 : 0;
 }
 
-static double norm(const mgrad_optimizer *o) {
-  double sum = 0;
+double mgrad_optimizer_clipping(const mgrad_optimizer *o) {
+  double sum = 0, most = o->groups->common.value[MGRAD_CLIP_NORM];
+  if (most == 0) return 1;
   for (int i = 0; i < o->nparams; i++) {
-    const param *p = &o->params[i];
-    if (moves(p->t)) sum += mgrad_sum_squares(p->n, p->t->grad->a.data, 1);
+    const mgrad_param *p = &o->params[i];
+    if (mgrad_optimizer_moves(p->t)) sum += mgrad_sum_squares(p->n, p->t->grad->a.data, 1);
   }
-  return sqrt(sum);
+  double length = sqrt(sum);
+  return length > most ? most / length : 1;
 }
 
 typedef struct looking {
@@ -396,7 +403,7 @@ static void look_at_stretch(void *ud, int64_t first, int64_t end) {
   if (!l->code->all_finite(end - first, l->g + first)) atomic_store(&l->found, true);
 }
 
-static mgrad_status check_finite(const mgrad_optimizer *o, const run *r) {
+INLINE mgrad_status check_finite(const mgrad_optimizer *o, const mgrad_param_run *r) {
   const mgrad_code *code = o->ctx->code;
   looking all = { .code = code, .g = r->g };
   if (mgrad_pool_few(o->ctx->pool, r->n)) look_at_stretch(&all, 0, r->n);
@@ -410,6 +417,8 @@ static mgrad_status check_finite(const mgrad_optimizer *o, const run *r) {
 typedef struct updating {
   const mgrad_optimizer_def *def;
   const mgrad_update *u;
+  mgrad_real *average, keep;
+  void (*blend)(int64_t n, mgrad_real keep, const mgrad_real *x, mgrad_real *y);
 } updating;
 
 static void update_stretch(void *ud, int64_t first, int64_t end) {
@@ -418,20 +427,53 @@ static void update_stretch(void *ud, int64_t first, int64_t end) {
   u.n = end - first;
   u.w += first;
   u.g += first;
-  for (int k = 0; k < all->def->states; k++) u.state[k] += first;
+  for (int k = 0; k < MGRAD_MAX_STATES; k++) {
+    if (u.state[k] != NULL) u.state[k] += first;
+  }
   all->def->update(&u);
+  if (all->average != NULL) all->blend(u.n, all->keep, u.w, all->average + first);
 }
 
-static void update(mgrad_optimizer *o, const run *r, mgrad_update *u) {
+INLINE mgrad_update options_of(const mgrad_optimizer *o, const mgrad_param_group *g,
+                               double scale) {
+  const double *common = g->common.value, bound = common[MGRAD_CLIP_VALUE];
+  return (mgrad_update){
+    .h = g->attrs.value, .step = o->steps + 1, .scale = (mgrad_real)scale,
+    .bound = (mgrad_real)(bound > 0 ? bound : INFINITY),
+    .l1 = (mgrad_real)common[MGRAD_L1], .l2 = (mgrad_real)common[MGRAD_L2],
+    .plain = scale == 1 && bound == 0 && common[MGRAD_L1] == 0 && common[MGRAD_L2] == 0,
+  };
+}
+
+mgrad_update mgrad_optimizer_options(const mgrad_optimizer *o, const mgrad_param_group *g,
+                                     double scale) {
+  return options_of(o, g, scale);
+}
+
+/* With threads, or an average that follows. */
+static void update_shared(const mgrad_optimizer *o, const mgrad_param_run *r,
+                          const mgrad_update *u, mgrad_real *average) {
+  const mgrad_code *code = o->ctx->code;
+  updating all = { code->optimizers[o->def->id], u, average,
+                   (mgrad_real)o->groups->common.value[MGRAD_EMA], code->blend };
+  if (mgrad_pool_few(o->ctx->pool, r->n)) update_stretch(&all, 0, r->n);
+  else mgrad_pool_stretches(o->ctx->pool, r->n, update_stretch, &all);
+}
+
+static void update(const mgrad_optimizer *o, const mgrad_param_run *r, mgrad_update *u) {
+  int64_t offset = o->params[r->first].offset;
+  mgrad_real *average = o->steps > 0 ? mgrad_optimizer_average(o) : NULL;
+  u->n = r->n;
   u->w = r->w;
   u->g = r->g;
-  for (int k = 0; k < o->def->states; k++) {
-    u->state[k] = o->states + k * o->numel + o->params[r->first].offset;
+  for (int k = 0; k < o->nstates && k < MGRAD_MAX_STATES; k++) {
+    u->state[k] = o->states + k * o->numel + offset;
   }
-  updating all = { o->ctx->code->optimizers[o->def->id], u };
-  u->n = r->n;
-  if (mgrad_pool_few(o->ctx->pool, r->n)) all.def->update(u);
-  else mgrad_pool_stretches(o->ctx->pool, r->n, update_stretch, &all);
+  if (average == NULL && mgrad_pool_few(o->ctx->pool, r->n)) {
+    o->ctx->code->optimizers[o->def->id]->update(u);
+  } else {
+    update_shared(o, r, u, average != NULL ? average + offset : NULL);
+  }
   for (int i = r->first; i < r->end; i++) o->params[i].t->storage->version++;
 }
 
@@ -441,32 +483,57 @@ static mgrad_status follow_schedule(mgrad_optimizer *o) {
   return mgrad_optimizer_set_lr(o, lr);
 }
 
-mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
+/* Lists the parameters where that is still to be done, or layers have changed. */
+INLINE mgrad_status refresh(mgrad_optimizer *o) {
+  if (!mgrad_optimizer_attached(o)) {
+    return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: attach it to a layer or tensors first",
+                      o->def->name);
+  }
+  bool stale = o->nparams == 0 || o->seen != o->ctx->changes;
+  return o->layer != NULL && stale ? collect(o, true) : MGRAD_OK;
+}
+
+mgrad_status mgrad_optimizer_refresh(mgrad_optimizer *o) { return refresh(o); }
+
+INLINE mgrad_status ready(mgrad_optimizer *o) {
+  if (o->busy) return fail_busy(o);
+  if (o->swapped) return mgrad_optimizer_fail_swapped(o);
   MGRAD_TRY(refresh(o));
   if (o->schedule != NULL) MGRAD_TRY(follow_schedule(o));
   take_runs(o);
   for (int i = 0; i < o->nruns; i++) MGRAD_TRY(check_finite(o, &o->runs[i]));
-  const double *common = o->common.value;
-  double scale = 1, length = common[CLIP_NORM] > 0 ? norm(o) : 0;
-  if (length > common[CLIP_NORM]) scale = common[CLIP_NORM] / length;
-  mgrad_update u = {
-    .h = o->attrs.value, .step = o->steps + 1, .scale = (mgrad_real)scale,
-    .bound = (mgrad_real)(common[CLIP_VALUE] > 0 ? common[CLIP_VALUE] : INFINITY),
-    .l1 = (mgrad_real)common[L1], .l2 = (mgrad_real)common[L2],
-    .plain = scale == 1 && common[CLIP_VALUE] == 0 && common[L1] == 0 && common[L2] == 0,
-  };
-  for (int i = 0; i < o->nruns; i++) update(o, &o->runs[i], &u);
+  return MGRAD_OK;
+}
+
+mgrad_status mgrad_optimizer_ready(mgrad_optimizer *o) { return ready(o); }
+
+mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
+  if (o->def->solve != NULL) {
+    return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: step takes a function that computes the loss,"
+                      " since it does so many times", o->def->name);
+  }
+  MGRAD_TRY(ready(o));
+  bool clips = o->groups->common.value[MGRAD_CLIP_NORM] > 0;
+  double scale = clips ? mgrad_optimizer_clipping(o) : 1;
+  for (int i = 0; i < o->nruns; i++) {
+    mgrad_update u = options_of(o, &o->groups[o->runs[i].group], scale);
+    update(o, &o->runs[i], &u);
+  }
+  if (o->steps == 0) mgrad_optimizer_begin_averages(o);
   o->steps++;
   return MGRAD_OK;
 }
 
-double mgrad_optimizer_lr(const mgrad_optimizer *o) { return o->attrs.value[LR]; }
+double mgrad_optimizer_lr(const mgrad_optimizer *o) { return o->groups->attrs.value[LR]; }
 
 mgrad_status mgrad_optimizer_set_lr(mgrad_optimizer *o, double lr) {
-  mgrad_attrs attrs = o->attrs;
+  mgrad_attrs attrs = o->groups->attrs;
   attrs.value[LR] = lr;
   MGRAD_TRY(mgrad_attrs_check(o->ctx, o->def->name, o->def->attrs, &attrs));
-  o->attrs = attrs;
+  for (int i = 0; i < o->ngroups; i++) {
+    mgrad_param_group *g = &o->groups[i];
+    if (g->share >= 0) g->attrs.value[LR] = g->share * lr;
+  }
   return MGRAD_OK;
 }
 

@@ -5,7 +5,7 @@
 #include "layer.h"
 #include "kernels/kernels.h"
 
-enum { PATH_SIZE = 512 };
+enum { PATH_SIZE = (MGRAD_MAX_DEPTH + 1) * MGRAD_NAME_SIZE };
 
 /* ---- visiting ---- */
 
@@ -43,19 +43,20 @@ mgrad_status mgrad_layer_visit(mgrad_layer *l, mgrad_visit visit, void *ud) {
 typedef struct join {
   mgrad_storage *weights, *grads; /* where the parameters are to lie */
   int64_t numel;                  /* so far */
-  bool joined;                    /* they lie in one block each already */
-  mgrad_storage *first;
+  bool joined;                    /* they lie side by side already, and so do gradients */
+  const mgrad_real *weight, *grad; /* of the first */
 } join;
 
 static mgrad_status measure(void *ud, const char *name, mgrad_tensor *t, int buffer) {
   (void)name;
   join *j = ud;
   if (buffer) return MGRAD_OK;
-  if (j->first == NULL) j->first = t->storage;
-  bool in_place = t->storage == j->first && t->a.data == t->storage->data + j->numel &&
-                  mgrad_shape_packed(&t->a) && t->grad != NULL &&
-                  t->grad->a.data == t->grad->storage->data + j->numel;
-  j->joined = j->joined && in_place;
+  if (j->weight == NULL) {
+    j->weight = t->a.data;
+    j->grad = t->grad != NULL ? t->grad->a.data : NULL;
+  }
+  j->joined = j->joined && mgrad_shape_packed(&t->a) && t->a.data == j->weight + j->numel &&
+              t->grad != NULL && t->grad->a.data == j->grad + j->numel;
   j->numel += mgrad_tensor_numel(t);
   return MGRAD_OK;
 }

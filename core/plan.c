@@ -45,7 +45,7 @@ static void note(mgrad_recorder *r, const mgrad_call *c, mgrad_tensor *const *x,
   *new = (mgrad_note){ .op = c->op, .attrs = *c->attrs, .n = c->n, .x = held,
                        .y = mgrad_tensor_retain(y), .nsaved = c->nsaved,
                        .nwork = c->nwork, .nwork_backward = c->nwork_backward,
-                       .npacked = c->npacked };
+                       .npacked = c->npacked, .quiet = r->ctx->no_grad };
   for (int i = 0; i < c->n; i++) held[i] = x[i] != NULL ? mgrad_tensor_retain(x[i]) : NULL;
 }
 
@@ -113,6 +113,8 @@ typedef struct layout {
   detail *details;
   buffer *buffers;
   int nbuffers;
+  int *placed;       /* those that have a place */
+  int nplaced;
   int64_t numel;     /* of the block */
   int nbackward;
   size_t noperands;
@@ -155,6 +157,7 @@ static bool reads(const mgrad_note *note, int i) {
 static bool flows(const layout *l, const mgrad_note *note, int at, int i) {
   const mgrad_tensor *x = note->x[i];
   if (x == NULL || constant(note, i) || note->op->backward == NULL) return false;
+  if (note->quiet) return false;
   int made = maker(l->r, x, at);
   return made >= 0 ? l->details[made].dy >= 0 : x->requires_grad;
 }
@@ -238,21 +241,22 @@ static int64_t rounded(int64_t numel) {
 }
 
 /* Puts buffer b at the lowest place that no buffer placed before it and alive at
-** the same time takes up. */
+** the same time takes up. Those are kept in the order of their places. */
 static void place_buffer(layout *l, int b) {
   buffer *own = &l->buffers[b];
   int64_t at = 0;
-  for (bool moved = true; moved;) {
-    moved = false;
-    for (int i = 0; i < l->nbuffers; i++) {
-      const buffer *o = &l->buffers[i];
-      if (o->offset < 0 || i == b || o->last < own->first || own->last < o->first) continue;
-      int64_t end = o->offset + rounded(o->numel);
-      if (at >= end || at + own->numel <= o->offset) continue;
-      at = end;
-      moved = true;
-    }
+  for (int i = 0; i < l->nplaced; i++) {
+    const buffer *o = &l->buffers[l->placed[i]];
+    if (o->last < own->first || own->last < o->first) continue;
+    if (at + own->numel <= o->offset) break;
+    int64_t end = o->offset + rounded(o->numel);
+    if (end > at) at = end;
   }
+  int k = l->nplaced++;
+  for (; k > 0 && l->buffers[l->placed[k - 1]].offset > at; k--) {
+    l->placed[k] = l->placed[k - 1];
+  }
+  l->placed[k] = b;
   own->offset = at;
   if (at + rounded(own->numel) > l->numel) l->numel = at + rounded(own->numel);
 }
@@ -461,6 +465,19 @@ static bool tangled(const layout *l, const mgrad_tensor *input) {
   return false;
 }
 
+/* Does a gradient flow into a graph from outside, which a backward would go on into? */
+static bool leads_out(const layout *l) {
+  for (int k = 0; k < l->r->count; k++) {
+    const mgrad_note *note = &l->r->notes[k];
+    for (int i = 0; i < note->n && !note->quiet && note->op->backward != NULL; i++) {
+      const mgrad_tensor *x = note->x[i];
+      if (x == NULL || constant(note, i) || x->requires_grad) continue;
+      if (mgrad_tensor_tracked(x) && maker(l->r, x, k) < 0) return true;
+    }
+  }
+  return false;
+}
+
 /* A place for an input, which may be a part of something larger. */
 static void place_input(layout *l, const mgrad_tensor *t, int end) {
   l->buffers[add_buffer(l, t->storage, mgrad_tensor_numel(t), 0, end)].start = t->a.data;
@@ -469,6 +486,7 @@ static void place_input(layout *l, const mgrad_tensor *t, int end) {
 static mgrad_status lay_out(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) {
   const mgrad_recorder *r = l->r;
   if (tangled(l, e->x) || tangled(l, e->y)) return MGRAD_INVALID;
+  if (e->loss != NULL && leads_out(l)) return MGRAD_INVALID;
   int end = r->count, loss = e->loss != NULL ? maker(r, e->loss, r->count) : -1;
   place_input(l, e->x, end);
   if (e->y != NULL) place_input(l, e->y, end);
@@ -489,11 +507,12 @@ mgrad_status mgrad_plan_new(const mgrad_recorder *r, const mgrad_plan_ends *e,
                             mgrad_plan **out) {
   if (r->spoiled || r->count == 0 || r->count > MOST_NOTES) return MGRAD_INVALID;
   size_t n = (size_t)r->count, most = 6 * n + 2; /* buffers: result, packed, saved, 2 work, dy */
-  size_t bytes = n * sizeof(detail) + most * sizeof(buffer);
+  size_t bytes = n * sizeof(detail) + most * (sizeof(buffer) + sizeof(int));
   layout l = { .r = r };
   l.buffers = mgrad_new_zeroed(r->ctx, bytes);
   if (l.buffers == NULL) return MGRAD_NOMEM;
   l.details = (detail *)(void *)(l.buffers + most);
+  l.placed = (int *)(l.details + n);
   for (size_t k = 0; k < n; k++) l.noperands += (size_t)r->notes[k].n;
   mgrad_status status = lay_out(&l, e, out);
   mgrad_free(r->ctx, l.buffers, bytes);

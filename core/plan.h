@@ -20,6 +20,7 @@ typedef struct mgrad_note {
   int n;
   mgrad_tensor **x, *y;  /* held */
   int64_t nsaved, nwork, nwork_backward, npacked;
+  bool quiet;            /* applied where gradients were not recorded */
 } mgrad_note;
 
 typedef struct mgrad_recorder {

@@ -19,5 +19,5 @@ static const mgrad_optimizer_def *const optimizers[] = {
 
 extern const mgrad_code MGRAD_CODE(mgrad_code_table);
 const mgrad_code MGRAD_CODE(mgrad_code_table) = {
-  ops, optimizers, mgrad_all_finite, mgrad_bytes_to_numbers
+  ops, optimizers, mgrad_all_finite, mgrad_bytes_to_numbers, mgrad_blend
 };

@@ -115,10 +115,83 @@ static mgrad_status explain(mgrad_trainer *t, mgrad_tensor *x, double loss, uint
                     loss, mgrad_error(t->ctx));
 }
 
+/* ---- the same batch again ---- */
+
+/* Where a batch comes from: two tensors, or positions in the data. */
+typedef struct step_input {
+  mgrad_tensor *x, *y;
+  const int64_t *at;
+  int64_t n;
+  bool last; /* of an epoch */
+} step_input;
+
+/* What pictures of this step are changed by, or NULL. */
+static const mgrad_draw *draw_of(const mgrad_trainer *t) { return t->draws ? &t->draw : NULL; }
+
+/* Copies a batch to where the plan reads it. */
+INLINE void fill_places(mgrad_trainer *t, mgrad_plan *p, const step_input *b) {
+  const mgrad_array *x = mgrad_plan_x(p), *y = mgrad_plan_y(p);
+  if (b->at != NULL) {
+    mgrad_dataset_read(t->data, draw_of(t), b->at, b->n, x->data, y->data);
+  } else {
+    mgrad_array_copy(x, &b->x->a);
+    mgrad_array_copy(y, &b->y->a);
+  }
+}
+
+/* A batch that lbfgs evaluates many times. */
+typedef struct again {
+  mgrad_trainer *t;
+  mgrad_plan *plan; /* or NULL: op by op, from the tensors of 'input' */
+  const step_input *input;
+  uint64_t stream;  /* where its random numbers begin, the same each time */
+} again;
+
+static mgrad_status evaluate_ops(const again *b, double *loss) {
+  mgrad_trainer *t = b->t;
+  mgrad_tally unused = { .loss_only = true };
+  mgrad_tensor *prediction, *result;
+  MGRAD_TRY(mgrad_layer_forward(t->net, b->input->x, &prediction));
+  mgrad_status status = mgrad_judge_tensors(&t->judge, prediction, b->input->y, &unused,
+                                            &result);
+  mgrad_tensor_release(prediction);
+  MGRAD_TRY(status);
+  *loss = (double)result->a.data[0];
+  mgrad_optimizer_clear(t->optimizer);
+  status = mgrad_backward(result, 0);
+  mgrad_tensor_release(result);
+  return status;
+}
+
+static mgrad_status evaluate_again(void *ud, double *loss) {
+  const again *b = ud;
+  b->t->ctx->stream = b->stream;
+  if (b->plan == NULL) return evaluate_ops(b, loss);
+  fill_places(b->t, b->plan, b->input);
+  MGRAD_TRY(mgrad_plan_forward(b->plan));
+  *loss = (double)mgrad_plan_loss(b->plan);
+  mgrad_optimizer_clear(b->t->optimizer);
+  mgrad_plan_backward(b->plan);
+  return MGRAD_OK;
+}
+
+/* ---- an update ---- */
+
+static mgrad_status minimise(again *b, double loss) {
+  mgrad_trainer *t = b->t;
+  if (t->accumulate > 1) {
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: accumulate is %d, but the optimizer"
+                      " needs all of its data in one batch", t->accumulate);
+  }
+  return mgrad_optimizer_minimise(t->optimizer, loss, evaluate_again, b);
+}
+
 /* What follows backward: an update, or, where several batches share one, most times the
 ** gathering of gradients alone. The end of an epoch does not wait for more. */
-static mgrad_status update(mgrad_trainer *t, const mgrad_array *y) {
+static mgrad_status update(again *b, const mgrad_array *y, double loss) {
+  mgrad_trainer *t = b->t;
   mgrad_optimizer *o = t->optimizer;
+  if (o->def->solve != NULL) return minimise(b, loss);
   if (t->accumulate > 1) {
     double n = y->ndim > 0 ? (double)y->size[0] : 1;
     MGRAD_TRY(mgrad_optimizer_gather(o, n, t->judge.loss_is_sum));
@@ -134,13 +207,12 @@ static void drop_gathered(mgrad_trainer *t) {
   t->gathered = 0;
 }
 
-static mgrad_status backward_and_update(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
-                                        mgrad_tensor *loss, uint64_t stream) {
+static mgrad_status backward_and_update(again *b, mgrad_tensor *loss) {
   double value = (double)loss->a.data[0];
-  if (value - value != 0) return explain(t, x, value, stream);
-  mgrad_optimizer_clear(t->optimizer);
+  if (value - value != 0) return explain(b->t, b->input->x, value, b->stream);
+  mgrad_optimizer_clear(b->t->optimizer);
   MGRAD_TRY(mgrad_backward(loss, 0));
-  return update(t, &y->a);
+  return update(b, &b->input->y->a, value);
 }
 
 /* Keeps a plan of what was recorded, in place of the oldest. Without one, for
@@ -167,7 +239,8 @@ static mgrad_status step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
   mgrad_tensor *prediction, *loss;
   mgrad_recorder r;
   MGRAD_TRY(mgrad_layer_complete(t->net, x, NULL));
-  uint64_t stream = t->ctx->stream;
+  step_input input = { .x = x, .y = y };
+  again b = { t, NULL, &input, t->ctx->stream };
   MGRAD_TRY(mgrad_backup_begin(&t->backup, t->net));
   bool recording = plannable(t) && t->ctx->recorder == NULL && t->net->complete;
   if (recording) mgrad_record_begin(&r, t->ctx);
@@ -178,7 +251,7 @@ static mgrad_status step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
     if (status == MGRAD_OK) {
       mgrad_plan_ends ends = { x, y, prediction, loss };
       if (recording) keep_plan(t, &r, &ends);
-      status = backward_and_update(t, x, y, loss, stream);
+      status = backward_and_update(&b, loss);
       mgrad_tensor_release(loss);
     }
     mgrad_tensor_release(prediction);
@@ -211,9 +284,10 @@ static mgrad_plan *find_plan(mgrad_trainer *t, const mgrad_array *x, const mgrad
   return found;
 }
 
-/* The inputs are in their places already. */
-static mgrad_status replay(mgrad_trainer *t, mgrad_plan *p, mgrad_tally *tally) {
-  uint64_t stream = t->ctx->stream;
+static mgrad_status replay(mgrad_trainer *t, mgrad_plan *p, const step_input *input,
+                           mgrad_tally *tally) {
+  again b = { t, p, input, t->ctx->stream };
+  fill_places(t, p, input);
   MGRAD_TRY(mgrad_backup_begin(&t->backup, t->net));
   MGRAD_TRY(mgrad_plan_forward(p));
   double loss = (double)mgrad_plan_loss(p);
@@ -221,7 +295,7 @@ static mgrad_status replay(mgrad_trainer *t, mgrad_plan *p, mgrad_tally *tally) 
     mgrad_tensor *x;
     MGRAD_TRY(mgrad_tensor_like(t->ctx, mgrad_plan_x(p), &x));
     mgrad_array_copy(&x->a, mgrad_plan_x(p));
-    mgrad_status status = explain(t, x, loss, stream);
+    mgrad_status status = explain(t, x, loss, b.stream);
     mgrad_tensor_release(x);
     return status;
   }
@@ -229,18 +303,10 @@ static mgrad_status replay(mgrad_trainer *t, mgrad_plan *p, mgrad_tally *tally) 
                                tally));
   mgrad_optimizer_clear(t->optimizer);
   mgrad_plan_backward(p);
-  return update(t, mgrad_plan_y(p));
+  return update(&b, mgrad_plan_y(p), loss);
 }
 
 /* ---- one batch ---- */
-
-/* Where a batch comes from: two tensors, or positions in the data. */
-typedef struct step_input {
-  mgrad_tensor *x, *y;
-  const int64_t *at;
-  int64_t n;
-  bool last; /* of an epoch */
-} step_input;
 
 /* The plan for n examples of the data. */
 static mgrad_plan *find_plan_for(mgrad_trainer *t, int64_t n) {
@@ -253,26 +319,15 @@ static mgrad_plan *find_plan_for(mgrad_trainer *t, int64_t n) {
   return t->usual;
 }
 
-static mgrad_status step_tensors(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
-                                 mgrad_tally *tally) {
-  mgrad_plan *plan = plannable(t) ? find_plan(t, &x->a, &y->a) : NULL;
-  if (plan == NULL) return step(t, x, y, tally);
-  mgrad_array_copy(mgrad_plan_x(plan), &x->a);
-  mgrad_array_copy(mgrad_plan_y(plan), &y->a);
-  return replay(t, plan, tally);
-}
-
 static mgrad_status step_batch(mgrad_trainer *t, const step_input *b, mgrad_tally *tally) {
-  if (b->at == NULL) return step_tensors(t, b->x, b->y, tally);
-  mgrad_plan *plan = plannable(t) ? find_plan_for(t, b->n) : NULL;
-  const mgrad_draw *draw = t->draws ? &t->draw : NULL;
-  if (plan != NULL) {
-    mgrad_dataset_read(t->data, draw, b->at, b->n, mgrad_plan_x(plan)->data,
-                       mgrad_plan_y(plan)->data);
-    return replay(t, plan, tally);
+  mgrad_plan *plan = NULL;
+  if (plannable(t)) {
+    plan = b->at != NULL ? find_plan_for(t, b->n) : find_plan(t, &b->x->a, &b->y->a);
   }
+  if (plan != NULL) return replay(t, plan, b, tally);
+  if (b->at == NULL) return step(t, b->x, b->y, tally);
   mgrad_tensor *x, *y;
-  MGRAD_TRY(mgrad_dataset_gather(t->data, draw, b->at, b->n, &x, &y));
+  MGRAD_TRY(mgrad_dataset_gather(t->data, draw_of(t), b->at, b->n, &x, &y));
   mgrad_status status = step(t, x, y, tally);
   mgrad_tensor_release(x);
   mgrad_tensor_release(y);

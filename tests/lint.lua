@@ -28,8 +28,9 @@ local levels = {
   { "context", "code", "pool", "random", "shape" },
   { "tensor", "augment", "kernels/" },
   { "op", "attrs", "init", "anomaly" },
-  { "ops/", "tape", "plan", "layer", "further", "params", "where" },
-  { "layers/", "optimizer", "optimizers", "dataset", "metric", "backup" },
+  { "ops/", "tape", "plan", "layer", "call", "further", "params", "where" },
+  { "layers/", "optimizer", "optimizers", "average", "gather", "minimise", "lbfgs",
+    "dataset", "metric", "backup" },
   { "judge", "table" },
   { "trainer" },
 }

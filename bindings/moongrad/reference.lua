@@ -1,5 +1,5 @@
 --- The reference, made from the tables of the core: every op, activation, loss,
--- layer, optimizer, initialiser and metric, with its arguments and their defaults.
+-- layer, optimizer, schedule, initialiser and metric, with its arguments and their defaults.
 --
 --   local reference = require "moongrad.reference"
 --   io.write(reference.text())       -- all of it, as Markdown
@@ -12,7 +12,7 @@ local concat = table.concat
 local reference = {}
 
 local WIDTH = 88
-local ENDLESS, TINY = 1e15, 1e-30 -- bounds beyond these stand for none
+local ENDLESS, TINY = 1e6, 1e-30 -- bounds beyond these stand for none
 local BELOW_1 = 1 - 2 ^ -53
 
 -- What the Lua side adds to an op of the core.
@@ -36,6 +36,7 @@ local TYPES = {
   number = "a number", integer = "an integer", boolean = "true or false",
   dimension = "a dimension, counted from 1, or from the end as -1",
   activation = "the name of an activation", initialiser = "the name of an initialiser",
+  ["function"] = "a schedule", string = "a name",
   sizes = "integers, one by one or in a table", pair = "an integer",
 }
 
@@ -202,16 +203,27 @@ local function optimizer_entry(optimizer, common)
              concat(shared, ", ")) }
 end
 
+--- A schedule is made in Lua, which describes it as the core does.
+local function schedule_entry(schedule)
+  local names = {}
+  for i, attr in ipairs(schedule.attrs) do names[i] = attr.name .. "=" end
+  return { name = schedule.name, kind = "schedule", doc = schedule.doc,
+           call = ("mg.schedule.%s { %s }"):format(schedule.name, concat(names, ", ")),
+           options = option_lines(schedule.attrs) }
+end
+
 --- Everything there is, by kind.
 local function collect()
   local all, tables = { operation = {}, activation = {}, loss = {}, layer = {},
-                        optimizer = {} }, core.describe()
+                        optimizer = {}, schedule = {} }, core.describe()
   local function add(entry) table.insert(all[entry.kind], entry) end
   for _, op in ipairs(tables.ops) do add(op_entry(op)) end
   for _, layer in ipairs(tables.layers) do add(layer_entry(layer)) end
   for _, optimizer in ipairs(tables.optimizers) do
     add(optimizer_entry(optimizer, tables.optimizer_common))
   end
+  if not core.schedule_docs then require "moongrad.schedule" (nil, core) end
+  for _, schedule in ipairs(core.schedule_docs) do add(schedule_entry(schedule)) end
   return all, tables
 end
 
@@ -292,6 +304,9 @@ function reference.text()
     .. " `clip_value`, then `l2` * w and `l1` * sign(w) are added.")
   markdown_options(option_lines(tables.optimizer_common), out)
   for _, entry in ipairs(all.optimizer) do markdown_entry(entry, out) end
+  section(out, "Schedules", "Learning rates that change with the step, or with how training"
+    .. " goes: `mg.adam { lr = mg.schedule.cosine { lr = 0.1, steps = 1000 } }`.",
+    all.schedule)
   section(out, "Initialisers", "How the numbers of a parameter start, by name:"
     .. ' `mg.dense(3, { init = "zeros" })`.')
   markdown_options(word_lines(tables.inits), out)
@@ -305,7 +320,7 @@ end
 
 --- An entry as plain text.
 local function plain(entry)
-  local out = { entry.call .. "  (" .. entry.kind .. ")", wrap(entry.doc, "  ") }
+  local out = { wrap(entry.call, "") .. "  (" .. entry.kind .. ")", wrap(entry.doc, "  ") }
   local width = 0
   for _, option in ipairs(entry.options) do width = math.max(width, #option[1]) end
   for _, option in ipairs(entry.options) do
@@ -326,7 +341,7 @@ local function unknown(name, names)
     #like > 0 and "; there is " .. concat(like, ", ") or "")
 end
 
---- What one op, layer, optimizer, initialiser or metric does and takes; all where they
+--- What one op, layer, optimizer, schedule, initialiser or metric does and takes; all where they
 -- share the name.
 -- @tparam string name
 -- @treturn string  or nil and a message
@@ -336,7 +351,8 @@ function reference.help(name)
   end
   local all, tables = collect()
   local found, names = {}, {}
-  for _, kind in ipairs { "layer", "operation", "activation", "loss", "optimizer" } do
+  for _, kind in ipairs { "layer", "operation", "activation", "loss", "optimizer",
+                         "schedule" } do
     for _, entry in ipairs(all[kind]) do
       names[#names + 1] = entry.name
       if entry.name == name then found[#found + 1] = plain(entry) end

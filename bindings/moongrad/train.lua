@@ -119,6 +119,7 @@ return function(mg, core, require)
         report(t, row, "val_", true, t:assess(mg.data.dataset(validation),
           option("batch", validation, data, 256)))
       end
+      t:parts().optimizer:observe(row)
       return row, stopped
     end
   end

@@ -14,6 +14,7 @@
 #define mgrad_array_add MGRAD_CODE(mgrad_array_add)
 #define mgrad_array_copy MGRAD_CODE(mgrad_array_copy)
 #define mgrad_array_fill MGRAD_CODE(mgrad_array_fill)
+#define mgrad_blend MGRAD_CODE(mgrad_blend)
 #define mgrad_bytes_to_numbers MGRAD_CODE(mgrad_bytes_to_numbers)
 #define mgrad_fold MGRAD_CODE(mgrad_fold)
 #define mgrad_fold_abs MGRAD_CODE(mgrad_fold_abs)
@@ -54,6 +55,8 @@ void mgrad_array_fill(const mgrad_array *to, mgrad_real value);
 /* y = x * scale + offset, in double before it is rounded */
 void mgrad_bytes_to_numbers(int64_t n, const unsigned char *x, double scale, double offset,
                             mgrad_real *y);
+/* y = keep * y + (1 - keep) * x */
+void mgrad_blend(int64_t n, mgrad_real keep, const mgrad_real *x, mgrad_real *y);
 /* Sums packed numbers in the shape of 'from' down to the broadcast shape of
 ** 'to' (packed): to = sum, or to += sum when 'add'. Trailing-aligned as in
 ** NumPy's rule. */

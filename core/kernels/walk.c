@@ -132,6 +132,10 @@ void mgrad_bytes_to_numbers(int64_t n, const unsigned char *x, double scale, dou
   MGRAD_EACH(i, n) y[i] = (mgrad_real)((double)x[i] * scale + offset);
 }
 
+void mgrad_blend(int64_t n, mgrad_real keep, const mgrad_real *x, mgrad_real *y) {
+  MGRAD_EACH(i, n) y[i] = keep * y[i] + (1 - keep) * x[i];
+}
+
 static void take(int64_t n, mgrad_real *to, const mgrad_real *from, bool add) {
   if (add)
     for (int64_t i = 0; i < n; i++) to[i] += from[i];

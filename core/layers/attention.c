@@ -102,10 +102,12 @@ const mgrad_layer_def mgrad_layer_def_attention = {
   .doc = "{batch, time, features}: each place takes what it needs from all places, or with"
          " 'causal' from those up to itself, or from the places of context {batch, keys,"
          " features}, by several heads; weights start by xavier_uniform, biases at 0" MASK_DOC,
-  MGRAD_ATTRS({ "heads", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e6 },
-              { "causal", MGRAD_ATTR_BOOL, 0 },
-              { "dropout", MGRAD_ATTR_REAL, 0, 0, 0.999999 },
-              { "bias", MGRAD_ATTR_BOOL, 1 }),
+  MGRAD_ATTRS({ "heads", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e6,
+                .doc = "how many parts the features fall into" },
+              { "causal", MGRAD_ATTR_BOOL, 0, .doc = "a step sees none after it" },
+              { "dropout", MGRAD_ATTR_REAL, 0, 0, MGRAD_BELOW_1,
+                .doc = "the share of attention that is set to 0 in training" },
+              { "bias", MGRAD_ATTR_BOOL, 1, .doc = "whether there are any" }),
   .build = attention_build, .forward = attention_forward,
   MGRAD_LAYER_EXAMPLES(
     { .input = { 2, 5, 6 }, .attrs = { { "heads", 3 } } },
@@ -207,12 +209,17 @@ const mgrad_layer_def mgrad_layer_def_transformer_block = {
   .doc = "{batch, time, features}: x + self_attn(norm1(x)), then x + linear2(act(linear1("
          "norm2(x)))); without norm_first the norms are of the sums. linear1 has 'hidden'"
          " results, 0 for 4 times the features; act is relu unless it is named" MASK_DOC,
-  MGRAD_ATTRS({ "heads", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e6 },
-              { "hidden", MGRAD_ATTR_INT, 0, 0, 1e9 },
-              { "causal", MGRAD_ATTR_BOOL, 0 },
-              { "act", MGRAD_ATTR_ACT, -1 },
-              { "norm_first", MGRAD_ATTR_BOOL, 1 },
-              { "dropout", MGRAD_ATTR_REAL, 0, 0, 0.999999 }),
+  MGRAD_ATTRS({ "heads", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e6,
+                .doc = "how many parts the features fall into" },
+              { "hidden", MGRAD_ATTR_INT, 0, 0, 1e9,
+                .doc = "numbers between the dense layers, 0 for 4 times the features" },
+              { "causal", MGRAD_ATTR_BOOL, 0, .doc = "a step sees none after it" },
+              { "act", MGRAD_ATTR_ACT, -1,
+                .doc = "what they go through; relu unless given" },
+              { "norm_first", MGRAD_ATTR_BOOL, 1,
+                .doc = "normalises what goes into each part, not what comes out" },
+              { "dropout", MGRAD_ATTR_REAL, 0, 0, MGRAD_BELOW_1,
+                .doc = "the share of each part's result that is set to 0 in training" }),
   .build = block_build, .forward = block_forward,
   MGRAD_LAYER_EXAMPLES(
     { .input = { 2, 3, 4 }, .attrs = { { "heads", 2 }, { "hidden", 5 } },

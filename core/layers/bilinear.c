@@ -97,8 +97,9 @@ const mgrad_layer_def mgrad_layer_def_bilinear = {
   .doc = "x' W_k other + b_k for k up to out: {.., in1} and {.., in2} to {.., out}; weight"
          " {out, in1, in2} starts by xavier_uniform, bias {out} at 0; other is x where it is"
          " left out",
-  MGRAD_ATTRS({ "out", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9 },
-              { "bias", MGRAD_ATTR_BOOL, 1 }),
+  MGRAD_ATTRS({ "out", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9,
+                .doc = "how many numbers an example becomes" },
+              { "bias", MGRAD_ATTR_BOOL, 1, .doc = "whether one is added" }),
   .build = bilinear_build, .forward = bilinear_forward,
   MGRAD_LAYER_EXAMPLES(
     { .input = { 4, 3 }, .attrs = { { "out", 2 } } },

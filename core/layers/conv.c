@@ -58,18 +58,24 @@ static mgrad_status forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, i
   return mgrad_apply(op, l->ctx, operands, 3, &attrs, y);
 }
 
-#define PAIR(word, first, least) \
+#define PAIR(word, first, least, text) \
   { .name = word, .type = MGRAD_ATTR_PAIR, .initial = first, .low = least, \
-    .high = MGRAD_MOST_PAIR }
+    .high = MGRAD_MOST_PAIR, .doc = text }
+#define WINDOW_SIZE "the size of a window"
+#define WINDOW_STEP "how far a window is from the next"
 #define CONV_ATTRS(padding_words)                                                 \
-  { .name = "out", .type = MGRAD_ATTR_INT, .initial = MGRAD_REQUIRED, .low = 1, .high = 1e9 }, \
-  PAIR("kernel", MGRAD_REQUIRED, 1), PAIR("stride", MGRAD_PAIR(1, 1), 1),         \
+  { .name = "out", .type = MGRAD_ATTR_INT, .initial = MGRAD_REQUIRED, .low = 1, .high = 1e9, \
+    .doc = "how many channels the result has" },                                  \
+  PAIR("kernel", MGRAD_REQUIRED, 1, WINDOW_SIZE),                                 \
+  PAIR("stride", MGRAD_PAIR(1, 1), 1, WINDOW_STEP),                               \
   { .name = "padding", .type = MGRAD_ATTR_PAIR, .initial = 0, .high = MGRAD_MOST_PAIR, \
-    .choices = padding_words },                                                   \
-  PAIR("dilation", MGRAD_PAIR(1, 1), 1),                                          \
-  { .name = "groups", .type = MGRAD_ATTR_INT, .initial = 1, .low = 1, .high = 1e9 }, \
-  { .name = "bias", .type = MGRAD_ATTR_BOOL, .initial = 1 },                      \
-  { .name = "init", .type = MGRAD_ATTR_INIT, .initial = -1 }
+    .choices = padding_words, .doc = "zeros around the input, so many on each side" }, \
+  PAIR("dilation", MGRAD_PAIR(1, 1), 1, "how far the numbers of a window are apart"), \
+  { .name = "groups", .type = MGRAD_ATTR_INT, .initial = 1, .low = 1, .high = 1e9, \
+    .doc = "channels fall into so many parts that do not see each other" },       \
+  { .name = "bias", .type = MGRAD_ATTR_BOOL, .initial = 1,                        \
+    .doc = "whether one is added to each channel" },                              \
+  { .name = "init", .type = MGRAD_ATTR_INIT, .initial = -1, .doc = "how weight starts" }
 
 #define CONV(word, dims, op)                                                      \
   static mgrad_status word##_build(mgrad_layer *l, const mgrad_array *x) {        \
@@ -83,6 +89,7 @@ CONV(conv2d, 2, mgrad_op_conv)
 CONV(conv_transpose1d, 1, mgrad_op_conv_transpose)
 CONV(conv_transpose2d, 2, mgrad_op_conv_transpose)
 
+#define LARGER_BY "so much is added at the end of the result"
 #define STARTS "; weight starts by xavier_uniform, bias {out} at 0"
 
 const mgrad_layer_def mgrad_layer_def_conv1d = {
@@ -109,7 +116,7 @@ const mgrad_layer_def mgrad_layer_def_conv2d = {
 const mgrad_layer_def mgrad_layer_def_conv_transpose1d = {
   .name = "conv_transpose1d", .doc = "transposed convolution, {n, c, l} to {n, out, ..}:"
                                      " weight {c, out / groups, kernel}" STARTS,
-  MGRAD_ATTRS(CONV_ATTRS(NULL), PAIR("output_padding", 0, 0)),
+  MGRAD_ATTRS(CONV_ATTRS(NULL), PAIR("output_padding", 0, 0, LARGER_BY)),
   .build = conv_transpose1d_build, .forward = conv_transpose1d_forward,
   MGRAD_LAYER_EXAMPLES(
     { .input = { 2, 3, 4 }, .attrs = { { "out", 2 },
@@ -119,7 +126,7 @@ const mgrad_layer_def mgrad_layer_def_conv_transpose1d = {
 const mgrad_layer_def mgrad_layer_def_conv_transpose2d = {
   .name = "conv_transpose2d", .doc = "transposed convolution, {n, c, h, w} to {n, out, ..}:"
                                      " weight {c, out / groups, kernel..}" STARTS,
-  MGRAD_ATTRS(CONV_ATTRS(NULL), PAIR("output_padding", 0, 0)),
+  MGRAD_ATTRS(CONV_ATTRS(NULL), PAIR("output_padding", 0, 0, LARGER_BY)),
   .build = conv_transpose2d_build, .forward = conv_transpose2d_forward,
   MGRAD_LAYER_EXAMPLES(
     { .input = { 2, 3, 4, 2 }, .attrs = { { "out", 4 },
@@ -155,8 +162,11 @@ static mgrad_status pool_all(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, 
   const mgrad_layer_def mgrad_layer_def_##word = {                                \
     .name = #word, .doc = text, __VA_ARGS__ .forward = word##_forward,            \
     MGRAD_LAYER_EXAMPLES(example) };
-#define WINDOW PAIR("kernel", MGRAD_REQUIRED, 1), PAIR("stride", 0, 0), PAIR("padding", 0, 0)
-#define SIZE PAIR("size", MGRAD_REQUIRED, 1)
+#define WINDOW                                                                    \
+  PAIR("kernel", MGRAD_REQUIRED, 1, WINDOW_SIZE),                                 \
+  PAIR("stride", 0, 0, WINDOW_STEP ", 0 as kernel"),                              \
+  PAIR("padding", 0, 0, "how much is around the input, on each side")
+#define SIZE PAIR("size", MGRAD_REQUIRED, 1, "that of the result")
 #define IN1(...) { .input = { 2, 3, 6 }, .attrs = { __VA_ARGS__ } }
 #define IN2(...) { .input = { 2, 3, 6, 4 }, .attrs = { __VA_ARGS__ } }
 #define BY_2 { "kernel", MGRAD_PAIR(2, 2) }
@@ -185,13 +195,15 @@ SIMPLE(global_maxpool2d, pool_all, 2, mgrad_op_adaptive_max_pool,
      "the greatest number of each channel: {n, c, h, w} to {n, c}", IN2(),)
 
 #define AROUND                                                                    \
-  PAIR("before", MGRAD_REQUIRED, 0),                                              \
+  PAIR("before", MGRAD_REQUIRED, 0, "how much goes in front"),                    \
   { .name = "after", .type = MGRAD_ATTR_PAIR, .initial = -1, .high = MGRAD_MOST_PAIR, \
-    .choices = "same" },                                                          \
-  { .name = "mode", .type = MGRAD_ATTR_CHOICE, .choices = "zero|reflect|replicate" }
+    .choices = "same", .doc = "how much goes behind" },                           \
+  { .name = "mode", .type = MGRAD_ATTR_CHOICE, .choices = "zero|reflect|replicate", \
+    .doc = "which numbers" }
 #define LARGER                                                                    \
-  PAIR("factor", MGRAD_REQUIRED, 1),                                              \
-  { .name = "mode", .type = MGRAD_ATTR_CHOICE, .choices = "nearest|bilinear" }
+  PAIR("factor", MGRAD_REQUIRED, 1, "how many times as large"),                   \
+  { .name = "mode", .type = MGRAD_ATTR_CHOICE, .choices = "nearest|bilinear",     \
+    .doc = "whether a number is repeated, or others lie between" }
 #define BEFORE_1 { "before", MGRAD_PAIR(1, 1) }
 #define FACTOR_2 { "factor", MGRAD_PAIR(2, 2) }
 #define PADS "numbers around the input, 'before' and 'after' (the same unless given)"

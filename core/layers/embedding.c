@@ -45,10 +45,13 @@ const mgrad_layer_def mgrad_layer_def_embedding = {
   .name = "embedding",
   .doc = "ids from 1, in any shape {..}, as vectors {.., dim}: the rows of weight {n, dim},"
          " which start by standard_normal; that of 'padding' stays 0 (0: there is none)",
-  MGRAD_ATTRS({ "n", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1 << 24 }, /* exact as float */
-              { "dim", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9 },
-              { "padding", MGRAD_ATTR_INT, 0, 0, 1 << 24 },
-              { "init", MGRAD_ATTR_INIT, -1 }),
+  MGRAD_ATTRS({ "n", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1 << 24, /* exact as float */
+                .doc = "how many ids there are" },
+              { "dim", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9,
+                .doc = "how many numbers an id becomes" },
+              { "padding", MGRAD_ATTR_INT, 0, 0, 1 << 24,
+                .doc = "an id that does not learn, 0 for none" },
+              { "init", MGRAD_ATTR_INIT, -1, .doc = "how weight starts" }),
   .build = embedding_build, .forward = embedding_forward,
   MGRAD_LAYER_EXAMPLES(
     { .input = { 5 }, .labels = 4, .attrs = { { "n", 4 }, { "dim", 3 } } },
@@ -100,7 +103,8 @@ const mgrad_layer_def mgrad_layer_def_positional_embedding = {
   .name = "positional_embedding",
   .doc = "{.., time, features} plus a vector that is learnt for each of at most n places in"
          " time: weight {n, features}, which starts by normal",
-  MGRAD_ATTRS({ "n", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9 }),
+  MGRAD_ATTRS({ "n", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9,
+                .doc = "how many steps there are at most" }),
   .build = places_build, .forward = places_forward,
   MGRAD_LAYER_EXAMPLES(
     { .input = { 2, 4, 3 }, .attrs = { { "n", 6 } } },

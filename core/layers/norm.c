@@ -59,9 +59,12 @@ const mgrad_layer_def mgrad_layer_def_batchnorm = {
   .doc = "each channel (dimension 2) less its mean, over its deviation: in training those of"
          " the batch, in eval mode running_mean and running_var, which follow them;"
          " times weight {c}, plus bias {c}, which start at 1 and 0",
-  MGRAD_ATTRS({ "eps", MGRAD_ATTR_REAL, 1e-5, 0, 1e30 },
-              { "momentum", MGRAD_ATTR_REAL, 0.1, 0, 1 },
-              { "affine", MGRAD_ATTR_BOOL, 1 }),
+  MGRAD_ATTRS({ "eps", MGRAD_ATTR_REAL, 1e-5, 0, 1e30,
+                .doc = "added before the root is taken" },
+              { "momentum", MGRAD_ATTR_REAL, 0.1, 0, 1,
+                .doc = "the share of a batch in what eval mode uses" },
+              { "affine", MGRAD_ATTR_BOOL, 1,
+                .doc = "whether weight and bias are learned" }),
   .build = batchnorm_build, .forward = batchnorm_forward,
   MGRAD_LAYER_EXAMPLES(
     { .input = { 4, 3 } },
@@ -89,9 +92,12 @@ const mgrad_layer_def mgrad_layer_def_groupnorm = {
   .name = "groupnorm",
   .doc = "groups of channels (dimension 2) of each example less their mean, over their"
          " deviation; times weight {c}, plus bias {c}, which start at 1 and 0",
-  MGRAD_ATTRS({ "groups", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9 },
-              { "eps", MGRAD_ATTR_REAL, 1e-5, 0, 1e30 },
-              { "affine", MGRAD_ATTR_BOOL, 1 }),
+  MGRAD_ATTRS({ "groups", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9,
+                .doc = "how many the channels fall into" },
+              { "eps", MGRAD_ATTR_REAL, 1e-5, 0, 1e30,
+                .doc = "added before the root is taken" },
+              { "affine", MGRAD_ATTR_BOOL, 1,
+                .doc = "whether weight and bias are learned" }),
   .build = groupnorm_build, .forward = groupnorm_forward,
   MGRAD_LAYER_EXAMPLES(
     { .input = { 3, 6 }, .attrs = { { "groups", 2 } } },
@@ -148,10 +154,12 @@ const mgrad_layer_def mgrad_layer_def_layernorm = {
   .name = "layernorm",
   .doc = "the last 'dims' dimensions of each example less their mean, over their deviation;"
          " times weight, plus bias, of their shape, which start at 1 and 0",
-  MGRAD_ATTRS({ "eps", MGRAD_ATTR_REAL, 1e-5, 0, 1e30 },
-              { "dims", MGRAD_ATTR_INT, 1, 1, MGRAD_MAX_DIMS },
-              { "affine", MGRAD_ATTR_BOOL, 1 },
-              { "bias", MGRAD_ATTR_BOOL, 1 }),
+  MGRAD_ATTRS({ "eps", MGRAD_ATTR_REAL, 1e-5, 0, 1e30,
+                .doc = "added before the root is taken" },
+              { "dims", MGRAD_ATTR_INT, 1, 1, MGRAD_MAX_DIMS,
+                .doc = "how many of the last dimensions" },
+              { "affine", MGRAD_ATTR_BOOL, 1, .doc = "whether a weight is learned" },
+              { "bias", MGRAD_ATTR_BOOL, 1, .doc = "whether a bias is, beside it" }),
   .build = layernorm_build, .forward = layernorm_forward,
   MGRAD_LAYER_EXAMPLES(
     { .input = { 2, 4 } },
@@ -164,9 +172,11 @@ const mgrad_layer_def mgrad_layer_def_rmsnorm = {
   .name = "rmsnorm",
   .doc = "the last 'dims' dimensions of each example over the root of their mean square,"
          " times weight of their shape, which starts at 1",
-  MGRAD_ATTRS({ "eps", MGRAD_ATTR_REAL, 0x1p-23, 0, 1e30 },
-              { "dims", MGRAD_ATTR_INT, 1, 1, MGRAD_MAX_DIMS },
-              { "affine", MGRAD_ATTR_BOOL, 1 }),
+  MGRAD_ATTRS({ "eps", MGRAD_ATTR_REAL, 0x1p-23, 0, 1e30,
+                .doc = "added before the root is taken" },
+              { "dims", MGRAD_ATTR_INT, 1, 1, MGRAD_MAX_DIMS,
+                .doc = "how many of the last dimensions" },
+              { "affine", MGRAD_ATTR_BOOL, 1, .doc = "whether a weight is learned" }),
   .build = rmsnorm_build, .forward = rmsnorm_forward,
   MGRAD_LAYER_EXAMPLES(
     { .input = { 2, 4 } },

@@ -30,7 +30,9 @@ const mgrad_layer_def mgrad_layer_def_prelu = {
   .name = "prelu",
   .doc = "x, or weight * x below 0, the weight learnt: one, or n for as many channels"
          " (dimension 2); it starts at 'start'",
-  MGRAD_ATTRS({ "n", MGRAD_ATTR_INT, 1, 1, 1e9 }, { "start", MGRAD_ATTR_REAL, 0.25 }),
+  MGRAD_ATTRS({ "n", MGRAD_ATTR_INT, 1, 1, 1e9,
+                .doc = "how many slopes: 1 for all, or one a channel" },
+              { "start", MGRAD_ATTR_REAL, 0.25, .doc = "what they are at first" }),
   .build = prelu_build, .forward = prelu_forward,
   MGRAD_LAYER_EXAMPLES({ .input = { 3, 4 } },
                        { .input = { 2, 3, 4 }, .attrs = { { "n", 3 } } }),

@@ -216,12 +216,18 @@ static mgrad_status recurrent_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_ten
 }
 
 #define ATTRS(...)                                                              \
-  MGRAD_ATTRS({ "hidden", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e8 },              \
-              { "layers", MGRAD_ATTR_INT, 1, 1, MOST_LAYERS },                   \
-              { "bidirectional", MGRAD_ATTR_BOOL, 0 },                           \
-              { "return_sequence", MGRAD_ATTR_BOOL, 1 },                         \
-              { "dropout", MGRAD_ATTR_REAL, 0, 0, 0.999999 },                    \
-              { "bias", MGRAD_ATTR_BOOL, 1 } __VA_ARGS__),                      \
+  MGRAD_ATTRS({ "hidden", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e8,               \
+                .doc = "how many numbers a state has" },                        \
+              { "layers", MGRAD_ATTR_INT, 1, 1, MOST_LAYERS,                    \
+                .doc = "each reads the states of the one before" },             \
+              { "bidirectional", MGRAD_ATTR_BOOL, 0,                            \
+                .doc = "a second pass from the end, its states beside the others" }, \
+              { "return_sequence", MGRAD_ATTR_BOOL, 1,                          \
+                .doc = "all states, or the last alone" },                       \
+              { "dropout", MGRAD_ATTR_REAL, 0, 0, MGRAD_BELOW_1,                \
+                .doc = "the share that is set to 0 between layers, in training" }, \
+              { "bias", MGRAD_ATTR_BOOL, 1,                                     \
+                .doc = "whether there are any" } __VA_ARGS__),                  \
   .build = recurrent_build, .forward = recurrent_forward
 
 #define SHAPES "{batch, time, features} to {batch, time, hidden}, or without" \
@@ -231,7 +237,8 @@ static mgrad_status recurrent_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_ten
 const mgrad_layer_def mgrad_layer_def_rnn = {
   .name = "rnn", .inputs = "h lengths", .outputs = "h",
   .doc = "each step's result goes into the next one: " SHAPES,
-  ATTRS(, { "nonlinearity", MGRAD_ATTR_CHOICE, TANH_CELL, .choices = "tanh|relu" }),
+  ATTRS(, { "nonlinearity", MGRAD_ATTR_CHOICE, TANH_CELL, .choices = "tanh|relu",
+          .doc = "what a state goes through" }),
   MGRAD_LAYER_EXAMPLES(
     { .input = { 2, 4, 3 }, .attrs = { { "hidden", 5 } } },
     { .input = { 2, 4, 3 }, .attrs = { { "hidden", 5 }, { "bidirectional", 1 },

@@ -50,7 +50,8 @@ const mgrad_layer_def mgrad_layer_def_spatial_dropout = {
   .name = "spatial_dropout",
   .doc = "in training sets a share p of the channels (dimension 2) to 0 and scales the"
          " others by 1 / (1 - p); identity in eval mode",
-  MGRAD_ATTRS({ "p", MGRAD_ATTR_REAL, 0.5, 0, 0.999999 }),
+  MGRAD_ATTRS({ "p", MGRAD_ATTR_REAL, 0.5, 0, MGRAD_BELOW_1,
+                .doc = "the share of channels" }),
   .forward = spatial_dropout_forward,
   MGRAD_LAYER_EXAMPLES({ .input = { 3, 4, 2 } }),
 };

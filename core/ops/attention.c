@@ -376,7 +376,9 @@ static void attention_backward(mgrad_call *c) {
   .check = attention_check, .forward = attention_forward,                         \
   .backward = attention_backward
 #define ATTRS                                                                     \
-  { "heads", MGRAD_ATTR_INT, 1, 1, 1e9 }, { "causal", MGRAD_ATTR_BOOL, 0 }
+  { "heads", MGRAD_ATTR_INT, 1, 1, 1e9,                                           \
+    .doc = "how many parts the features fall into" },                             \
+  { "causal", MGRAD_ATTR_BOOL, 0, .doc = "a step sees none after it" }
 #define DOC                                                                       \
   "softmax(q k' / sqrt(d)) v for each head, of q {batch, time, e}, k and v {batch, keys, e};" \
   " or k {batch, keys, 2 e} with v in it, or q {batch, time, 3 e} with both; mask: 1 where a" \
@@ -396,7 +398,9 @@ MGRAD_OP(dot_attention) = { ATTENTION(dot_attention), MGRAD_ATTRS(ATTRS), .doc =
       .fill = { 0, 0, 0, MGRAD_FILL_BITS } }) };
 
 MGRAD_OP(dot_attention_dropout) = { ATTENTION(dot_attention_dropout),
-  MGRAD_ATTRS(ATTRS, { "p", MGRAD_ATTR_REAL, 0.1, 0, 1 }), .flags = MGRAD_OP_RANDOM,
+  MGRAD_ATTRS(ATTRS, { "p", MGRAD_ATTR_REAL, 0.1, 0, MGRAD_BELOW_1,
+                       .doc = "the share of weights that is set to 0" }),
+  .flags = MGRAD_OP_RANDOM,
   .doc = "dot_attention whose weights are set to 0 with probability p (below 1), else divided"
          " by 1 - p",
   MGRAD_EXAMPLES(

@@ -526,12 +526,14 @@ static void conv_transpose_backward(mgrad_call *call) {
 
 #define SHARED_ATTRS(padding_words)                                                       \
   { .name = "stride", .type = MGRAD_ATTR_PAIR, .initial = MGRAD_PAIR(1, 1), .low = 1,     \
-    .high = MGRAD_MOST_PAIR },                                                            \
+    .high = MGRAD_MOST_PAIR, .doc = "how far a window is from the next" },                \
   { .name = "padding", .type = MGRAD_ATTR_PAIR, .initial = MGRAD_PAIR(0, 0),              \
-    .high = MGRAD_MOST_PAIR, .choices = padding_words },                                  \
+    .high = MGRAD_MOST_PAIR, .choices = padding_words,                                    \
+    .doc = "zeros around x, so many on each side" },                                      \
   { .name = "dilation", .type = MGRAD_ATTR_PAIR, .initial = MGRAD_PAIR(1, 1), .low = 1,   \
-    .high = MGRAD_MOST_PAIR },                                                            \
-  { .name = "groups", .type = MGRAD_ATTR_INT, .initial = 1, .low = 1, .high = 1e9 }
+    .high = MGRAD_MOST_PAIR, .doc = "how far the numbers of a window are apart" },        \
+  { .name = "groups", .type = MGRAD_ATTR_INT, .initial = 1, .low = 1, .high = 1e9,        \
+    .doc = "channels fall into so many parts that do not see each other" }
 
 MGRAD_OP(conv) = {
   MGRAD_NAMED(conv), .operands = "x weight bias?", .reads = 3,
@@ -558,7 +560,8 @@ MGRAD_OP(conv_transpose) = {
          " {in, out / groups, ..}",
   MGRAD_ATTRS(SHARED_ATTRS(NULL),
               { .name = "output_padding", .type = MGRAD_ATTR_PAIR,
-                .initial = MGRAD_PAIR(0, 0), .high = MGRAD_MOST_PAIR }),
+                .initial = MGRAD_PAIR(0, 0), .high = MGRAD_MOST_PAIR,
+                .doc = "so much is added at the end of the result" }),
   .infer = conv_transpose_infer, .forward = conv_transpose_forward,
   .backward = conv_transpose_backward,
   MGRAD_EXAMPLES(

@@ -60,7 +60,8 @@ static void embedding_backward(mgrad_call *c) {
 
 MGRAD_OP(embedding) = {
   MGRAD_NAMED(embedding), .operands = "ids weight", .reads = 1 << IDS, .constant = 1 << IDS,
-  MGRAD_ATTRS({ "padding", MGRAD_ATTR_INT, 0, 0, 1e15 }),
+  MGRAD_ATTRS({ "padding", MGRAD_ATTR_INT, 0, 0, 1e15,
+                .doc = "an id that gets no gradient, 0 for none" }),
   .doc = "for each id, from 1, that row of weight {n, dim}; no gradient goes to the row of"
          " the id 'padding' (0: none)",
   .infer = embedding_infer, .check = embedding_check, .forward = embedding_forward,

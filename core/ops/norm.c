@@ -463,13 +463,17 @@ static void norm_backward(mgrad_call *c) {
 #define NORM(word, shapes)                                                        \
   MGRAD_NAMED(word), .reads = 1 << INPUT | 1 << WEIGHT, .infer = shapes,          \
   .forward = norm_forward, .backward = norm_backward
-#define EPS_ATTR(initial) { "eps", MGRAD_ATTR_REAL, initial, 0, 1e30 }
+#define EPS_ATTR(initial) \
+  { "eps", MGRAD_ATTR_REAL, initial, 0, 1e30, .doc = "added before the root is taken" }
+#define DIMS_ATTR \
+  { "dims", MGRAD_ATTR_INT, 1, 1, MGRAD_MAX_DIMS, .doc = "how many of the last dimensions" }
 
 /* Ioffe and Szegedy, "Batch normalization", 2015 */
 MGRAD_OP(batch_norm) = { NORM(batch_norm, batch_infer),
   .operands = "x weight? bias? running_mean? running_var? batches?",
   .constant = 7 << MEAN, .updates = 7 << MEAN,
-  MGRAD_ATTRS(EPS_ATTR(1e-5), { "momentum", MGRAD_ATTR_REAL, 0.1, 0, 1 }),
+  MGRAD_ATTRS(EPS_ATTR(1e-5), { "momentum", MGRAD_ATTR_REAL, 0.1, 0, 1,
+                                .doc = "the share of a batch in what runs on" }),
   .doc = "(x - mean) / sqrt(var + eps) * weight + bias, of each channel (dimension 2) of a"
          " batch; moves running_mean and running_var (unbiased) by momentum, counts batches",
   MGRAD_EXAMPLES({ .operands = 4, .shapes = { { 5, 3 }, { 3 }, { 3 }, { 3 } } },
@@ -492,7 +496,7 @@ MGRAD_OP(standardize) = { NORM(standardize, standardize_infer),
 
 /* Ba, Kiros and Hinton, "Layer normalization", 2016 */
 MGRAD_OP(layer_norm) = { NORM(layer_norm, layer_infer), .operands = "x weight? bias?",
-  MGRAD_ATTRS(EPS_ATTR(1e-5), { "dims", MGRAD_ATTR_INT, 1, 1, MGRAD_MAX_DIMS }),
+  MGRAD_ATTRS(EPS_ATTR(1e-5), DIMS_ATTR),
   .doc = "(x - mean) / sqrt(var + eps) * weight + bias, over the last 'dims' dimensions",
   MGRAD_EXAMPLES({ .shapes = { { 4, 3 }, { 3 }, { 3 } } },
                  { .shapes = { { 2, 3, 70 }, { 70 }, { -1 } } },
@@ -503,7 +507,8 @@ MGRAD_OP(layer_norm) = { NORM(layer_norm, layer_infer), .operands = "x weight? b
 /* Wu and He, "Group normalization", 2018 */
 MGRAD_OP(group_norm) = { NORM(group_norm, group_infer), .operands = "x weight? bias?",
   .order = "x groups weight bias",
-  MGRAD_ATTRS(EPS_ATTR(1e-5), { "groups", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9 }),
+  MGRAD_ATTRS(EPS_ATTR(1e-5), { "groups", MGRAD_ATTR_INT, MGRAD_REQUIRED, 1, 1e9,
+                                .doc = "how many the channels fall into" }),
   .doc = "(x - mean) / sqrt(var + eps) * weight + bias, over groups of channels (dimension"
          " 2) of each example",
   MGRAD_EXAMPLES({ .shapes = { { 3, 4 }, { 4 }, { 4 } }, .attrs = { { "groups", 2 } } },
@@ -513,7 +518,7 @@ MGRAD_OP(group_norm) = { NORM(group_norm, group_infer), .operands = "x weight? b
 
 /* Zhang and Sennrich, "Root mean square layer normalization", 2019 */
 MGRAD_OP(rms_norm) = { NORM(rms_norm, layer_infer), .operands = "x weight?",
-  MGRAD_ATTRS(EPS_ATTR(0x1p-23), { "dims", MGRAD_ATTR_INT, 1, 1, MGRAD_MAX_DIMS }),
+  MGRAD_ATTRS(EPS_ATTR(0x1p-23), DIMS_ATTR),
   .doc = "x / sqrt(mean(x^2) + eps) * weight, over the last 'dims' dimensions",
   MGRAD_EXAMPLES({ .shapes = { { 4, 3 }, { 3 } } },
                  { .shapes = { { 2, 3, 5 }, { 3, 5 } }, .attrs = { { "dims", 2 } } },

@@ -280,14 +280,16 @@ POOL(adaptive_max_pool, true, max_plane, max_slopes)
 
 #define WINDOW_ATTRS                                                              \
   MGRAD_ATTRS({ .name = "kernel", .type = MGRAD_ATTR_PAIR, .initial = MGRAD_REQUIRED, \
-                .low = 1, .high = MGRAD_MOST_PAIR },                              \
+                .low = 1, .high = MGRAD_MOST_PAIR, .doc = "the size of a window" }, \
               { .name = "stride", .type = MGRAD_ATTR_PAIR, .initial = 0,          \
-                .high = MGRAD_MOST_PAIR },                                        \
+                .high = MGRAD_MOST_PAIR,                                          \
+                .doc = "how far a window is from the next, 0 as kernel" },        \
               { .name = "padding", .type = MGRAD_ATTR_PAIR, .initial = 0,         \
-                .high = MGRAD_MOST_PAIR })
+                .high = MGRAD_MOST_PAIR,                                          \
+                .doc = "how much is around x, on each side" })
 #define SIZE_ATTR                                                                 \
   MGRAD_ATTRS({ .name = "size", .type = MGRAD_ATTR_PAIR, .initial = MGRAD_REQUIRED, \
-                .low = 1, .high = MGRAD_MOST_PAIR })
+                .low = 1, .high = MGRAD_MOST_PAIR, .doc = "that of the result" })
 #define WINDOW_EXAMPLES                                                           \
   MGRAD_EXAMPLES(                                                                 \
     { .shapes = { { 2, 3, 6, 4 } }, .attrs = { { "kernel", MGRAD_PAIR(2, 2) } } }, \

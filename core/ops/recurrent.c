@@ -560,9 +560,11 @@ MGRAD_OP(recurrent) = {
   MGRAD_NAMED(recurrent), .reads = 1 << X | 1 << WEIGHT_IH | 1 << WEIGHT_HH | 1 << LENGTHS,
   .operands = "x weight_ih weight_hh bias_ih? bias_hh? h? c? lengths?",
   .constant = 1 << LENGTHS,
-  MGRAD_ATTRS({ "cell", MGRAD_ATTR_CHOICE, TANH_CELL, .choices = "tanh|relu|gru|lstm" },
-              { "reverse", MGRAD_ATTR_BOOL, 0 },
-              { "gives", MGRAD_ATTR_CHOICE, SEQUENCE, .choices = "sequence|last|all" }),
+  MGRAD_ATTRS({ "cell", MGRAD_ATTR_CHOICE, TANH_CELL, .choices = "tanh|relu|gru|lstm",
+                .doc = "what makes a state of the one before" },
+              { "reverse", MGRAD_ATTR_BOOL, 0, .doc = "from the last step to the first" },
+              { "gives", MGRAD_ATTR_CHOICE, SEQUENCE, .choices = "sequence|last|all",
+                .doc = "which states" }),
   .doc = "one layer of rnn, gru or lstm over x {batch, time, features}: its states {batch,"
          " time, hidden}; the last one {batch, hidden}; or all, with the final h (and c)"
          " as further steps",

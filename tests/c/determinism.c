@@ -82,6 +82,10 @@ static const model models[] = {
       { "flatten" }, { "dense", 4 } } },
   { "regression", "huber", "adagrad", { { "lr", 0.05 }, { "clip_norm", 1 } }, 100, 7, 0, 1,
     { { "dense", 25, "selu" }, { "dense", 1 } } },
+  { "powers", "focal", "nadam", { { "lr", 0.02 }, { "ema", 0.9 } }, 60, 8, 1, 1,
+    { { "dense", 17, "tanh" }, { "dense", 1 } } },
+  { "all at once", "mse", "lbfgs", { { "lr", 1 }, { "l2", 0.01 } }, 70, 6, 0, 5,
+    { { "dense", 19, "tanh" }, { "dense", 1 } } },
   /* longer than one block of k, in weight gradients too, and work for threads */
   { "wide", "cross_entropy", "sgd", { { "lr", 0.01 } }, 600, 300, 10, 10,
     { { "dense", 70, "relu" }, { "dense", 10 } } },

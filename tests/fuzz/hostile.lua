@@ -82,7 +82,13 @@ local function few() -- for mg.data.func, which calls as often as it is told
 end
 local xy = function() return { x = mg.ones(4, 3), y = mg.ones(4, 2), batch = 2 } end
 
+local function ctc()
+  return mg.zeros(2, 5, 3), mg.tensor { { 2, 3 }, { 3, 1 } }, mg.tensor { 5, 4 },
+    mg.tensor { 2, 1 }, "mean", 1, true
+end
+
 local usual = {
+  ["mg.ctc"] = ctc, ["tensor.ctc"] = ctc,
   ["mg.tensor"] = function() return { 1, 2 }, { requires_grad = true } end,
   ["mg.full"] = function() return { 2, 2 }, 1 end,
   ["mg.arange"] = function() return 1, 5, 1 end,
@@ -131,6 +137,28 @@ local usual = {
   ["layer.summary"] = function() return net(), { 3 } end,
   ["optimizer.attach"] = function() return mg.sgd { lr = 1 }, { w() } end,
   ["optimizer.schedule"] = function() return mg.sgd { lr = 1 }, function() return 1 end end,
+  ["mg.schedule.step"] = function() return { lr = 1, step_size = 2, gamma = 0.5 } end,
+  ["mg.schedule.exponential"] = function() return { lr = 1, gamma = 0.5, step_size = 2 } end,
+  ["mg.schedule.cosine"] = function() return { lr = 1, steps = 2, min_lr = 0.5 } end,
+  ["mg.schedule.linear_warmup"] = function()
+    return { lr = 1, steps = 2, start_factor = 0, after = function() return 1 end }
+  end,
+  ["mg.schedule.one_cycle"] = function() return { lr = 1, steps = 2, anneal = "cos" } end,
+  ["mg.schedule.plateau"] = function() return { lr = 1, factor = 0.5, patience = 1 } end,
+  ["optimizer.observe"] = function()
+    return mg.sgd { lr = mg.schedule.plateau { lr = 1 } }, 1
+  end,
+  ["optimizer.group"] = function() return mg.sgd { lr = 1 }, { lr = 2 } end,
+  ["optimizer.grouping"] = function()
+    return mg.sgd { lr = 1 }, function() return 0 end
+  end,
+  ["optimizer.averaged"] = function()
+    local v = w()
+    local o = mg.sgd { lr = 1, ema = 0.5 }:attach { v }
+    v:sum():backward()
+    o:step()
+    return o, function(a) return a end, 1
+  end,
   ["dataset.range"] = function() return data(), 1, 2 end,
   ["dataset.batch"] = function() return data(), 1, 2 end,
   ["dataset.stats"] = function() return data(), true end,

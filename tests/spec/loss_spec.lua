@@ -181,6 +181,114 @@ describe("hinge", function()
   end)
 end)
 
+describe("focal", function()
+  local z, y = mg.tensor { 2, 1, -3 }, mg.tensor { 1, 0, 1 }
+  it("is bce_with_logits where gamma is 0 and alpha below", function()
+    near(mg.bce_with_logits(z, y), mg.focal(z, y, { gamma = 0, alpha = -1 }))
+  end)
+  it("hardly counts what is right already", function()
+    local each = mg.focal(mg.tensor { 5, -5 }, mg.tensor { 1, 1 }, { reduction = "none" })
+    assert.is_true(each[1] < 1e-6 and each[2] > 1)
+  end)
+  it("has no slope that is infinite", function()
+    near({ 0, 0 }, grad(mg.focal, { 200, -200 }, mg.tensor { 1, 0 }, { gamma = 0.5 }))
+  end)
+  it("refuses targets that are no chances", function()
+    fails(text "focal: target[2] is 2, expected a number from 0 to 1", mg.focal,
+      mg.zeros(2), mg.tensor { 1, 2 })
+  end)
+  it("trains, and accuracy takes its predictions as logits", function()
+    mg.seed(1)
+    local x = mg.tensor { { 0, 0 }, { 0, 1 }, { 1, 0 }, { 1, 1 } }
+    local data = { x = x, y = mg.tensor { 0, 0, 0, 1 }, batch = 4 }
+    local trainer = mg.trainer { net = mg.sequential { 2, mg.dense(1) }, loss = mg.focal,
+                                 optimizer = mg.adam { lr = 0.1 }, metrics = { "accuracy" } }
+    for _ = 1, 300 do trainer:step(data.x, data.y) end
+    assert.equal(1, trainer:evaluate(data).accuracy)
+  end)
+end)
+
+describe("triplet", function()
+  local a, p, n = mg.tensor { { 0, 0 } }, mg.tensor { { 3, 4 } }, mg.tensor { { 6, 8 } }
+  it("is what the positive is too far away, compared with the negative", function()
+    near(0, mg.triplet(a, p, n, { margin = 5, eps = 0 }))
+    near(1.5, mg.triplet(a, p, n, { margin = 6.5, eps = 0 }))
+    near(5, mg.triplet(a, n, p, { margin = 0, eps = 0 }))
+  end)
+  it("measures by the norm p", function()
+    near(3, mg.triplet(a, p, n, { margin = 10, eps = 0, p = 1 }))
+  end)
+  it("takes the shorter way to the negative when told to swap", function()
+    local q = mg.tensor { { 4, 4 } }
+    near(5, mg.triplet(a, p, q, { margin = 1, eps = 0, swap = true }))
+  end)
+  it("names the operand that does not fit", function()
+    fails(text "triplet: negative is {1, 3}, expected {1, 2} as anchor", mg.triplet, a, p,
+      mg.zeros(1, 3))
+    fails(text "triplet: anchor is {2}, expected {n, features}", mg.triplet, mg.zeros(2),
+      mg.zeros(2), mg.zeros(2))
+  end)
+end)
+
+describe("ctc", function()
+  local half = mg.full({ 1, 2, 2 }, math.log(0.5)) -- blank or label 2, alike, two steps
+  it("is minus the log of all ways to write the labels", function()
+    near(-math.log(0.75), mg.ctc(half, mg.tensor { { 2 } })) -- 2 blank, blank 2, 2 2
+    near(-math.log(0.25), mg.ctc(half, mg.tensor { { 2 } }, mg.tensor { 2 }, mg.tensor { 0 }))
+  end)
+  it("looks at the first of its steps and labels only", function()
+    local x, y = mg.zeros(2, 5, 3):log_softmax(3), mg.tensor { { 2, 3 }, { 3, 77 } }
+    local both = mg.ctc(x, y, mg.tensor { 5, 2 }, mg.tensor { 2, 1 }, { reduction = "none" })
+    near(mg.ctc(x:narrow(1, 2, 1):narrow(2, 1, 2), mg.tensor { { 3 } }), both[2])
+  end)
+  it("is infinite where the labels do not fit into the time, or 0", function()
+    local y = mg.tensor { { 2, 2 } } -- needs a blank between
+    assert.equal(inf, mg.ctc(half, y):item())
+    local x = leaf(half:totable())
+    local loss = mg.ctc(x, y, { zero_infinity = true })
+    loss:backward()
+    near(0, loss)
+    near({ { { 0, 0 }, { 0, 0 } } }, x.grad)
+  end)
+  it("is exact where a class is impossible", function()
+    local x = leaf { { { -inf, 0 }, { 0, -inf } } }
+    local loss = mg.ctc(x, mg.tensor { { 2 } })
+    loss:backward()
+    near(0, loss)
+    near({ { { 0, -1 }, { -1, 0 } } }, x.grad)
+  end)
+  it("names what is wrong with labels and lengths", function()
+    local x, y = mg.zeros(1, 4, 3), mg.tensor { { 2, 3 } }
+    fails(text "ctc: target[1][2] is 1, which is the blank", mg.ctc, x, mg.tensor { { 2, 1 } })
+    fails(text "ctc: target[1][1] is 4, expected a class from 1 to 3", mg.ctc, x,
+      mg.tensor { { 4, 1 } })
+    fails(text "ctc: blank is 4, expected a class from 1 to 3", mg.ctc, x, y, { blank = 4 })
+    fails(text "ctc: input_lengths[1] is 5, expected an integer from 1 to 4", mg.ctc, x, y,
+      mg.tensor { 5 })
+    fails(text "ctc: target_lengths[1] is 0.5, expected an integer from 0 to 2", mg.ctc, x, y,
+      mg.tensor { 4 }, mg.tensor { 0.5 })
+    fails(text "ctc: target_lengths is {2}, expected {1}", mg.ctc, x, y, mg.tensor { 4 },
+      mg.ones(2))
+    fails(text "ctc: target is {2}, expected {1, most labels}", mg.ctc, x, mg.ones(2))
+    fails(text "ctc: prediction is {4, 3}, expected {batch, time, classes}", mg.ctc,
+      mg.zeros(4, 3), y)
+  end)
+  it("trains a net in a plan as it does op by op", function()
+    local function losses(plan)
+      mg.seed(1)
+      local net = mg.sequential { 18, mg.dense(18), mg.reshape(6, 3), "log_softmax" }
+      local trainer = mg.trainer { net = net, loss = "ctc", optimizer = mg.adam { lr = 0.1 },
+                                   plan = plan }
+      local x, y, list = mg.randn(4, 18), mg.tensor { { 2, 3 }, { 3, 3 }, { 2, 2 }, { 3, 2 } }, {}
+      for i = 1, 20 do list[i] = trainer:step(x, y) end
+      return list
+    end
+    local list = losses()
+    assert.same(losses(false), list)
+    assert.is_true(list[20] < list[1] / 10)
+  end)
+end)
+
 describe("every loss of equal shapes", function()
   local p, y = mg.tensor { { 0.2, 0.7, 0.4 }, { 0.9, 0.1, 0.6 } }, mg.ones(2, 3)
   for _, name in ipairs { "mse", "mae", "huber", "bce", "bce_with_logits", "kl_div", "hinge" } do

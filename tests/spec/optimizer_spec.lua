@@ -6,11 +6,19 @@ local near, fails, leaf = h.near, h.fails, h.leaf
 local function descend(opt, steps)
   local w, path = leaf(1), {}
   opt:attach { w }
-  for i = 1, steps or 3 do
-    local loss = w * w
-    loss:backward()
-    opt:step()
+  local function loss()
     opt:zero_grad()
+    local l = w * w
+    l:backward()
+    return l
+  end
+  for i = 1, steps or 3 do
+    if i % 2 == 0 or opt.kind == "lbfgs" then -- both ways to do the same
+      opt:step(loss)
+    else
+      loss()
+      opt:step()
+    end
     path[i] = w:item()
   end
   return path
@@ -62,6 +70,18 @@ describe("the update rule of", function()
   end)
 end)
 
+describe("lion", function()
+  it("steps by the rate, whatever the gradient", function()
+    near({ -0.1, 0.1, 0 }, step(mg.lion { lr = 0.1 }, { 0, 0, 0 }, { 1000, -0.001, 0 }))
+  end)
+end)
+
+describe("rprop", function()
+  it("takes longer steps downhill and shorter ones after a turn", function()
+    near({ 0.7, 0.34, -0.092, -0.092, 0.124 }, descend(mg.rprop { lr = 0.3 }, 5))
+  end)
+end)
+
 describe("adam", function()
   it("first steps by the rate, whatever the gradient's size", function()
     near({ -0.1, 0.1 }, step(mg.adam { lr = 0.1 }, { 0, 0 }, { 1000, -0.001 }), 1e-4)
@@ -72,17 +92,18 @@ describe("adam", function()
 end)
 
 describe("every optimizer", function()
-  for _, name in ipairs { "sgd", "adam", "adamw", "rmsprop", "adagrad" } do
+  for name in pairs(mg.optimizers) do
+    local rate = name == "adadelta" and 1 or name == "lion" and 0.01 or 0.1
     it(name .. " brings a parabola to its minimum", function()
-      local path = descend(mg[name] { lr = 0.1 }, 400)
+      local path = descend(mg[name] { lr = rate }, 400)
       assert.is_true(math.abs(path[400]) < 0.05)
     end)
-    it(name .. " treats each number by itself", function()
+    if name ~= "lbfgs" then it(name .. " treats each number by itself", function()
       local opt = mg[name] { lr = 0.1 }
       local both = step(opt, { 1, 5 }, { 2, -3 })
       near(step(mg[name] { lr = 0.1 }, { 1 }, { 2 }), both:narrow(1, 1, 1))
       near(step(mg[name] { lr = 0.1 }, { 5 }, { -3 }), both:narrow(1, 2, 1))
-    end)
+    end) end
     it(name .. " refuses options that make no sense", function()
       fails(name, mg[name], { lr = "fast" })
       fails(name, mg[name], { lr = -1 })
@@ -234,5 +255,326 @@ describe("an optimizer of a net that grows", function()
     once()
     assert.not_equal(before, net:named()["1.weight"]:to_string())
     assert.equal(2, opt.steps)
+  end)
+end)
+
+describe("groups", function()
+  local function net()
+    mg.seed(1)
+    return mg.sequential { 2, mg.dense(3, "tanh"), mg.dense(1) }
+  end
+  local x, y = mg.tensor { { 1, 2 }, { 3, -1 } }, mg.tensor { { 1 }, { 2 } }
+  local function train(opt, layer, steps)
+    opt:attach(layer)
+    for _ = 1, steps or 3 do
+      layer:zero_grad()
+      mg.mse(layer(x), y):backward()
+      opt:step()
+    end
+    return h.weights(layer)
+  end
+
+  it("have options of their own, the first match counts", function()
+    local plain = train(mg.sgd { lr = 0 }, net())
+    local weights = train(mg.sgd { lr = 0.1, groups = { { match = "bias$", lr = 0 },
+                                                        { match = "^1%.", lr = 0.2 } } }, net())
+    assert.same(plain["0.bias"], weights["0.bias"])
+    assert.same(plain["1.bias"], weights["1.bias"])
+    assert.not_same(plain["0.weight"], weights["0.weight"])
+    assert.not_same(train(mg.sgd { lr = 0.1 }, net())["1.weight"], weights["1.weight"])
+  end)
+  it("give the numbers of several optimizers", function()
+    local a = train(mg.adam { lr = 0.1, groups = {
+      { match = "weight", weight_decay = 0.3, beta1 = 0.5 } } }, net(), 5)
+    local layer = net()
+    local named = layer:named()
+    local one = mg.adam { lr = 0.1 }:attach { named["0.bias"], named["1.bias"] }
+    local two = mg.adam { lr = 0.1, weight_decay = 0.3, beta1 = 0.5 }:attach {
+      named["0.weight"], named["1.weight"] }
+    for _ = 1, 5 do
+      layer:zero_grad()
+      mg.mse(layer(x), y):backward()
+      one:step()
+      two:step()
+    end
+    assert.same(h.weights(layer), a)
+  end)
+  it("change nothing where their options are the others'", function()
+    assert.same(train(mg.adam { lr = 0.1 }, net()),
+      train(mg.adam { lr = 0.1, groups = { { match = "bias" } } }, net()))
+  end)
+  it("follow a change of the learning rate in proportion", function()
+    local function weights(rate, first)
+      local opt = mg.sgd { lr = first, groups = { { match = "bias", lr_scale = 0.5 } } }
+      opt.lr = rate
+      return train(opt, net())
+    end
+    assert.same(weights(0.2, 0.2), weights(0.2, 0.1))
+  end)
+  it("follow a schedule", function()
+    assert.same(
+      train(mg.sgd { lr = 0.1, groups = { { match = "bias", lr = 0.05 } } }, net()),
+      train(mg.sgd { lr = function() return 0.1 end,
+                     groups = { { match = "bias", lr_scale = 0.5 } } }, net()))
+  end)
+  it("spare biases and norms the decay", function()
+    local b, w = leaf { 1 }, leaf { { 1 } }
+    local opt = mg.adamw { lr = 0.1, weight_decay = 0.5, groups = { mg.no_decay } }
+    opt:attach { b, w }
+    local loss = (b * 0 + w * 0):sum()
+    loss:backward()
+    opt:step()
+    near({ 1 }, b)
+    near({ { 0.95 } }, w)
+  end)
+  it("take tensors attached by themselves under their numbers", function()
+    local a, b = leaf(1), leaf(1)
+    local opt = mg.sgd { lr = 0.1, groups = { { match = "^2$", lr = 0.3 } } }:attach { a, b }
+    local loss = a + b
+    loss:backward()
+    opt:step()
+    near(0.9, a)
+    near(0.7, b)
+  end)
+  it("are clipped together", function()
+    local a, b = leaf(0), leaf(0)
+    local opt = mg.sgd { lr = 1, clip_norm = 1, groups = { { match = "2", lr = 0.5 } } }
+    opt:attach { a, b }
+    local loss = a * 3 + b * 4
+    loss:backward()
+    opt:step()
+    near(-0.6, a)
+    near(-0.4, b)
+  end)
+  it("work in a trainer, whose net is built later", function()
+    mg.seed(1)
+    local trainer = mg.trainer { net = mg.sequential { mg.dense(3), mg.dense(1) }, loss = "mse",
+      optimizer = mg.adam { lr = 0.1, groups = { { match = "^0%.", lr = 0 } } } }
+    local before
+    for i = 1, 4 do
+      trainer:step(x, y)
+      local now = h.weights(trainer:parts().net)
+      if before then
+        assert.same(before["0.weight"], now["0.weight"])
+        assert.not_same(before["1.weight"], now["1.weight"])
+      end
+      before = i > 0 and now
+    end
+  end)
+  it("refuse what makes no sense, naming the group", function()
+    local function refuses(pattern, g)
+      fails(pattern, mg.adam, { lr = 0.1, groups = { { match = "x" }, g } })
+    end
+    refuses("adam: groups%[2%] has neither match nor ndim", { lr = 1 })
+    refuses("adam: groups%[2%]%.match: malformed pattern", { match = "[" })
+    refuses("adam: groups%[2%]%.match is a number", { match = 5 })
+    refuses("adam: groups%[2%]%.clip_norm: .* together", { match = "x", clip_norm = 1 })
+    refuses('adam: there is no option "momentum"', { match = "x", momentum = 1 })
+    refuses("adam: lr is %-1", { match = "x", lr = -1 })
+    refuses("adam: groups%[2%] is a number, expected a table", 3)
+    refuses("adam: a group has to remember", { match = "x", amsgrad = true })
+    fails("adam: groups is a number", mg.adam, { lr = 1, groups = 1 })
+    fails("give lr_scale", mg.sgd, { lr = function() return 1 end,
+                                     groups = { { match = "x", lr = 1 } } })
+  end)
+end)
+
+describe("an average of the weights", function()
+  local function walk(opt, w, steps)
+    for _ = 1, steps do
+      opt:zero_grad()
+      local loss = w * w
+      loss:backward()
+      opt:step()
+    end
+  end
+  it("moves a little towards them after each step, as PyTorch's AveragedModel", function()
+    local w = leaf(1)
+    local opt = mg.sgd { lr = 0.25, ema = 0.9 }:attach { w } -- w = 0.5, 0.25, 0.125
+    walk(opt, w, 3)
+    local average = 0.9 * (0.9 * 0.5 + 0.1 * 0.25) + 0.1 * 0.125
+    near(average, opt:averaged(function() return w:item() end))
+    near(0.125, w)
+  end)
+  it("does not change the training", function()
+    local a, b = leaf(1), leaf(1)
+    walk(mg.adam { lr = 0.1 }:attach { a }, a, 9)
+    walk(mg.adam { lr = 0.1, ema = 0.99 }:attach { b }, b, 9)
+    assert.equal(a:item(), b:item())
+  end)
+  it("goes back after an error, which passes through", function()
+    local w = leaf(1)
+    local opt = mg.sgd { lr = 0.25, ema = 0.5 }:attach { w }
+    walk(opt, w, 2)
+    local ok, message = pcall(opt.averaged, opt, function() error({ "mine" }) end)
+    assert.is_false(ok)
+    assert.same({ "mine" }, message)
+    near(0.25, w)
+  end)
+  it("cannot be trained while it is in place", function()
+    local w = leaf(1)
+    local opt = mg.sgd { lr = 0.25, ema = 0.5 }:attach { w }
+    walk(opt, w, 2)
+    fails("swap them back", opt.averaged, opt, walk, opt, w, 1)
+    fails("swap them back", opt.averaged, opt, opt.attach, opt, { w })
+    walk(opt, w, 1)
+    near(0.125, w)
+  end)
+  it("is only there when asked for, after a step", function()
+    local w = leaf(1)
+    local opt = mg.sgd { lr = 0.1 }:attach { w }
+    walk(opt, w, 1)
+    fails("sgd: there is no average of the weights", opt.averaged, opt, print)
+    opt = mg.sgd { lr = 0.1, ema = 0.5 }:attach { w }
+    fails("sgd: there is no average before the first step", opt.averaged, opt, print)
+  end)
+  it("is the same from plans and op by op, and is what the net then is", function()
+    local function run(plan)
+      mg.seed(3)
+      local net = mg.sequential { 2, mg.dense(4, "tanh"), mg.dense(1) }
+      local opt = mg.adam { lr = 0.1, ema = 0.8 }
+      local trainer = mg.trainer { net = net, loss = "mse", optimizer = opt, plan = plan }
+      local x, y = mg.randn(8, 2), mg.randn(8, 1)
+      for _ = 1, 10 do trainer:step(x, y) end
+      local plain = trainer:evaluate({ x = x, y = y }).loss
+      local averaged = opt:averaged(trainer.evaluate, trainer, { x = x, y = y }).loss
+      assert.not_equal(plain, averaged)
+      trainer:step(x, y)
+      return { plain, averaged, h.weights(net) }
+    end
+    assert.same(run(false), run())
+  end)
+  it("begins anew for parameters that come later", function()
+    local net = mg.sequential { 2, mg.dense(2) }
+    local opt = mg.sgd { lr = 0.1, ema = 0.5 }:attach(net)
+    local x = mg.ones(1, 2)
+    local function once()
+      net:zero_grad()
+      net(x):sum():backward()
+      opt:step()
+    end
+    once()
+    net:add(mg.dense(2, { init = "ones" }))
+    net(x)
+    once() -- weights 1 and 1 - 0.1 * its input
+    local now = net:named()["1.weight"]:clone()
+    local then_ = opt:averaged(function() return net:named()["1.weight"]:clone() end)
+    near((now + 1) * 0.5, then_)
+  end)
+end)
+
+describe("lbfgs", function()
+  local function closure(opt, f)
+    return function()
+      opt:zero_grad()
+      local loss = f()
+      loss:backward()
+      return loss
+    end
+  end
+
+  it("brings a valley to its end in few steps", function()
+    local w = leaf { -1.2, 1 }
+    local opt = mg.lbfgs {}:attach { w }
+    for _ = 1, 4 do
+      opt:step(closure(opt, function()
+        local a, b = w:narrow(1, 1, 1), w:narrow(1, 2, 1)
+        return (1 - a):square():sum() + (b - a:square()):square():sum() * 100
+      end))
+    end
+    near({ 1, 1 }, w, 1e-3)
+    assert.equal(4, opt.steps)
+  end)
+  it("gives the loss before the step", function()
+    local w = leaf(3)
+    local opt = mg.lbfgs {}:attach { w }
+    near(9, opt:step(closure(opt, function() return w * w end)))
+    near(0, w)
+  end)
+  it("minimises what l1 and l2 add, too", function()
+    local w = leaf { 1, 1 }
+    local opt = mg.lbfgs { l2 = 2 }:attach { w }
+    opt:step(closure(opt, function() return (w - 3):square():sum() end))
+    near({ 1.5, 1.5 }, w, 1e-4) -- 2 (w - 3) + 2 w = 0
+    w = leaf { 1, 1 }
+    opt = mg.lbfgs { l1 = 2 }:attach { w }
+    opt:step(closure(opt, function() return (w - 3):square():sum() end))
+    near({ 2, 2 }, w, 1e-4)
+  end)
+  it("keeps an average of its steps", function()
+    local w = leaf(1)
+    local opt = mg.lbfgs { lr = 0.5, max_iter = 1, ema = 0.5 }:attach { w }
+    local f = closure(opt, function() return w * w end)
+    opt:step(f)
+    local first = w:item()
+    opt:step(f)
+    near((first + w:item()) / 2, opt:averaged(function() return w:item() end))
+  end)
+  it("needs a function of the loss", function()
+    local w = leaf(1)
+    local opt = mg.lbfgs {}:attach { w }
+    w:sum():backward()
+    fails("lbfgs: step takes a function that computes the loss", opt.step, opt)
+    fails("step: f is number", opt.step, opt, 5)
+    fails("step: the result of the function is nil, expected a loss", opt.step, opt,
+      function() end)
+    near(1, w)
+  end)
+  it("has no groups", function()
+    fails("lbfgs: has no groups", mg.lbfgs, { groups = { { match = "x" } } })
+  end)
+  it("leaves the weights as they were when the function fails, and can go on", function()
+    local w = leaf { -1.2, 1 }
+    local opt, count = mg.lbfgs {}:attach { w }, 0
+    local f = closure(opt, function() return w:exp():sum() - w:sum() end)
+    local ok, message = pcall(opt.step, opt, function()
+      count = count + 1
+      if count == 3 then error { "mine" } end
+      return f()
+    end)
+    assert.is_false(ok)
+    assert.same({ "mine" }, message)
+    near({ -1.2, 1 }, w)
+    opt:step(f)
+    near({ 0, 0 }, w, 1e-3)
+  end)
+  it("refuses to be used by its own function", function()
+    local w = leaf(1)
+    local opt = mg.lbfgs {}:attach { w }
+    local f, calls = closure(opt, function() return w * w end), 0
+    fails("lbfgs: is in use", opt.step, opt, function()
+      calls = calls + 1
+      if calls > 1 then opt:step(f) end
+      return f()
+    end)
+    calls = 0
+    fails("lbfgs: is in use", opt.step, opt, function()
+      calls = calls + 1
+      if calls > 1 then opt:attach { w } end
+      return f()
+    end)
+    near(1, w)
+  end)
+  it("turns back where the loss is no number", function()
+    local w = leaf(1)
+    local opt = mg.lbfgs { lr = 100 }:attach { w } -- log of what is below 0
+    for _ = 1, 3 do
+      opt:step(closure(opt, function() return w - w:log() * 0.5 end))
+    end
+    near(0.5, w, 1e-3)
+  end)
+  it("trains on a batch in plans as op by op, the same dropout each time", function()
+    local function run(plan)
+      mg.seed(2)
+      local net = mg.sequential { 3, mg.dense(5, "tanh"), mg.dropout(0.2), mg.dense(1) }
+      local trainer = mg.trainer { net = net, loss = "mse", optimizer = "lbfgs", plan = plan,
+                                   metrics = { "accuracy" } }
+      local x, y, losses = mg.randn(20, 3), mg.randn(20, 1), {}
+      for i = 1, 5 do losses[i] = trainer:step(x, y) end
+      return { losses, h.weights(net), mg.rand(1):item() }
+    end
+    local a = run()
+    assert.same(run(false), a)
+    assert.is_true(a[1][5] < a[1][1] / 2)
   end)
 end)

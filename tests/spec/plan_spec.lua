@@ -247,6 +247,39 @@ describe("functions that are promised to be pure", function()
     assert.equal(4, calls_of(function(x) return x + mg.randn(4, 3) end))
   end)
 
+  it("get the gradients of the tape around what is not recorded", function()
+    local inner = mg.sequential { 3, mg.dense(3, "tanh") }
+    local functions = {
+      no_grad = function(x)
+        return x + mg.no_grad(function() return (x * 2):sin() end)
+      end,
+      detach = function(x) return x + (x:sign() - x):detach() end,
+      predict = function(x) return x + inner:predict(x) end,
+    }
+    for name, f in pairs(functions) do
+      local function trained_by(plan)
+        mg.seed(7)
+        local net = mg.sequential { 3, mg.dense(3), mg.pure(f), mg.dense(2) }
+        local trainer = mg.trainer { net = net, loss = "mse", plan = plan,
+                                     optimizer = mg.sgd { lr = 0.01 } }
+        local x, y = mg.randn(4, 3), mg.randn(4, 2)
+        for _ = 1, 4 do trainer:step(x, y) end
+        return net:hash()
+      end
+      assert.equal(trained_by(false), trained_by(true), name)
+    end
+  end)
+  it("are not replayed where a gradient leads to a graph from outside", function()
+    local w = mg.tensor({ 1, 2, 3 }, { requires_grad = true })
+    local doubled = w * 2
+    local net = mg.sequential { mg.dense(3), mg.pure(function(x) return x * doubled end) }
+    local trainer = mg.trainer { net = net, loss = "mse", optimizer = mg.sgd { lr = 0.01 } }
+    net(mg.randn(4, 3))
+    local x, y = mg.randn(4, 3), mg.randn(4, 3)
+    trainer:step(x, y)
+    assert.equal(3, w.grad:numel())
+    h.fails("backward: was called before on a part of this graph", trainer.step, trainer, x, y)
+  end)
   it("refuse what is no function", function()
     h.fails("pure: f is nil, expected a function", mg.pure)
     h.fails("pure: f is a number, expected a function", mg.pure, 3)

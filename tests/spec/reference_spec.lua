@@ -6,11 +6,12 @@ local h = require "tests.spec.helper"
 local tables = mg.core.describe()
 local text = reference.text()
 
--- Calls f(kind, entry) for every op, layer and optimizer.
+-- Calls f(kind, entry) for every op, layer, optimizer and schedule.
 local function each(f)
   for _, kind in ipairs { "ops", "layers", "optimizers" } do
     for _, entry in ipairs(tables[kind]) do f(kind, entry) end
   end
+  for _, entry in ipairs(mg.core.schedule_docs) do f("schedules", entry) end
 end
 
 local function has(whole, part)
@@ -48,13 +49,13 @@ describe("the tables of the core", function()
 end)
 
 describe("an attribute's line of documentation", function()
-  it("has no full stop and is in the help", function()
+  it("is there, has no full stop and is in the help", function()
     each(function(_, entry)
       for _, attr in ipairs(entry.attrs) do
-        if attr.doc then
-          assert.is_nil(attr.doc:find("[\n.]$"), entry.name .. ": " .. attr.name)
-          has(flat(reference.help(entry.name)), attr.name .. " " .. attr.doc .. "; ")
-        end
+        local name = entry.name .. ": " .. attr.name
+        assert.equal("string", type(attr.doc), name)
+        assert.is_nil(attr.doc:find("[\n.]$"), name)
+        has(flat(reference.help(entry.name)), attr.name .. " " .. attr.doc .. "; ")
       end
     end)
   end)
@@ -107,9 +108,18 @@ describe("the reference", function()
     has(under "### dense", "mg.dense(out [, act, bias, init, inputs])")
     has(under "### adagrad", "mg.adagrad { lr=, lr_decay=, ")
   end)
+  it("knows every schedule", function()
+    local known = {}
+    for _, entry in ipairs(mg.core.schedule_docs) do known[entry.name] = true end
+    for name in pairs(mg.schedule) do assert.is_true(known[name], name) end
+    local help = reference.help "plateau"
+    has(help, "mg.schedule.plateau { lr=, factor=, ")
+    has(flat(help), 'mode what is better; "min" or "max"; default "min"')
+    has(flat(reference.help "one_cycle"), "; true or false; default false")
+  end)
   it("gives ranges and defaults in words", function()
-    has(under "### huber", '- `reduction`: "mean", "sum" or "none"; default "mean"')
-    has(under "### huber", "- `delta`: a number above 0; default 1\n")
+    has(under "### huber", '"mean", "sum" or "none"; default "mean"')
+    has(under "### huber", "begins; a number above 0; default 1\n")
     has(under "### elu", "; a number from 0; default 1\n")
     has(under "### clamp", "- `lo`: the least result; a number\n")
     has(under "### dropout", "; a number from 0 to below 1; default 0.5\n")
