@@ -24,7 +24,6 @@ local mg, options = common.start("A small transformer learns to write, letter by
   { "start", "\n\n", "how the sample begins", "TEXT" },
   { "threads", 1, "threads to learn with" },
 })
-local progress = require "moongrad.progress"
 
 local LENGTH, BATCH, BITS = options.length, 32, letters.BITS
 local path = options.text or folder .. "data/devils_dictionary.txt"
@@ -47,30 +46,21 @@ for _ = 1, options.blocks do
   net:add(mg.transformer_block { heads = options.heads, causal = true, act = "gelu" })
 end
 net:add(mg.layernorm())
+net:add(mg.dropout(0.15))
 net:add(mg.dense(COUNT, { weight = letter:named().weight })) -- the vectors again
 net:build(1, LENGTH)
 
 --- Goes over the text until 'last_one(epoch)'; bits a character in the exam.
-local function learn(who, what, length, rule, last_one)
+local function learn(who, what, length, batch, rule, last_one)
   local trainer = mg.trainer { net = what, loss = loss, optimizer = rule }
   local epoch, reached = 0
   repeat
     epoch = epoch + 1
-    local data = text:lesson(mg, length, BATCH)
-    local bar = progress.new { total = #data.x, label = ("%s %d"):format(who, epoch) }
-    local done, report, seen = "more", nil, 0
-    while done == "more" do
-      done, report = trainer:run(data, { steps = 10, epochs = 1, batch = BATCH,
-                                         shuffle = true })
-      seen = math.min(seen + 10 * BATCH, #data.x)
-      bar:update(seen, ("%.3f bits"):format(report * BITS))
-    end
-    bar:finish()
-    reached = trainer:evaluate(text:exam(length, BATCH)).loss * BITS
+    local bits = text:pass(mg, trainer, length, batch, ("%s %d"):format(who, epoch))
+    reached = trainer:evaluate(text:exam(length, batch)).loss * BITS
     local last = last_one(epoch)
-    if epoch % 4 == 0 or epoch == 1 or last then
-      print(("%s, epoch %3d   learned text %.3f   exam %.3f"):format(who, epoch,
-        report * BITS, reached))
+    if epoch % 5 == 0 or epoch == 1 or last then
+      print(("%s, epoch %3d   learned text %.3f   exam %.3f"):format(who, epoch, bits, reached))
     end
   until last
   return reached
@@ -78,10 +68,7 @@ end
 
 -------------------------------------------------------------------------- learning
 
-local single, pair = text:counted(false), text:counted(true)
-print(("%d characters, %d different ones; bits a character in the exam:"):format(#text.ids,
-  COUNT))
-print(("  counting characters %.3f, pairs of them %.3f"):format(single, pair))
+local pair = text:introduce()
 print(("the transformer has %d weights\n"):format(net:num_parameters()))
 
 -- Short steps until the attention has found its feet, then long ones, then shorter again.
@@ -93,15 +80,15 @@ end
 local clock = os.clock()
 local optimizer = mg.adamw { lr = rate, beta2 = 0.98, clip_norm = 1 }
 local function over(epoch) return epoch == options.epochs end
-local reached = learn("transformer", net, LENGTH, optimizer, over)
+local reached = learn("transformer", net, LENGTH, BATCH, optimizer, over)
 local seconds = os.clock() - clock
 
 if options.rival == "lstm" then
   local begun = os.clock()
   local function spent() return (os.clock() - begun) / seconds end -- from 0 to 1
   local lstm = mg.sequential { mg.pure(function(x) return x:one_hot(COUNT) end),
-    mg.lstm(128), mg.dense(COUNT) }
-  local bits = learn("LSTM", lstm, 50, mg.adam {
+    mg.lstm(128), mg.dropout(0.3), mg.dense(COUNT) } -- as in char_rnn.lua
+  local bits = learn("LSTM", lstm, 50, 16, mg.adam {
     lr = function() return 0.01 * math.max(0.02, 1 - spent()) end, clip_norm = 5 },
     function() return spent() >= 1 end)
   print(("\nin %.0f seconds each: transformer %.3f, LSTM of 128 %.3f bits a character")
@@ -126,8 +113,8 @@ local function write(start, n, temperature)
 end
 
 print(("\nIt writes, at temperature %g:\n"):format(options.temperature))
-print((options.start .. write(options.start, options.sample, options.temperature))
-  :gsub("^%s+", "") .. "")
+local sample = options.start .. write(options.start, options.sample, options.temperature)
+print((sample:gsub("^%s+", "")))
 
 common.claim(reached < pair, ("%.3f bits a character, the table of pairs needs %.3f")
   :format(reached, pair))

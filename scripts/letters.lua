@@ -41,12 +41,26 @@ function text:rows(first, last, length, batch)
   return { x = cut(first), y = cut(first + 1), batch = batch }
 end
 
---- Rows to learn from, which begin elsewhere each time; and those of the exam.
-function text:lesson(mg, length, batch)
-  return self:rows(1 + math.floor(mg.rand(1):item() * length), self.learned, length, batch)
+--- The rows of the exam.
+function text:exam(length, batch)
+  return self:rows(self.learned + 1, #self.ids, length, batch)
 end
 
-function text:exam(length, batch) return self:rows(self.learned + 1, #self.ids, length, batch) end
+--- One pass over the part to learn from, its rows beginning elsewhere each time.
+-- @treturn number  bits a character, on the way
+function text:pass(mg, trainer, length, batch, label)
+  local from = 1 + math.floor(mg.rand(1):item() * length)
+  local data = self:rows(from, self.learned, length, batch)
+  local bar = require "moongrad.progress".new { total = #data.x, label = label }
+  local state, bits, seen = "more", nil, 0
+  while state == "more" do
+    state, bits = trainer:run(data, { steps = 10, epochs = 1, batch = batch, shuffle = true })
+    bits, seen = bits * letters.BITS, math.min(seen + 10 * batch, #data.x)
+    bar:update(seen, ("%.3f bits"):format(bits))
+  end
+  bar:finish()
+  return bits
+end
 
 --- Bits a character in the exam where chances are counted: of a character alone, or of
 -- one behind another. Each is counted once more than seen, so that no chance is 0.
@@ -67,6 +81,15 @@ function text:counted(behind)
     n = n + 1
   end
   return bits / n
+end
+
+--- Says what there is and what is to be beaten: returns the bits of pairs.
+function text:introduce()
+  local pair = self:counted(true)
+  print(("%d characters, %d different ones; bits a character in the exam:"):format(
+    #self.ids, self.count))
+  print(("  counting characters %.3f, pairs of them %.3f\n"):format(self:counted(false), pair))
+  return pair
 end
 
 --- The ids of a string; characters that the text does not have are left out.
