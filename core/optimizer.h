@@ -37,7 +37,7 @@ struct mgrad_optimizer_def {
   const char *name;
   int id;                                 /* its place in optimizers.def */
   const char *doc;
-  mgrad_attr_spec attrs[MGRAD_MAX_ATTRS]; /* the first is "lr" */
+  const mgrad_attr_spec *attrs; /* by MGRAD_ATTRS; the first is "lr" */
   int states;                             /* vectors it keeps */
   int (*states_for)(const double *h);     /* or: how many, by the attributes; or NULL */
   void (*update)(const mgrad_update *u);
