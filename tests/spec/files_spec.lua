@@ -181,7 +181,7 @@ describe("a net in a file", function()
     local cyclic = {}
     cyclic[1] = cyclic
     for value, text in pairs { [print] = "is a function", [mg.ones(1)] = "is a tensor",
-                               [cyclic] = "nests too deep", [{ 1, a = 2 }] = "neither a list" } do
+                               [cyclic] = "nests too deep", [{ 1, a = 2 }] = "is a table that is neither" } do
       helper.fails('argument 2 of class "spec.Block" ' .. text, mg.dump,
         Block(2, { list = { value } }))
     end
