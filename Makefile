@@ -38,23 +38,28 @@ LUA_OUT  := $(BUILD)/lua$(LUA)$(KIND_SUFFIX)
 
 # Results must not depend on how a compiler fuses a * b + c.
 STRICT := -std=c11 -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno \
-          -fno-trapping-math
+          -fno-trapping-math -ffunction-sections -fdata-sections
 # MGRAD_EACH allows vectors, it does not demand them: clang need not say where it has none.
 WARN   := -Wall -Wextra -Wshadow -Wno-missing-field-initializers -Wno-psabi -Wno-pass-failed
 REAL_FLAG := $(if $(filter double,$(REAL)),-DMGRAD_REAL_DOUBLE)
 COMPILE = $(CC) $(STRICT) $(WARN) $(REAL_FLAG) $(CFLAGS) -MMD -MP
-SHARED  = $(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,nodelete
+SHARED  = $(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,nodelete,--gc-sections
 
 CORE_SRC := $(wildcard core/*.c core/ops/*.c core/layers/*.c core/kernels/*.c)
 
-# What is compiled once more for each instruction set that it is worth for.
+# What is compiled once more for an instruction set: for AVX-512 the files of what
+# ops.def marks as W and what these call; the rest is taken from AVX2.
 ISA_SRC  := $(wildcard core/ops/*.c core/kernels/*.c) core/optimizers.c core/table.c
+ISA_SRC_avx2   := $(ISA_SRC)
+ISA_SRC_avx512 := $(wildcard core/kernels/*.c) core/table.c \
+  $(addprefix core/ops/,elementwise.c linear.c recurrent.c conv.c attention.c softmax.c)
 ISAS     ?= $(if $(filter x86_64-float,$(shell $(CC) -dumpmachine | cut -d- -f1)-$(REAL)),avx2 avx512)
 ISA_avx2   := -mavx2 -mfma
-ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 \
+              -DMGRAD_NARROWER=avx2
 
 CORE_OBJ := $(CORE_SRC:%.c=$(CORE_DIR)/%.o) \
-            $(foreach isa,$(ISAS),$(ISA_SRC:%.c=$(CORE_DIR)/$(isa)/%.o))
+            $(foreach isa,$(ISAS),$(ISA_SRC_$(isa):%.c=$(CORE_DIR)/$(isa)/%.o))
 CORE_LIB := $(CORE_DIR)/libmoongrad.a
 BIND_SRC := $(filter-out bindings/system.c,$(wildcard bindings/*.c))
 BIND_OBJ := $(BIND_SRC:%.c=$(BIND_DIR)/%.o)
@@ -81,8 +86,9 @@ SHORT := core/optimizers.c core/kernels/walk.c core/kernels/windows.c $(wildcard
 $(filter $(addprefix %/,$(SHORT:.c=.o)),$(CORE_OBJ)): COMPILE += $(TAILS)
 
 # -O3 makes code faster where loops are all there is. It would double the size of the
-# other ops, for which vectors are enough; of the instruction set that is there for
-# machines without AVX2; and of what has no loops that matter.
+# other ops, for which vectors are enough, and of what has no loops that matter. What is
+# as small as can be: layers, which call ops, ops for machines without AVX2, and what
+# makes objects for Lua.
 O2     = $(if $(filter -O3,$(CFLAGS)),-O2)
 LOOPS := core/random.c core/dataset.c core/init.c core/optimizers.c core/table.c \
          $(wildcard core/kernels/*.c) $(addprefix core/ops/,elementwise.c binary.c softmax.c)
@@ -93,6 +99,9 @@ $(foreach o,$(OPS:.c=.o),$(FAST:%=%$(o))): \
 $(if $(ISAS),$(ISA_SRC:%.c=$(CORE_DIR)/%.o)): COMPILE += $(O2)
 $(filter-out $(addprefix %/,$(ISA_SRC:.c=.o) $(LOOPS:.c=.o)),$(CORE_OBJ)) $(BIND_OBJ): \
   COMPILE += $(O2)
+SMALL := $(wildcard core/layers/*.c) $(if $(ISAS),core/optimizers.c $(wildcard core/ops/*.c))
+BUILDERS := $(filter-out $(addprefix bindings/,args.c box.c gunzip.c ops.c trainer.c),$(BIND_SRC))
+$(SMALL:%.c=$(CORE_DIR)/%.o) $(BUILDERS:%.c=$(BIND_DIR)/%.o): COMPILE += $(if $(O2),-Os)
 
 # Exceptions never pass through the core: a Lua that throws them is called in protected
 # mode only. The bindings need the tables that the core goes without.

@@ -5,11 +5,12 @@
 ** hold: the boxes of its children (by position or name), a class's own fields,
 ** and under the addresses below the function that runs and the class.
 */
-#include "args.h"
+#include "class.h"
 
 #include <string.h>
 
-static const char FUNCTION, CLASS; /* their addresses are keys */
+const char lmgrad_class;
+static const char FUNCTION; /* its address is a key too */
 
 enum { PATH_SIZE = 256 };
 
@@ -31,7 +32,7 @@ static int call_function(lua_State *L) {
   lmgrad_getuser(L, 2);              /* 3 */
   lmgrad_rawgetp(L, 3, &FUNCTION);   /* 4 */
   if (lua_isnil(L, 4)) return lmgrad_error(L, "%s: its function is gone", kind);
-  lmgrad_rawgetp(L, 3, &CLASS);
+  lmgrad_rawgetp(L, 3, &lmgrad_class);
   int is_class = !lua_isnil(L, -1);
   lua_pop(L, 1);
   if (is_class) lua_pushvalue(L, 2); /* forward(self, x) */
@@ -52,8 +53,7 @@ static mgrad_status forward(void *ud, mgrad_layer *layer, mgrad_tensor *x, mgrad
 
 /* ---- making ---- */
 
-/* Sets the box at the top up: an own table, findable by its layer. */
-static void adopt(lua_State *L, mgrad_layer *l) {
+void lmgrad_adopt(lua_State *L, mgrad_layer *l) {
   lua_newtable(L);
   lmgrad_setuser(L, -2);
   lmgrad_remember(L, l);
@@ -98,7 +98,7 @@ static int layer_new(lua_State *L) {
   lmgrad_arguments(L, S, s, 1, NULL, &attrs, other_option, &options);
   mgrad_layer **out = lmgrad_box_layer(L);
   LMGRAD_TRY(L, S, mgrad_layer_new(S->ctx, s->def, &attrs, out));
-  adopt(L, *out);
+  lmgrad_adopt(L, *out);
   if (options.name[0] != '\0') LMGRAD_TRY(L, S, mgrad_layer_set_name(*out, options.name));
   if (table != 0) give_params(L, S, table);
   return 1;
@@ -116,13 +116,13 @@ static int layer_custom(lua_State *L) {
   mgrad_layer **out = lmgrad_box_layer(L);
   LMGRAD_TRY(L, S, mgrad_layer_custom(S->ctx, kind, forward, S, out));
   mgrad_layer_set_pure(*out, lua_toboolean(L, 4));
-  adopt(L, *out);
+  lmgrad_adopt(L, *out);
   lmgrad_getuser(L, -1);
   lua_pushvalue(L, 2);
   lmgrad_rawsetp(L, -2, &FUNCTION);
   if (!lua_isnil(L, 3)) {
     lua_pushvalue(L, 3);
-    lmgrad_rawsetp(L, -2, &CLASS);
+    lmgrad_rawsetp(L, -2, &lmgrad_class);
   }
   lua_pop(L, 1);
   return 1;
@@ -483,130 +483,7 @@ static int layer_describe(lua_State *L) {
   return 1;
 }
 
-/* ---- fields of classes ---- */
-
-/* upvalue 2: the methods */
-static int layer_index(lua_State *L) {
-  lua_settop(L, 2);
-  if (lua_type(L, 2) == LUA_TSTRING) {
-    lua_pushvalue(L, 2);
-    lua_rawget(L, lua_upvalueindex(2));
-    if (!lua_isnil(L, 3)) return 1;
-    lua_settop(L, 2);
-  }
-  check_self(L, "index");
-  lmgrad_getuser(L, 1);
-  lua_pushvalue(L, 2);
-  lua_rawget(L, 3);
-  if (!lua_isnil(L, -1)) return 1;
-  lmgrad_rawgetp(L, 3, &CLASS);
-  if (!lua_isnil(L, -1)) {
-    lua_pushvalue(L, 2);
-    lua_gettable(L, -2);
-  }
-  return 1;
-}
-
-/* Takes a part out again where its field gets another value. */
-static void remove_part(lua_State *L, lmgrad_state *S, mgrad_layer *l, const char *name) {
-  for (int k = 0; k < mgrad_layer_part_count(l); k++) {
-    if (strcmp(mgrad_layer_part(l, k).name, name) != 0) continue;
-    LMGRAD_TRY(L, S, mgrad_layer_remove(l, name));
-    return;
-  }
-}
-
-/* self.name = value in a class: layers and tensors become its parts */
-static int layer_newindex(lua_State *L) {
-  lmgrad_state *S = LMGRAD_STATE(L);
-  lua_settop(L, 3);
-  mgrad_layer *l = check_self(L, "assignment");
-  lmgrad_getuser(L, 1); /* 4 */
-  lmgrad_rawgetp(L, 4, &CLASS);
-  lua_pushstring(L, mgrad_layer_kind(l)); /* 6: for error sentences */
-  const char *kind = lua_tostring(L, 6);
-  if (lua_isnil(L, 5) || lua_type(L, 2) != LUA_TSTRING) {
-    return lmgrad_error(L, "%s: cannot set \"%s\"; only classes made by module have fields",
-                      kind,
-                      lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2));
-  }
-  const char *name = lua_tostring(L, 2);
-  lua_pushvalue(L, 2);
-  lua_rawget(L, lua_upvalueindex(2));
-  if (!lua_isnil(L, -1)) {
-    return lmgrad_error(L, "%s: \"%s\" is a method of all layers", kind, name);
-  }
-  l = check_self(L, "assignment");
-  mgrad_layer *child = lmgrad_test(L, 3, LMGRAD_LAYER);
-  mgrad_tensor *t = lmgrad_test(L, 3, LMGRAD_TENSOR);
-  if (child != NULL) LMGRAD_TRY(L, S, mgrad_layer_add(l, name, child));
-  else if (t != NULL) LMGRAD_TRY(L, S, mgrad_layer_add_tensor(l, name, t));
-  else remove_part(L, S, l, name);
-  lua_pushvalue(L, 2);
-  lua_pushvalue(L, 3);
-  lua_rawset(L, 4);
-  return 0;
-}
-
-/* ---- copying ---- */
-
-/* A part of the layer whose table is above it at index 'own'. */
-static mgrad_part part_of(lua_State *L, int own, int k) {
-  return mgrad_layer_part(lmgrad_check_layer(L, own - 1, "clone", "a layer"), k);
-}
-
-/* Gives the layers of a copied tree what the originals have in Lua; leaves the
-** copy's box at the top. */
-static void mirror(lua_State *L, lmgrad_state *S, mgrad_layer *from, mgrad_layer *to) {
-  luaL_checkstack(L, 16, "clone");
-  lmgrad_push_layer(L, S, to);
-  lua_pushvalue(L, -1);
-  lmgrad_push_layer(L, S, from);
-  lua_replace(L, -3); /* from, to */
-  lmgrad_getuser(L, -2);
-  lua_insert(L, -2);  /* from, its table, to */
-  int source = lua_gettop(L) - 1;
-  lmgrad_getuser(L, -1);
-  int target = lua_gettop(L);
-  lua_pushnil(L);
-  if (lua_next(L, target) != 0) { /* shared, and done already */
-    lua_settop(L, target - 1);
-    lua_insert(L, source - 1);
-    lua_settop(L, source - 1);
-    return;
-  }
-  lua_pushnil(L);
-  while (lua_next(L, source) != 0) { /* functions, class and plain fields */
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, target);
-  }
-  int container = mgrad_layer_definition(lmgrad_check_layer(L, target - 1, "clone", "copy"))
-                  != NULL;
-  for (int k = 0; part_of(L, target, k).name != NULL; k++) {
-    mgrad_tensor **out = lmgrad_box_tensor(L);
-    mgrad_part old = part_of(L, source, k), copy = part_of(L, target, k);
-    if (copy.tensor != NULL) *out = mgrad_tensor_retain(copy.tensor);
-    else if (old.layer != NULL) mirror(L, S, old.layer, copy.layer);
-    if (container) lua_rawseti(L, target, k + 1);
-    else lua_setfield(L, target, part_of(L, target, k).name);
-    lua_settop(L, target);
-  }
-  lua_settop(L, target - 1);
-  lua_insert(L, source - 1);
-  lua_settop(L, source - 1);
-}
-
-static int layer_clone(lua_State *L) {
-  lmgrad_state *S = LMGRAD_STATE(L);
-  lua_settop(L, 1);
-  mgrad_layer **out = lmgrad_box_layer(L);
-  mgrad_layer *l = check_self(L, "clone");
-  LMGRAD_TRY(L, S, mgrad_layer_clone(l, out));
-  adopt(L, *out);
-  mirror(L, S, check_self(L, "clone"), *out);
-  return 1;
-}
+/* ---- the module ---- */
 
 static int layer_eq(lua_State *L) {
   mgrad_layer *a = lmgrad_test(L, 1, LMGRAD_LAYER), *b = lmgrad_test(L, 2, LMGRAD_LAYER);
@@ -626,8 +503,6 @@ static int init_fill(lua_State *L) {
   return 1;
 }
 
-/* ---- the module ---- */
-
 static const lmgrad_function functions[] = {
   { "custom", layer_custom }, { "init", init_fill }, { NULL, NULL }
 };
@@ -638,7 +513,7 @@ static const lmgrad_function methods[] = {
   { "num_parameters", layer_num_parameters }, { "zero_grad", layer_zero_grad },
   { "hash", layer_hash }, { "train", layer_train }, { "eval", layer_eval },
   { "freeze", layer_freeze }, { "unfreeze", layer_unfreeze }, { "describe", layer_describe },
-  { "clone", layer_clone }, { NULL, NULL }
+  { "clone", lmgrad_layer_clone }, { NULL, NULL }
 };
 
 static const lmgrad_function metamethods[] = {
@@ -673,8 +548,8 @@ void lmgrad_open_layer(lua_State *L, int state) {
   int at = lua_gettop(L);
   lua_pushvalue(L, -2);
   lmgrad_register(L, state, metamethods);
-  set_with_methods(L, state, "__index", layer_index, at);
-  set_with_methods(L, state, "__newindex", layer_newindex, at);
+  set_with_methods(L, state, "__index", lmgrad_layer_index, at);
+  set_with_methods(L, state, "__newindex", lmgrad_layer_newindex, at);
   lua_pop(L, 1);
   lua_setfield(L, -3, "layer_methods");
   lua_pop(L, 1);

@@ -20,7 +20,14 @@
 #define MGRAD_CODE(name) name
 #endif
 
-/* All code of one instruction set; in table.c. */
+/* What needs no wider vectors than those of another set is taken from there. */
+#ifdef MGRAD_NARROWER
+#define MGRAD_SHARED(name) MGRAD_CODE_EXPAND(name, MGRAD_NARROWER)
+#else
+#define MGRAD_SHARED(name) MGRAD_CODE(name)
+#endif
+
+/* All code for one instruction set; in table.c. */
 typedef struct mgrad_code {
   const mgrad_op *const *ops;                   /* by MGRAD_ID_name */
   const mgrad_optimizer_def *const *optimizers; /* in the order of optimizers.def */

@@ -37,7 +37,7 @@ struct mgrad_optimizer_def {
   const char *name;
   int id;                                 /* its place in optimizers.def */
   const char *doc;
-  mgrad_attr_spec attrs[MGRAD_MAX_ATTRS]; /* the first is "lr" */
+  const mgrad_attr_spec *attrs; /* by MGRAD_ATTRS; the first is "lr" */
   int states;                             /* vectors it keeps */
   int (*states_for)(const double *h);     /* or: how many, by the attributes; or NULL */
   void (*update)(const mgrad_update *u);
@@ -59,7 +59,7 @@ static inline mgrad_real mgrad_update_gradient(const mgrad_update *u, int64_t i,
 #define MGRAD_OPTIMIZER(word) const mgrad_optimizer_def MGRAD_CODE(mgrad_optimizer_def_##word)
 #define MGRAD_RULE(word) .name = #word, .id = MGRAD_RULE_##word
 
-#define X(name) extern const mgrad_optimizer_def MGRAD_CODE(mgrad_optimizer_def_##name);
+#define X(name) extern const mgrad_optimizer_def MGRAD_SHARED(mgrad_optimizer_def_##name);
 #include "optimizers.def"
 #undef X
 

@@ -41,10 +41,10 @@ INLINE void sgd(const mgrad_update u, const bool plain) {
 RULE(sgd)
 MGRAD_OPTIMIZER(sgd) = {
   MGRAD_RULE(sgd), .doc = "gradient descent: v = momentum * v + g; w = w - lr * v",
-  .attrs = { RATE(1e-3), MOMENTUM,
-             { "nesterov", MGRAD_ATTR_BOOL, 0, .doc = "looks one move ahead" },
-             DECAY(0),
-             REAL_ATTR("dampening", 0, 0, 1, "what of a gradient the momentum leaves out") },
+  MGRAD_ATTRS(RATE(1e-3), MOMENTUM,
+              { "nesterov", MGRAD_ATTR_BOOL, 0, .doc = "looks one move ahead" },
+              DECAY(0),
+              REAL_ATTR("dampening", 0, 0, 1, "what of a gradient the momentum leaves out")),
   .states = 1, .update = sgd_update,
 };
 
@@ -100,17 +100,17 @@ static int adam_states(const double *h) { return h[AMSGRAD] != 0 ? 3 : 2; }
     REAL_ATTR("beta2", b2, 0, 0.9999999, "the same of the mean that divides, or is kept")
 #define EPS(initial) REAL_ATTR("eps", initial, 0, 1, "keeps what divides from 0")
 #define ADAM_ATTRS(decay)                                                       \
-  { RATE(1e-3), BETAS(0.9, 0.999), EPS(1e-8), DECAY(decay),                     \
-    { "amsgrad", MGRAD_ATTR_BOOL, 0, .doc = "the largest mean so far divides" } }
+  MGRAD_ATTRS(RATE(1e-3), BETAS(0.9, 0.999), EPS(1e-8), DECAY(decay),           \
+              { "amsgrad", MGRAD_ATTR_BOOL, 0, .doc = "the largest mean so far divides" })
 
 MGRAD_OPTIMIZER(adam) = {
   MGRAD_RULE(adam), .doc = "steps scaled by running means of the gradient and its square",
-  .attrs = ADAM_ATTRS(0), .states_for = adam_states, .update = adam_update,
+  ADAM_ATTRS(0), .states_for = adam_states, .update = adam_update,
 };
 
 MGRAD_OPTIMIZER(adamw) = {
   MGRAD_RULE(adamw), .doc = "adam whose weight decay does not pass through the gradient",
-  .attrs = ADAM_ATTRS(0.01), .states_for = adam_states, .update = adamw_update,
+  ADAM_ATTRS(0.01), .states_for = adam_states, .update = adamw_update,
 };
 
 /* ---- nadam, adamax ---- */
@@ -152,8 +152,8 @@ INLINE void nadam(const mgrad_update u, const bool plain) {
 SMALL_RULE(nadam)
 MGRAD_OPTIMIZER(nadam) = {
   MGRAD_RULE(nadam), .doc = "adam that looks one step of its momentum ahead",
-  .attrs = { RATE(2e-3), BETAS(0.9, 0.999), EPS(1e-8), DECAY(0),
-             REAL_ATTR("momentum_decay", 4e-3, 0, 1e30, "how fast the momentum grows") },
+  MGRAD_ATTRS(RATE(2e-3), BETAS(0.9, 0.999), EPS(1e-8), DECAY(0),
+              REAL_ATTR("momentum_decay", 4e-3, 0, 1e30, "how fast the momentum grows")),
   .states = 2, .update = nadam_update,
 };
 
@@ -174,9 +174,9 @@ INLINE void adamax(const mgrad_update u, const bool plain) {
 SMALL_RULE(adamax)
 MGRAD_OPTIMIZER(adamax) = {
   MGRAD_RULE(adamax), .doc = "adam with the largest gradient of late in place of the root",
-  .attrs = { RATE(2e-3), BETAS(0.9, 0.999),
-             REAL_ATTR("eps", 1e-8, MGRAD_ABOVE_0, 1, "keeps what divides from 0"),
-             DECAY(0) },
+  MGRAD_ATTRS(RATE(2e-3), BETAS(0.9, 0.999),
+              REAL_ATTR("eps", 1e-8, MGRAD_ABOVE_0, 1, "keeps what divides from 0"),
+              DECAY(0)),
   .states = 2, .update = adamax_update,
 };
 
@@ -198,7 +198,7 @@ INLINE void lion(const mgrad_update u, const bool plain) {
 SMALL_RULE(lion)
 MGRAD_OPTIMIZER(lion) = {
   MGRAD_RULE(lion), .doc = "steps of one size, by the sign of a running mean of the gradient",
-  .attrs = { RATE(1e-4), BETAS(0.9, 0.99), DECAY(0) }, .states = 1, .update = lion_update,
+  MGRAD_ATTRS(RATE(1e-4), BETAS(0.9, 0.99), DECAY(0)), .states = 1, .update = lion_update,
 };
 
 /* ---- rmsprop ---- */
@@ -225,10 +225,10 @@ INLINE void rmsprop(const mgrad_update u, const bool plain) {
 RULE(rmsprop)
 MGRAD_OPTIMIZER(rmsprop) = {
   MGRAD_RULE(rmsprop), .doc = "steps divided by the root of a running mean of g * g",
-  .attrs = { RATE(0.01), REAL_ATTR("alpha", 0.99, 0, 1, "how much of the mean is kept"),
-             EPS(1e-8), MOMENTUM,
-             { "centered", MGRAD_ATTR_BOOL, 0, .doc = "the variance divides" },
-             DECAY(0) },
+  MGRAD_ATTRS(RATE(0.01), REAL_ATTR("alpha", 0.99, 0, 1, "how much of the mean is kept"),
+              EPS(1e-8), MOMENTUM,
+              { "centered", MGRAD_ATTR_BOOL, 0, .doc = "the variance divides" },
+              DECAY(0)),
   .states = 3, .update = rmsprop_update,
 };
 
@@ -249,10 +249,10 @@ INLINE void adagrad(const mgrad_update u, const bool plain) {
 RULE(adagrad)
 MGRAD_OPTIMIZER(adagrad) = {
   MGRAD_RULE(adagrad), .doc = "steps divided by the root of the sum of all g * g so far",
-  .attrs = { RATE(0.01),
-             REAL_ATTR("lr_decay", 0, 0, 1e30, "the rate is lr / (1 + steps * this)"),
-             EPS(1e-10), DECAY(0),
-             REAL_ATTR("initial_accumulator", 0, 0, 1e30, "where the sums begin") },
+  MGRAD_ATTRS(RATE(0.01),
+              REAL_ATTR("lr_decay", 0, 0, 1e30, "the rate is lr / (1 + steps * this)"),
+              EPS(1e-10), DECAY(0),
+              REAL_ATTR("initial_accumulator", 0, 0, 1e30, "where the sums begin")),
   .states = 1, .update = adagrad_update,
 };
 
@@ -275,9 +275,9 @@ SMALL_RULE(adadelta)
 MGRAD_OPTIMIZER(adadelta) = {
   MGRAD_RULE(adadelta), .doc = "steps as long as those of late, divided by the root of a "
   "running mean of g * g",
-  .attrs = { RATE(1), REAL_ATTR("rho", 0.9, 0, 1, "how much of the means is kept"),
-             REAL_ATTR("eps", 1e-6, MGRAD_ABOVE_0, 1, "what the length of steps begins from"),
-             DECAY(0) },
+  MGRAD_ATTRS(RATE(1), REAL_ATTR("rho", 0.9, 0, 1, "how much of the means is kept"),
+              REAL_ATTR("eps", 1e-6, MGRAD_ABOVE_0, 1, "what the length of steps begins from"),
+              DECAY(0)),
   .states = 2, .update = adadelta_update,
 };
 
@@ -305,12 +305,12 @@ SMALL_RULE(rprop)
 MGRAD_OPTIMIZER(rprop) = {
   MGRAD_RULE(rprop), .doc = "steps by the gradient's sign alone, longer while it stays, "
   "shorter when it turns; for whole data, not for batches",
-  .attrs = { RATE(0.01),
-             REAL_ATTR("eta_minus", 0.5, MGRAD_ABOVE_0, 1,
-                       "a step is so much as long after a turn"),
-             REAL_ATTR("eta_plus", 1.2, 1, 1e30, "the same where there was none"),
-             REAL_ATTR("step_min", 1e-6, MGRAD_ABOVE_0, 1e30, "the shortest step"),
-             REAL_ATTR("step_max", 50, MGRAD_ABOVE_0, 1e30, "the longest step") },
+  MGRAD_ATTRS(RATE(0.01),
+              REAL_ATTR("eta_minus", 0.5, MGRAD_ABOVE_0, 1,
+                        "a step is so much as long after a turn"),
+              REAL_ATTR("eta_plus", 1.2, 1, 1e30, "the same where there was none"),
+              REAL_ATTR("step_min", 1e-6, MGRAD_ABOVE_0, 1e30, "the shortest step"),
+              REAL_ATTR("step_max", 50, MGRAD_ABOVE_0, 1e30, "the longest step")),
   .states = 2, .update = rprop_update,
 };
 
@@ -324,11 +324,11 @@ static int lbfgs_states(const double *h) { return 2 + 2 * (int)h[5]; }
 MGRAD_OPTIMIZER(lbfgs) = {
   MGRAD_RULE(lbfgs), .doc = "a step is up to max_iter moves, each along a line and by what "
   "the last ones told of the curvature; on the same data, with a function for the loss",
-  .attrs = { RATE(1), COUNT_ATTR("max_iter", 20, 1, 1e6, "moves in one step, at most"),
-             COUNT_ATTR("max_eval", 0, 0, 1e6,
-                        "no move begins after so many evaluations; 0: 5/4 max_iter"),
-             REAL_ATTR("tolerance_grad", 1e-7, 0, 1e30, "no slope above this: done"),
-             REAL_ATTR("tolerance_change", 1e-9, 0, 1e30, "no change above this: done"),
-             COUNT_ATTR("history", 10, 1, MGRAD_LBFGS_MOST, "moves remembered") },
+  MGRAD_ATTRS(RATE(1), COUNT_ATTR("max_iter", 20, 1, 1e6, "moves in one step, at most"),
+              COUNT_ATTR("max_eval", 0, 0, 1e6,
+                         "no move begins after so many evaluations; 0: 5/4 max_iter"),
+              REAL_ATTR("tolerance_grad", 1e-7, 0, 1e30, "no slope above this: done"),
+              REAL_ATTR("tolerance_change", 1e-9, 0, 1e30, "no change above this: done"),
+              COUNT_ATTR("history", 10, 1, MGRAD_LBFGS_MOST, "moves remembered")),
   .states_for = lbfgs_states, .solve = mgrad_lbfgs, .work = 7,
 };

@@ -5,13 +5,15 @@
 #include "optimizer.h"
 #include "kernels/kernels.h"
 
-#define X(name) &MGRAD_CODE(mgrad_op_##name),
+#define W(name) &MGRAD_CODE(mgrad_op_##name),
+#define X(name) &MGRAD_SHARED(mgrad_op_##name),
 static const mgrad_op *const ops[] = {
 #include "ops.def"
 };
 #undef X
+#undef W
 
-#define X(name) &MGRAD_CODE(mgrad_optimizer_def_##name),
+#define X(name) &MGRAD_SHARED(mgrad_optimizer_def_##name),
 static const mgrad_optimizer_def *const optimizers[] = {
 #include "optimizers.def"
 };

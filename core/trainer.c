@@ -319,9 +319,14 @@ static mgrad_plan *find_plan_for(mgrad_trainer *t, int64_t n) {
   return t->usual;
 }
 
+/* Does a gradient go on from the inputs, which a plan has no way to? */
+static bool has_history(const step_input *b) {
+  return b->at == NULL && (mgrad_tensor_tracked(b->x) || mgrad_tensor_tracked(b->y));
+}
+
 static mgrad_status step_batch(mgrad_trainer *t, const step_input *b, mgrad_tally *tally) {
   mgrad_plan *plan = NULL;
-  if (plannable(t)) {
+  if (plannable(t) && !has_history(b)) {
     plan = b->at != NULL ? find_plan_for(t, b->n) : find_plan(t, &b->x->a, &b->y->a);
   }
   if (plan != NULL) return replay(t, plan, b, tally);

@@ -298,7 +298,13 @@ function reference.text()
     .. " `mg.dense(n, { weight = e:named().weight })` for an embedding `e` of n ids; one that"
     .. " requires no gradient stays as it is.", all.layer)
   section(out, "Optimizers", "`lr` is a number, or a function that is given the step,"
-    .. " from 1, and returns one. The options below belong to every optimizer; 0"
+    .. " from 1, and returns one; `mg.schedule` has `step`, `exponential`, `cosine`,"
+    .. " `linear_warmup`, `one_cycle` and `plateau`. `groups` gives some parameters options"
+    .. ' of their own, the first that fits: `{ { match = "bias$", weight_decay = 0 }, {'
+    .. ' match = "^0%.", lr_scale = 0.1 } }` by patterns on their names, or `ndim = 1` for'
+    .. " those of so many dimensions at most, as in `mg.no_decay`. With `ema` the optimizer"
+    .. " keeps an average of the weights: `opt:averaged(f, ..)` calls f with them in place"
+    .. " of the others. The options below belong to every optimizer; 0"
     .. " switches one off. The gradient is scaled down to the length `clip_norm` where"
     .. " it is longer, each number of it is kept between -`clip_value` and"
     .. " `clip_value`, then `l2` * w and `l1` * sign(w) are added.")

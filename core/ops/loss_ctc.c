@@ -13,14 +13,17 @@
 */
 #include "loss.h"
 
+#define NEVER (-REAL(INFINITY)) /* the logarithm of no chance */
 enum { BLANK = 1, ZERO_INFINITY };
 enum { LABELS = 1, TIMES, COUNTS }; /* operands */
 
-/* One example. */
+/* One example, and room for two rows: log-probabilities of the states at one time step;
+** and 0 where a way may go from state s - 2 to s, else minus infinity. */
 typedef struct path {
   const mgrad_real *x;       /* log-probabilities {time, classes} */
   const mgrad_real *target;
   int64_t time, classes, blank, labels, states;
+  mgrad_real *shown, *skips;
 } path;
 
 /* Row i of an operand of lengths, or the whole length where it is left out. */
@@ -31,12 +34,13 @@ static int64_t length_of(const mgrad_call *c, int operand, int64_t i, int64_t wh
 
 static int64_t most_states(const mgrad_call *c) { return 2 * c->x[LABELS]->size[1] + 1; }
 
-static path path_of(const mgrad_call *c, int64_t i) {
+static path path_of(const mgrad_call *c, int64_t i, mgrad_real *rows) {
   int64_t time = c->x[0]->size[1], classes = c->x[0]->size[2], most = c->x[LABELS]->size[1];
   path p = { c->x[0]->data + i * time * classes, c->x[LABELS]->data + i * most,
              length_of(c, TIMES, i, time), classes, mgrad_call_int(c, BLANK) - 1,
-             length_of(c, COUNTS, i, most), 0 };
+             length_of(c, COUNTS, i, most), 0, rows, NULL };
   p.states = 2 * p.labels + 1;
+  if (rows != NULL) p.skips = rows + most_states(c);
   return p;
 }
 
@@ -57,7 +61,8 @@ static mgrad_status ctc_infer(mgrad_call *c) {
   MGRAD_TRY(mgrad_shape_make(c->ctx, 2, (int64_t[]){ rows, most_states(c) }, &alphas));
   infer_reduced(c, &(mgrad_array){ .ndim = 1, .size = { x->size[0] } });
   c->nsaved = mgrad_shape_numel(&alphas);
-  c->nwork_backward = 2 * most_states(c);
+  c->nwork += 2 * most_states(c);
+  c->nwork_backward = 4 * most_states(c);
   return MGRAD_OK;
 }
 
@@ -75,7 +80,7 @@ static mgrad_status check_lengths(const mgrad_call *c, int i, const char *name,
 
 /* Labels beyond an example's own may be anything. */
 static mgrad_status check_labels(const mgrad_call *c, int64_t i) {
-  path p = path_of(c, i);
+  path p = path_of(c, i, NULL);
   for (int64_t k = 0; k < p.labels; k++) {
     double label = (double)p.target[k];
     if (!(label >= 1 && label <= (double)p.classes) || label != (double)(int64_t)label)
@@ -106,21 +111,24 @@ static int64_t class_of(const path *p, int64_t s) {
   return s % 2 == 0 ? p->blank : (int64_t)p->target[s / 2] - 1;
 }
 
-/* May a way go from state s - 2 to s? Between two equal labels there is a blank. */
-static bool skips(const path *p, int64_t s) {
-  return s % 2 == 1 && s >= 3 && s < p->states && p->target[s / 2] != p->target[s / 2 - 1];
+/* Between two equal labels there is a blank. */
+static void fill_skips(const path *p) {
+  for (int64_t s = 0; s < p->states; s++) {
+    bool label = s % 2 == 1 && s >= 3;
+    p->skips[s] = label && p->target[s / 2] != p->target[s / 2 - 1] ? 0 : NEVER;
+  }
 }
 
-static mgrad_real at(const path *p, const mgrad_real *row, int64_t s) {
-  return s >= 0 && s < p->states ? row[s] : -REAL(INFINITY);
+static void fill_shown(const path *p, int64_t t) {
+  const mgrad_real *x = p->x + t * p->classes;
+  for (int64_t s = 0; s < p->states; s++) p->shown[s] = x[class_of(p, s)];
 }
 
-/* log(exp(a) + exp(b) + exp(c)) */
-static mgrad_real log_sum(mgrad_real a, mgrad_real b, mgrad_real c) {
-  mgrad_real max = a;
-  if (b > max) max = b;
-  if (c > max) max = c;
-  if (max == -REAL(INFINITY)) return a + b + c; /* NaN stays one */
+/* log(exp(a) + exp(b) + exp(c)), without a branch */
+INLINE mgrad_real log_sum(mgrad_real a, mgrad_real b, mgrad_real c) {
+  mgrad_real max = a > b ? a : b;
+  max = max > c ? max : c;
+  max = max > NEVER ? max : 0;
   return max + LOG(EXP(a - max) + EXP(b - max) + EXP(c - max));
 }
 
@@ -133,24 +141,29 @@ static mgrad_real normalise(int64_t n, mgrad_real *row) {
   return max;
 }
 
-/* The states' chances at time t: what comes from the step before, forwards (d = 1), or
-** after it, backwards (d = -1), times the probabilities there. 'from' NULL is the
+/* to = log(exp(a) + exp(b) + exp(c + skips)) + shown, for n states */
+static void mix(int64_t n, const mgrad_real *a, const mgrad_real *b, const mgrad_real *c,
+                const mgrad_real *skips, const mgrad_real *shown, mgrad_real *to) {
+  MGRAD_EACH(s, n) to[s] = log_sum(a[s], b[s], c[s] + skips[s]) + shown[s];
+}
+
+/* The states' chances at time t: what comes from the step before, forwards, or after it,
+** backwards, times the probabilities there, which 'shown' then holds. 'from' NULL is the
 ** beginning: the first two states, or the last two. */
-static mgrad_real advance(const path *p, int64_t t, int d, const mgrad_real *from,
+static mgrad_real advance(const path *p, int64_t t, bool forwards, const mgrad_real *from,
                           mgrad_real *to) {
-  const mgrad_real *x = p->x + t * p->classes;
-  for (int64_t s = 0; s < p->states; s++) {
-    mgrad_real way;
-    if (from == NULL) {
-      way = (d > 0 ? s : p->states - 1 - s) < 2 ? 0 : -REAL(INFINITY);
-    } else {
-      bool skip = skips(p, d > 0 ? s : s + 2);
-      way = log_sum(from[s], at(p, from, s - d),
-                    skip ? at(p, from, s - 2 * d) : -REAL(INFINITY));
-    }
-    to[s] = way + x[class_of(p, s)];
+  int64_t n = p->states, edge = forwards ? 0 : n - 1, next = forwards ? 1 : n - 2;
+  const mgrad_real *x = p->shown;
+  fill_shown(p, t);
+  if (from == NULL) {
+    for (int64_t s = 0; s < n; s++) to[s] = s == edge || s == next ? x[s] : NEVER;
+  } else {
+    to[edge] = from[edge] + x[edge];
+    if (n > 1) mix(1, from + next, from + edge, from + edge, p->skips, x + next, to + next);
+    if (n > 2 && forwards) mix(n - 2, from + 2, from + 1, from, p->skips + 2, x + 2, to + 2);
+    if (n > 2 && !forwards) mix(n - 2, from, from + 1, from + 2, p->skips + 2, x, to);
   }
-  return normalise(p->states, to);
+  return normalise(n, to);
 }
 
 /* ---- loss and gradient ---- */
@@ -164,18 +177,20 @@ static double ctc_value(const path *p, mgrad_real *alpha, int64_t stride) {
   const mgrad_real *from = NULL;
   double log_chance = 0;
   for (int64_t t = 0; t < p->time; t++, from = alpha, alpha += stride) {
-    log_chance += (double)advance(p, t, 1, from, alpha);
+    log_chance += (double)advance(p, t, true, from, alpha);
   }
-  mgrad_real rest = log_sum(at(p, from, p->states - 1), at(p, from, p->states - 2),
-                            -REAL(INFINITY));
+  const mgrad_real *last = from + p->states - 1;
+  mgrad_real rest = last[0], none = 0; /* nothing skips to state 0 */
+  if (p->states > 1) mix(1, last, last - 1, last, p->skips, &none, &rest);
   return -(log_chance + (double)rest);
 }
 
 static void ctc_forward(mgrad_call *c) {
   int64_t n = c->x[0]->size[0], states = most_states(c), stride = c->x[0]->size[1] * states;
-  mgrad_real *values = values_of(c);
+  mgrad_real *values = values_of(c), *rows = c->work + (values == c->work ? n : 0);
   for (int64_t i = 0; i < n; i++) {
-    path p = path_of(c, i);
+    path p = path_of(c, i, rows);
+    fill_skips(&p);
     double value = ctc_value(&p, c->saved + i * stride, states);
     bool zero = value == (double)INFINITY && c->attrs->value[ZERO_INFINITY] != 0;
     values[i] = zero ? 0 : REAL(value / share_of(c, &p));
@@ -184,22 +199,16 @@ static void ctc_forward(mgrad_call *c) {
 }
 
 /* Adds the slope at time t: minus the chance that a way is in a state, given the
-** labels, to the class of that state. alpha and beta both hold the probability. */
-static void add_slope(const path *p, int64_t t, const mgrad_real *alpha,
-                      const mgrad_real *beta, mgrad_real g, mgrad_real *dx) {
-  mgrad_real max = -REAL(INFINITY), sum = 0;
-  for (int turn = 0; turn < 3; turn++) { /* the largest, the sum, the shares of it */
-    for (int64_t s = 0; s < p->states; s++) {
-      int64_t k = class_of(p, s);
-      mgrad_real x = p->x[t * p->classes + k];
-      if (x == -REAL(INFINITY)) continue;
-      mgrad_real way = alpha[s] + beta[s] - x;
-      if (turn == 0) max = way > max ? way : max;
-      else if (turn == 1) sum += EXP(way - max);
-      else dx[t * p->classes + k] -= g * EXP(way - max) / sum;
-    }
-    if (max == -REAL(INFINITY)) return; /* no way leads here */
-  }
+** labels, to the class of that state. alpha and beta both hold the probability 'shown',
+** which is overwritten. */
+static void add_slope(const path *p, const mgrad_real *alpha, const mgrad_real *beta,
+                      mgrad_real g, mgrad_real *dx) {
+  mgrad_real *way = p->shown;
+  MGRAD_EACH(s, p->states) way[s] = way[s] > NEVER ? alpha[s] + beta[s] - way[s] : way[s];
+  if (normalise(p->states, way) == NEVER) return; /* no way leads here */
+  MGRAD_EACH(s, p->states) way[s] = EXP(way[s]);
+  mgrad_real share = g / REAL(mgrad_sum(p->states, way, 1));
+  for (int64_t s = 0; s < p->states; s++) dx[class_of(p, s)] -= share * way[s];
 }
 
 static void ctc_backward(mgrad_call *c) {
@@ -208,12 +217,13 @@ static void ctc_backward(mgrad_call *c) {
   upstream u = upstream_of(c, (double)n);
   mgrad_call_clear(c, 0);
   for (int64_t i = 0; i < n; i++) {
-    path p = path_of(c, i);
+    path p = path_of(c, i, c->work + 2 * states);
     mgrad_real *beta = c->work, *after = NULL, *dx = c->dx[0] + i * time * p.classes;
+    fill_skips(&p);
     mgrad_real g = up(&u, i) / REAL(share_of(c, &p));
     for (int64_t t = p.time - 1; t >= 0; t--) {
-      advance(&p, t, -1, after, beta);
-      add_slope(&p, t, c->saved + (i * time + t) * states, beta, g, dx);
+      advance(&p, t, false, after, beta);
+      add_slope(&p, c->saved + (i * time + t) * states, beta, g, dx + t * p.classes);
       after = beta;
       beta = beta == c->work ? c->work + states : c->work;
     }

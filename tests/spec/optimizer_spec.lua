@@ -104,6 +104,15 @@ describe("every optimizer", function()
       near(step(mg[name] { lr = 0.1 }, { 1 }, { 2 }), both:narrow(1, 1, 1))
       near(step(mg[name] { lr = 0.1 }, { 5 }, { -3 }), both:narrow(1, 2, 1))
     end) end
+    it(name .. " takes steady steps in a trainer without an allocation", function()
+      local trainer = mg.trainer { net = mg.sequential { 3, mg.dense(4, "tanh"), mg.dense(1) },
+                                   loss = "mse", optimizer = mg[name] { ema = 0.9 } }
+      local x, y = mg.randn(8, 3), mg.randn(8, 1)
+      for _ = 1, 4 do trainer:step(x, y) end
+      local before = select(4, mg.memory())
+      for _ = 1, 10 do trainer:step(x, y) end
+      assert.equal(before, (select(4, mg.memory())))
+    end)
     it(name .. " refuses options that make no sense", function()
       fails(name, mg[name], { lr = "fast" })
       fails(name, mg[name], { lr = -1 })

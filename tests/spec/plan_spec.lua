@@ -129,6 +129,24 @@ describe("a plan", function()
   end)
 end)
 
+describe("a trainer whose input has a history", function()
+  it("sends the gradient there, whether it has a plan for the shape or not", function()
+    local function run(plan)
+      mg.seed(4)
+      local net = mg.sequential { 3, mg.dense(2) }
+      local trainer = mg.trainer { net = net, loss = "mse", plan = plan,
+                                   optimizer = mg.sgd { lr = 0.1 } }
+      local w = mg.tensor({ 1, 2, 3 }, { requires_grad = true })
+      local x, y = mg.randn(4, 3), mg.randn(4, 2)
+      for _ = 1, 3 do trainer:step(x, y) end
+      for _ = 1, 2 do trainer:step(x * w, y) end
+      return w.grad and w.grad:totable()
+    end
+    assert.equal(3, #run(false))
+    assert.same(run(false), run(true))
+  end)
+end)
+
 describe("predict from a plan", function()
   local net = mg.sequential { 3, mg.dense(3, "tanh"), mg.dense(3) }
   local x = mg.tensor { { 1, 2, 3 } }
