@@ -89,7 +89,8 @@ static mgrad_status infer(mgrad_call *c, bool scale) {
   mgrad_infer_same(c);
   if (x->ndim == 4) c->y->size[2] = r.h.large;
   c->y->size[x->ndim - 1] = r.w.large;
-  c->nwork = c->nwork_backward = (r.h.large + r.w.large) * (int64_t)(sizeof(spot) / sizeof *x->data);
+  int64_t each = (int64_t)(sizeof(spot) / sizeof *x->data);
+  c->nwork = c->nwork_backward = (r.h.large + r.w.large) * each;
   return MGRAD_OK;
 }
 
