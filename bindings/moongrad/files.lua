@@ -77,6 +77,12 @@ return function(mg, core, require)
     return nil, path and ("%s: %s"):format(path, err.message) or err.message, err.code
   end
 
+  --- C would take a path to end at a zero byte.
+  local function whole(path)
+    if path:find("\0", 1, true) then files.fail "the path has a zero byte in it" end
+    return path
+  end
+
   -------------------------------------------------------------------- reading
 
   --- A function that gives the next n bytes, n at most 'size' in all; in pieces of at
@@ -105,7 +111,7 @@ return function(mg, core, require)
   function files.read(path, f)
     local host_files, handle = functions(), nil
     return guard(path, function()
-      handle = must(host_files.open(path, "r"))
+      handle = must(host_files.open(whole(path), "r"))
       local size = must(host_files.size(handle))
       return f(reader(size, function(n) return host_files.read(handle, n) end), size)
     end, function() if handle then host_files.close(handle) end end)
@@ -150,7 +156,7 @@ return function(mg, core, require)
   function files.write(path, f)
     local host_files, handle, part = functions(), nil, nil
     return guard(path, function()
-      local target = host_files.resolve and must(host_files.resolve(path)) or path
+      local target = host_files.resolve and must(host_files.resolve(whole(path))) or whole(path)
       handle, part = open_beside(host_files, target)
       f(function(bytes) write_all(host_files, handle, bytes) end)
       if host_files.sync then must(host_files.sync(handle)) end

@@ -90,9 +90,14 @@ return function(mg, core, require)
 
   --- The tensor's name in the net; nil for one that is to be left out.
   local function renamed(name, rename)
-    if type(rename) == "function" then return rename(name) or nil end
-    local new = rename and rename[name]
+    if not rename then return name end
+    local new
+    if type(rename) == "function" then new = rename(name) or false else new = rename[name] end
     if new == nil then return name end
+    if new and type(new) ~= "string" then
+      error(("load_weights: rename gives %s for %q, expected a string"):format(check.what(new),
+        name), 0)
+    end
     return new or nil
   end
 

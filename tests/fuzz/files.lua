@@ -152,7 +152,7 @@ mg.limit { memory = LIMIT }
 refused, loaded = 0, 0
 for round = 1, options.rounds do
   local bytes = mg.dump(sources[random(#sources)])
-  local n = bytes:byte(9 - 8) + 256 * bytes:byte(2) + 65536 * bytes:byte(3)
+  local n = bytes:byte(1) + 256 * bytes:byte(2) + 65536 * bytes:byte(3)
   local header, data = bytes:sub(9, 8 + n), bytes:sub(9 + n)
   for _ = 1, random(3) do header = mutate(header) end
   try(file(header, data), round % 2 == 0 and mg.ones(2, 3) or x)
