@@ -5,7 +5,7 @@ return function(mg, core, require)
   local check = require "moongrad.check"
   local safetensors = require "moongrad.safetensors"(mg, core, require)
   local architecture = require "moongrad.architecture"(mg, core, require)
-  local files = safetensors.files
+  local files = require "moongrad.files"
   local model, methods = {}, {}
 
   --- What to write for a net or a table of tensors: a list of {name=, tensor=}, texts.

@@ -43,14 +43,17 @@ end
 local old, new = net(1), net(2)
 
 for code in pairs(codes) do
-  local n, calls = 0, nil
+  local n, calls = 0
   repeat
     n = n + 1
     assert(mg.save(path, old))
-    local value, message
-    value, message, calls = with_fault(n, code, function() return mg.save(path, new) end)
+    local value, message, count = with_fault(n, code, function()
+      return mg.save(path, new)
+    end)
+    calls = count
     local hash = assert(mg.load(path)):hash()
-    check(value == true or (value == nil and type(message) == "string"), "save's results", n, code)
+    check(value == true or (value == nil and type(message) == "string"), "save's results", n,
+      code)
     check(not value or hash == new:hash(), "save says that it went well", n, code)
     -- when the folder is synced the new file is there
     check(value or hash == old:hash() or n > calls - 3, "the old file is lost", n, code)
@@ -62,8 +65,8 @@ for code in pairs(codes) do
   n = 0
   repeat
     n = n + 1
-    local value, message
-    value, message, calls = with_fault(n, code, function() return mg.load(path) end)
+    local value, message, count = with_fault(n, code, function() return mg.load(path) end)
+    calls = count
     check(value and value:hash() == new:hash() or (value == nil and type(message) == "string"),
       "load's results", n, code)
     points = points + 1
