@@ -146,5 +146,6 @@ void lmgrad_open_layer(lua_State *L, int state);
 void lmgrad_open_optimizer(lua_State *L, int state);
 void lmgrad_open_data(lua_State *L, int state);
 void lmgrad_open_trainer(lua_State *L, int state);
+void lmgrad_open_resume(lua_State *L, int state);
 
 #endif
