@@ -138,8 +138,8 @@ static void push_entry(lua_State *L, lmgrad_state *S, const entry *e, int boxes,
   }
 }
 
-/* state(trainer or optimizer) -> {name = tensor, text or list of numbers} */
-static int state(lua_State *L) {
+/* state_out(trainer or optimizer) -> {name = tensor, text or list of numbers} */
+static int state_out(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_settop(L, 1);
   listing l = { .ctx = S->ctx };
@@ -204,9 +204,9 @@ static void read_items(lua_State *L, mgrad_item *items, int n, double *numbers, 
   }
 }
 
-/* restore(trainer or optimizer, names, values, numbers): a value is a tensor, a text, or
+/* state_in(trainer or optimizer, names, values, numbers): a value is a tensor, a text, or
 ** how many numbers come next in that list -> true, or nil and what does not fit */
-static int restore(lua_State *L) {
+static int state_in(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_settop(L, 4);
   int n = lmgrad_own_list(L, 2, "load", "names");
@@ -235,7 +235,7 @@ static int restore(lua_State *L) {
 }
 
 static const lmgrad_function functions[] = {
-  { "state", state }, { "restore", restore }, { NULL, NULL }
+  { "state_out", state_out }, { "state_in", state_in }, { NULL, NULL }
 };
 
 void lmgrad_open_resume(lua_State *L, int index) { lmgrad_register(L, index, functions); }

@@ -4,8 +4,17 @@
 -- the optimizer remembers of them as "optimizer/mean/0.weight". All other values are in
 -- one text under "trainer" in the metadata, in JSON, numbers as exact texts.
 
-return function(_, core, require)
-  local methods = {}
+return function(core, require, safetensors, architecture)
+  local check = require "moongrad.check"
+  local files, methods = safetensors.files, {}
+
+  --- lua-cjson, whose settings we do not need: all values are texts.
+  local function cjson(who)
+    local found, module = pcall(require, "cjson")
+    if found then return module end
+    error(who .. ": the state of a trainer is kept in JSON, for which the rock lua-cjson is"
+      .. " needed, which is not here", 0)
+  end
 
   ------------------------------------------------------------------ exact numbers
 
@@ -88,7 +97,7 @@ return function(_, core, require)
 
   local function whole(text)
     local v = to_number(text)
-    return v and v >= 0 and v % 1 == 0 and v < 2 ^ 53 and v or nil
+    return v and v >= 0 and v % 1 == 0 and v < 2 ^ 53 and math.floor(v) or nil
   end
 
   --- Moves the weights of fit's best epoch, by their names, out of tensors; nil where one
@@ -133,21 +142,37 @@ return function(_, core, require)
 
   --------------------------------------------------------------------------- files
 
-  --- The state as tensors by name and one text.
-  function methods.pack(t)
-    local tensors, values = {}, {}
-    for name, v in pairs(core.state(t)) do
+  --- The state as a list of tensors and texts. With those of the net that a file can hold,
+  -- mg.load finds the net.
+  local function contents(t)
+    local json, tensors, values, list = cjson "save", {}, {}, {}
+    for name, v in pairs(core.state_out(t)) do
       if core.type(v) == "tensor" then tensors[name] = v
       elseif type(v) == "table" then values[name] = each(v, to_text)
       else values[name] = v end
     end
-    local text = require "cjson".encode {
+    local texts = { trainer = json.encode {
       state = values, plateau = plateau_out(t:parts().optimizer), loop = loop_out(t, tensors),
-    }
-    return tensors, text
+    } }
+    local plain, net = pcall(architecture.encode, t:parts().net)
+    if plain then texts.moongrad = net end
+    for name, tensor in pairs(tensors) do list[#list + 1] = { name = name, tensor = tensor } end
+    table.sort(list, function(a, b) return a.name < b.name end)
+    return list, texts
   end
 
-  --- Names, values and numbers as core.restore takes them; nil where a value is none.
+  --- Writes all that training needs to go on as if it had never stopped into a safetensors
+  -- file, which mg.load takes for one of the net. It replaces an old one at once, when all
+  -- of it is on the disk. Between batches it can be called anywhere, in on_batch too.
+  -- @treturn boolean  true; or nil, a message and a code, the old file as it was
+  function methods.save(t, path)
+    check.is("trainer", t, "save", "self")
+    check.is("string", path, "save", "path")
+    local list, texts = contents(t)
+    return files.write(path, function(write) safetensors.write(write, list, texts) end)
+  end
+
+  --- Names, values and numbers as core.state_in takes them; nil where a value is none.
   local function flatten(tensors, values)
     local names, list, numbers = {}, {}, {}
     local function add(name, v) names[#names + 1], list[#list + 1] = name, v end
@@ -167,25 +192,60 @@ return function(_, core, require)
     return names, list, numbers
   end
 
-  --- Takes a state that pack made: true, or nil and what does not fit; nothing has changed
-  -- then.
-  function methods.unpack(t, tensors, text)
-    local fine, all = pcall(require "cjson".decode, text)
+  --- Forgets where the run stands.
+  local function without_run(tensors, state)
+    local values = {}
+    for name, v in pairs(state) do
+      if name:sub(1, 4) ~= "run/" then values[name] = v end
+    end
+    for name in pairs(tensors) do
+      if name:sub(1, #BEST) == BEST then tensors[name] = nil end
+    end
+    return values
+  end
+
+  --- Takes what contents made: true, or nil and what does not fit; nothing has changed then.
+  local function take(t, own, text, keep_run)
+    local fine, all = pcall(cjson "load".decode, text)
     if not fine or type(all) ~= "table" or type(all.state) ~= "table" then
       return nil, "load: the state of the trainer is damaged"
     end
-    local optimizer, own = t:parts().optimizer, {}
-    for name, v in pairs(tensors) do own[name] = v end
+    if not keep_run then all.state, all.loop = without_run(own, all.state), nil end
+    local optimizer = t:parts().optimizer
     local run, message = loop_in(all.loop, own, all.state)
     if run == nil then return nil, message end
     local problem = plateau_problem(optimizer, all.plateau)
     if problem then return nil, problem end
     local names, list, numbers = flatten(own, all.state)
     if not names then return nil, "load: a number of the trainer's state is damaged" end
-    local ok, why = core.restore(t, names, list, numbers)
+    local ok, why = core.state_in(t, names, list, numbers)
     if not ok then return nil, why end
     plateau_in(optimizer, all.plateau)
     core.runs[t] = run or nil
+    return true
+  end
+
+  --- Takes what save wrote, in a trainer of the same net, optimizer and metrics: weights,
+  -- buffers, what the optimizer remembers, rates, the generator of random numbers, and the
+  -- place in the run. With the same data, the next call of run, epochs or fit goes on there.
+  -- @tparam[opt] table options  run: false to leave the run out, and begin another one
+  -- @treturn boolean  true; or nil, a message and a code, and nothing has changed
+  function methods.load(t, path, options)
+    check.is("trainer", t, "load", "self")
+    check.is("string", path, "load", "path")
+    local keep_run = check.options(options or {}, { run = true }, "load").run
+    check.optional("boolean", keep_run, "load", "run")
+    local tensors, text = {}, nil
+    local ok, message, code = files.read(path, function(read, size)
+      local list, texts = safetensors.read(read, size)
+      for _, entry in ipairs(list) do tensors[entry.name] = entry.tensor end
+      text = texts.trainer
+      if not text then files.fail "it holds no trainer; net:load_weights takes weights alone" end
+      return true
+    end)
+    if not ok then return nil, message, code end
+    ok, message = take(t, tensors, text, keep_run ~= false)
+    if not ok then return nil, ("%s: %s"):format(path, (message:gsub("^load: ", ""))) end
     return true
   end
 

@@ -52,8 +52,9 @@ return function(mg, core, require)
     for _, name in ipairs { "batch", "shuffle", "accumulate" } do
       local v = option(name, options, data)
       if v ~= nil and v ~= run[name] then
-        check.fail(who, "%s is %s, but %s in the run that was loaded; to begin another one, load"
-          .. " with { run = false }", name, tostring(v), tostring(run[name]))
+        error(("%s: %s is %s, but %s in the run that was loaded; to begin another one, load with"
+          .. " { run = false }"):format(who, name, tostring(v), tostring(run[name])),
+          who == "epochs" and 3 or 4)
       end
     end
     t:resume(mg.data.dataset(data, who), math.max(epochs, (t:position())))
@@ -143,7 +144,7 @@ return function(mg, core, require)
     check.optional("function", on_batch, "epochs", "on_batch")
     local total, stopped, run = #set, false, runs[t]
     if run and run.loaded and not run.over then
-      resume(t, run, data, options, n, "epochs")
+      resume(t, run, data, options, n, options and options.who or "epochs")
       local at, examples = t:position()
       if run.kind == "run" then run.rows = examples == total and at or math.max(at - 1, 0) end
     else
@@ -312,7 +313,7 @@ return function(mg, core, require)
       if kind ~= true then check.optional(kind, options[name], "fit", name) end
     end
     mg.data.dataset(data, "fit")
-    local run, rows, passing = runs[t], {}, {}
+    local run, rows, passing = runs[t], {}, { who = "fit" }
     local loaded = run and run.loaded and not run.over
     local fit = loaded and run.fit or { waited = 0 }
     local keep, restore = keeper(t:parts().net, fit)
