@@ -16,6 +16,23 @@ return function(core, require, safetensors, architecture)
       .. " needed, which is not here", 0)
   end
 
+  --- Texts, lists and tables of them as JSON, the same each time.
+  local function encode(json, v)
+    if type(v) == "string" then return json.encode(v) end
+    local words, open, close = {}, "[", "]"
+    for _, one in ipairs(v) do words[#words + 1] = encode(json, one) end
+    if #words == 0 then
+      local names = {}
+      for name in pairs(v) do names[#names + 1] = name end
+      table.sort(names)
+      for _, name in ipairs(names) do
+        words[#words + 1] = json.encode(name) .. ":" .. encode(json, v[name])
+      end
+      open, close = "{", "}"
+    end
+    return open .. table.concat(words, ",") .. close
+  end
+
   ------------------------------------------------------------------ exact numbers
 
   --- A number as text: "12", or "5*2^-3" for 0.625. In decimals it would not be exact.
@@ -151,9 +168,9 @@ return function(core, require, safetensors, architecture)
       elseif type(v) == "table" then values[name] = each(v, to_text)
       else values[name] = v end
     end
-    local texts = { trainer = json.encode {
+    local texts = { trainer = encode(json, {
       state = values, plateau = plateau_out(t:parts().optimizer), loop = loop_out(t, tensors),
-    } }
+    }) }
     local plain, net = pcall(architecture.encode, t:parts().net)
     if plain then texts.moongrad = net end
     for name, tensor in pairs(tensors) do list[#list + 1] = { name = name, tensor = tensor } end

@@ -225,6 +225,19 @@ describe("a trainer that was saved", function()
     end, function(t) assert.same({ "done", loss }, { run(t) }) end))
   end)
 
+  it("may go on with another number of threads", function()
+    local d = data()
+    for _, name in ipairs { "adam", "lbfgs" } do
+      local whole, resumed = interrupted(function() return make(name) end, function(t)
+        t:run(d, { epochs = 2, steps = 4 })
+      end, function(t)
+        mg.set_threads(mg.info().threads % 3 + 1)
+        t:run(d, { epochs = 2, steps = 99 })
+      end)
+      assert.equal(whole, resumed)
+    end
+  end)
+
   it("is plain tensors for others, and a net for mg.load", function()
     local t, path = make "adam", file()
     t:run(data(), { steps = 3 })
