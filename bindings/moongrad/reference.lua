@@ -32,6 +32,20 @@ local function split(choices)
   return list
 end
 
+-- What a user of PyTorch would not expect.
+local DIFFERENCES = {
+  "Dimensions, indices, ids and class labels count from 1; the blank of `ctc` is class 1.",
+  "Sequences are batch first everywhere, as {batch, time, features}; so are those of `ctc`.",
+  "Weights start by `xavier_uniform` (embeddings by `standard_normal`) and biases at 0.",
+  "`padding = \"same\"` is there for any stride, as in Keras; `global_avgpool2d` gives {n, c}.",
+  "`max` and `min` of all numbers give the gradient to the first of equal ones.",
+  "`return_sequence = false` of a recurrent layer gives the last result of each direction.",
+  "A mask of `attention` has 1 where there is something to see; who sees nothing gets 0.",
+  "`nadam` follows the paper where PyTorch 1.13 counts one factor twice.",
+  "The gradient of `ctc` is that of its log-probabilities, not yet that of the logits.",
+  "Schedules hold their last rate at the end; `one_cycle` leaves the momentum alone.",
+}
+
 local TYPES = {
   number = "a number", integer = "an integer", boolean = "true or false",
   dimension = "a dimension, counted from 1, or from the end as -1",
@@ -319,6 +333,9 @@ function reference.text()
   section(out, "Metrics", "What a trainer reports besides the loss, by name:"
     .. ' `mg.trainer { metrics = { "accuracy" }, .. }`.')
   markdown_options(word_lines(tables.metrics), out)
+  section(out, "Beside PyTorch", "Formulas, defaults and names of parameters are PyTorch's."
+    .. " What is different, because it is Lua, or because it is better known otherwise:")
+  for _, line in ipairs(DIFFERENCES) do out[#out + 1] = wrap("- " .. line, "") end
   return concat(out, "\n") .. "\n"
 end
 
