@@ -214,18 +214,29 @@ $(ALLOC): tests/torture/alloc.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(LUA_CFLAGS) $< -o $@ -l$(LUA_PACKAGE)
 
-torture: all $(ALLOC) ## every allocation failing in turn, once and for good
+# Preloaded: lets calls for files fail.
+FAULT := $(BUILD)/fault.so
+$(FAULT): tests/torture/fault.c
+	@mkdir -p $(@D)
+	$(CC) -O1 -Wall -shared -fPIC $< -o $@ -ldl
+
+torture: all $(ALLOC) $(FAULT) ## allocations and calls for files failing in turn, kill -9
 	$(LUA_ENV) $(ALLOC) --every 1
 	$(LUA_ENV) $(ALLOC) --every 1 --persistent
+	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
+	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 1000
 
-torture-quick: all $(ALLOC)
+torture-quick: all $(ALLOC) $(FAULT)
 	$(LUA_ENV) $(ALLOC) --every 83
 	$(LUA_ENV) $(ALLOC) --every 89 --persistent
+	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
+	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 25
 
 PROGRAMS ?= 100000
-fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random programs
+fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random programs, files
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/hostile.lua
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/programs.lua --programs $(PROGRAMS)
+	$(LUA_ENV) $(LUA_BIN) tests/fuzz/files.lua --rounds $(PROGRAMS)
 
 fuzz-quick:
 	@$(MAKE) --no-print-directory fuzz PROGRAMS=300

@@ -191,7 +191,8 @@ return function(mg, core, require)
   -- no 'state'.
   function make(node, state, depth)
     if depth > MOST_DEPTH then fail "layers nest too deep" end
-    local class, kind, options = field(node, "class", "string"), field(node, "layer", "string"), {}
+    local class, kind = field(node, "class", "string"), field(node, "layer", "string")
+    local options = {}
     if class then
       if not core.classes[class] then
         fail("it has a layer of the class %q, which mg.module has not made here;"
@@ -258,7 +259,7 @@ return function(mg, core, require)
       else
         given[name] = t
       end
-      if not buffers[name] then state.gradients[#state.gradients + 1] = { t, not fixed[name] } end
+      if not buffers[name] then table.insert(state.gradients, { t, not fixed[name] }) end
     end
     if recipe.layer and not recipe.input and node.input then
       core.restore(l, fields(node, "input"), given)
@@ -285,7 +286,9 @@ return function(mg, core, require)
     place(l, node, path, state)
     local there, recipe = parts_of(l), core.recipe(l)
     for _, child in ipairs(fields(node, "parts")) do
-      if type(child) ~= "table" or type(child.part) ~= "string" then fail "a part has no name" end
+      if type(child) ~= "table" or type(child.part) ~= "string" then
+        fail "a part has no name"
+      end
       local full = path == "" and child.part or path .. "." .. child.part
       local old = there[child.part] and there[child.part].layer
       local new = restore(child, full, old, state, depth + 1)

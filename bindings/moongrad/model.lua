@@ -5,7 +5,7 @@ return function(mg, core, require)
   local check = require "moongrad.check"
   local safetensors = require "moongrad.safetensors"(mg, core, require)
   local architecture = require "moongrad.architecture"(mg, core, require)
-  local files = safetensors.files
+  local files = require "moongrad.files"
   local model, methods = {}, {}
 
   --- What to write for a net or a table of tensors: a list of {name=, tensor=}, texts.
@@ -102,9 +102,14 @@ return function(mg, core, require)
 
   --- The tensor's name in the net; nil for one that is to be left out.
   local function renamed(name, rename)
-    if type(rename) == "function" then return rename(name) or nil end
-    local new = rename and rename[name]
+    if not rename then return name end
+    local new
+    if type(rename) == "function" then new = rename(name) or false else new = rename[name] end
     if new == nil then return name end
+    if new and type(new) ~= "string" then
+      error(("load_weights: rename gives %s for %q, expected a string"):format(check.what(new),
+        name), 0)
+    end
     return new or nil
   end
 
