@@ -182,10 +182,11 @@ maths-quick:
 
 test-c: ## C tests of the core, in float and double
 	@$(MAKE) --no-print-directory -s $(BUILD)/tests-float/core $(BUILD)/tests-float/tree \
-	  $(BUILD)/tests-float/pool
+	  $(BUILD)/tests-float/pool $(BUILD)/tests-float/resume
 	@$(MAKE) --no-print-directory -s REAL=double $(BUILD)/tests-double/core
 	$(BUILD)/tests-float/core
 	$(BUILD)/tests-float/tree
+	$(BUILD)/tests-float/resume
 	$(BUILD)/tests-float/pool
 	$(BUILD)/tests-double/core
 	@$(MAKE) --no-print-directory maths-quick
@@ -274,8 +275,9 @@ determinism-quick:
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ASAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-asan CFLAGS='$(SANITIZE)'
 asan: ## C tests and specs under the address and undefined-behaviour sanitizers
-	@$(ASAN) REAL=double $(patsubst %,$(BUILD)/tests-double-asan/%,core tree grad)
+	@$(ASAN) REAL=double $(patsubst %,$(BUILD)/tests-double-asan/%,core tree resume grad)
 	$(BUILD)/tests-double-asan/core
+	$(BUILD)/tests-double-asan/resume
 	$(BUILD)/tests-double-asan/tree
 	$(BUILD)/tests-double-asan/grad
 	@$(ASAN) all

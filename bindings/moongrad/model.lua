@@ -31,14 +31,29 @@ return function(mg, core, require)
     return list, {}
   end
 
+  --- Of a trainer's file, what is the net's (see resume.lua).
+  local function weights(list, texts)
+    local tensors = {}
+    for _, t in ipairs(list) do
+      local other = texts.trainer and (t.name:find "^optimizer/" or t.name:find "^best/")
+      if not other then tensors[t.name] = t.tensor end
+    end
+    return tensors
+  end
+
   --- The net or the tensors by name of what was read.
   local function value(list, texts, weights_only)
-    local tensors = {}
-    for _, t in ipairs(list) do tensors[t.name] = t.tensor end
-    if weights_only or not texts.moongrad then return tensors end
-    local net, message = architecture.decode(texts.moongrad, tensors)
+    if weights_only or not texts.moongrad then
+      return weights(list, weights_only and {} or texts)
+    end
+    local net, message = architecture.decode(texts.moongrad, weights(list, texts))
     if not net then files.fail(message) end
     return net
+  end
+
+  --- What f(list, texts) makes of a file's tensors and texts.
+  local function read_file(path, f)
+    return files.read(path, function(read, size) return f(safetensors.read(read, size)) end)
   end
 
   local known = { weights_only = true }
@@ -58,10 +73,7 @@ return function(mg, core, require)
   function model.load(path, options)
     check.is("string", path, "load", "path")
     local weights_only = check.options(options or {}, known, "load").weights_only
-    return files.read(path, function(read, size)
-      local list, texts = safetensors.read(read, size)
-      return value(list, texts, weights_only)
-    end)
+    return read_file(path, function(list, texts) return value(list, texts, weights_only) end)
   end
 
   --- What save would write, as a string.
@@ -174,7 +186,7 @@ return function(mg, core, require)
       return net
     end
     check.is("string", from, "load_weights", "path")
-    local tensors, message, code = model.load(from, { weights_only = true })
+    local tensors, message, code = read_file(from, weights)
     if not tensors then return nil, message, code end
     local matched, wrong = match(net, tensors, rename)
     if not matched then return nil, ("%s: the weights do not fit; %s"):format(from, wrong) end
@@ -183,5 +195,5 @@ return function(mg, core, require)
   end
 
   model.set_files = files.set_files
-  return model, methods
+  return model, methods, require "moongrad.resume"(core, require, safetensors, architecture)
 end
