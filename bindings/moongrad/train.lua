@@ -45,6 +45,18 @@ return function(mg, core, require)
   local run_options = { ms = true, steps = true, epochs = true, batch = true, shuffle = true,
                         accumulate = true }
 
+  local DATA = { "x", "y", "batch", "shuffle", "accumulate" }
+
+  --- Does a run train on this data? Also where the table is a new one with the same in it.
+  local function same_data(now, data)
+    if now.data == data then return true end
+    if type(data) ~= "table" or data.x == nil then return false end
+    for _, name in ipairs(DATA) do
+      if now[name] ~= (data[name] or nil) then return false end
+    end
+    return true
+  end
+
   --- Trains for about 'ms' milliseconds or 'steps' batches (at least one batch),
   -- going on where the last call with the same data stopped.
   -- @param data  dataset or {x=, y=, batch=, shuffle=}
@@ -55,9 +67,10 @@ return function(mg, core, require)
     check.is("trainer", t, "run", "self")
     options = check.options(options or {}, run_options, "run")
     local epochs, now = option("epochs", options, data, 1), runs[t]
-    if not now or now.data ~= data or now.epochs ~= epochs then
+    if not now or now.epochs ~= epochs or not same_data(now, data) then
       begin(t, data, options, epochs, "run")
       now = { data = data, epochs = epochs }
+      for _, name in ipairs(DATA) do now[name] = type(data) == "table" and data[name] or nil end
       runs[t] = now
     end
     if now.done then return "done", now.loss end
