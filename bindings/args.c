@@ -134,7 +134,8 @@ static double pair(lua_State *L, int i, const char *who, const mgrad_attr_spec *
   }
   lua_rawgeti(L, i, 1);
   lua_rawgeti(L, i, 2);
-  int64_t h = pair_side(L, lua_gettop(L) - 1, who, spec), w = pair_side(L, lua_gettop(L), who, spec);
+  int top = lua_gettop(L);
+  int64_t h = pair_side(L, top - 1, who, spec), w = pair_side(L, top, who, spec);
   lua_pop(L, 2);
   return MGRAD_PAIR(h, w);
 }
