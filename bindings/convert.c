@@ -161,7 +161,7 @@ static int tensor_totable(lua_State *L) {
 
 static const struct raw_type { const char *name; size_t size; } raw_types[] = {
   { "f32", 4 }, { "f64", 8 }, { "u8", 1 }, { "i8", 1 }, { "u16", 2 }, { "i16", 2 },
-  { "u32", 4 }, { "i32", 4 }, { "i64", 8 },
+  { "u32", 4 }, { "i32", 4 }, { "u64", 8 }, { "i64", 8 }, { "f16", 2 }, { "bf16", 2 },
 };
 
 static const struct raw_type *check_raw(lua_State *L, int i, const char *who) {
@@ -173,20 +173,58 @@ static const struct raw_type *check_raw(lua_State *L, int i, const char *who) {
   for (size_t k = 0; k < sizeof raw_types / sizeof *raw_types; k++) {
     if (strcmp(raw_types[k].name, name) == 0) return &raw_types[k];
   }
-  lmgrad_error(L, "%s: type is \"%s\", expected f32, f64, u8, i8, u16, i16, u32, i32 or i64",
-             who, name);
+  lmgrad_error(L, "%s: type is \"%s\", expected f32, f64, f16, bf16, u8, i8, u16, i16, u32,"
+             " i32, u64 or i64", who, name);
   return NULL;
+}
+
+static double from_word(uint32_t word) {
+  float v;
+  memcpy(&v, &word, sizeof v);
+  return (double)v;
+}
+
+static uint32_t to_word(double v) {
+  float narrow = (float)v;
+  uint32_t word;
+  memcpy(&word, &narrow, sizeof word);
+  return word;
+}
+
+/* IEEE 754 binary16: a sign, 5 bits of exponent, 10 of fraction. */
+static double from_half(uint64_t bits) {
+  int exponent = (int)(bits >> 10 & 31), fraction = (int)(bits & 1023);
+  double v = exponent == 0    ? ldexp(fraction, -24)
+             : exponent < 31  ? ldexp(1024 + fraction, exponent - 25)
+             : fraction == 0  ? HUGE_VAL : (double)NAN;
+  return bits >> 15 ? -v : v;
+}
+
+static uint64_t to_half(double v) {
+  uint64_t sign = signbit(v) ? 0x8000 : 0;
+  double size = fabs(v);
+  int exponent;
+  if (v != v) return 0x7e00;
+  if (size >= 65520) return sign | 0x7c00; /* halfway from the largest one */
+  if (size < ldexp(1, -14)) return sign | (uint64_t)nearbyint(ldexp(size, 24));
+  frexp(size, &exponent);
+  uint64_t fraction = (uint64_t)nearbyint(ldexp(size, 11 - exponent)) - 1024;
+  return sign | (((uint64_t)(exponent + 14) << 10) + fraction); /* it may carry */
+}
+
+/* The first half of a float32; to the nearest, of two to the even one. */
+static uint64_t to_brief(double v) {
+  uint32_t word = to_word(v);
+  if (v != v) return 0x7fc0;
+  return (word + 0x7fff + (word >> 16 & 1)) >> 16;
 }
 
 static double decode(const struct raw_type *type, const unsigned char *p) {
   uint64_t bits = 0;
   for (size_t k = type->size; k > 0; k--) bits = bits << 8 | p[k - 1];
-  if (type->name[0] == 'f' && type->size == 4) {
-    uint32_t word = (uint32_t)bits;
-    float v;
-    memcpy(&v, &word, sizeof v);
-    return (double)v;
-  }
+  if (type->name[0] == 'f' && type->size == 4) return from_word((uint32_t)bits);
+  if (type->name[0] == 'f' && type->size == 2) return from_half(bits);
+  if (type->name[0] == 'b') return from_word((uint32_t)bits << 16);
   if (type->name[0] == 'f') {
     double v;
     memcpy(&v, &bits, sizeof v);
@@ -201,19 +239,20 @@ static double decode(const struct raw_type *type, const unsigned char *p) {
 static uint64_t to_integer(const struct raw_type *type, double v) {
   int bits = (int)(8 * type->size), is_signed = type->name[0] == 'i';
   double low = is_signed ? -ldexp(1, bits - 1) : 0;
-  double high = ldexp(1, is_signed ? bits - 1 : bits) - (bits == 64 ? 1024 : 1);
+  double high = ldexp(1, is_signed ? bits - 1 : bits) - (bits < 64 ? 1 : is_signed ? 1024 : 2048);
   if (v != v) return 0;
   v = v < low ? low : v > high ? high : nearbyint(v);
-  return (uint64_t)(int64_t)v;
+  return v < 0 ? (uint64_t)(int64_t)v : (uint64_t)v;
 }
 
 static void encode(const struct raw_type *type, double v, unsigned char *p) {
   uint64_t bits;
   if (type->name[0] == 'f' && type->size == 4) {
-    float narrow = (float)v;
-    uint32_t word;
-    memcpy(&word, &narrow, sizeof word);
-    bits = word;
+    bits = to_word(v);
+  } else if (type->name[0] == 'f' && type->size == 2) {
+    bits = to_half(v);
+  } else if (type->name[0] == 'b') {
+    bits = to_brief(v);
   } else if (type->name[0] == 'f') {
     memcpy(&bits, &v, sizeof bits);
   } else {

@@ -43,7 +43,7 @@ static uint32_t little_endian(const unsigned char *p) {
 }
 
 /* Four bits at a time: a table of 16 serves. */
-static uint32_t crc32(const unsigned char *p, size_t n) {
+uint32_t lmgrad_crc32(const unsigned char *p, size_t n) {
   uint32_t table[16], crc = 0xffffffffu;
   for (uint32_t k = 0; k < 16; k++) {
     uint32_t c = k;
@@ -58,6 +58,13 @@ static uint32_t crc32(const unsigned char *p, size_t n) {
   return ~crc;
 }
 
+int lmgrad_inflate(const unsigned char *data, size_t length, unsigned char *to, size_t size) {
+  if (length > INT_MAX || size > INT_MAX) return 0;
+  int got = stbi_zlib_decode_noheader_buffer((char *)to, (int)size, (const char *)data,
+                                             (int)length);
+  return got >= 0 && (size_t)got == size;
+}
+
 const char *lmgrad_gunzip_size(const unsigned char *data, size_t length, size_t *size) {
   if (header_length(data, length) == 0) return "not a gzip file, or one cut short";
   *size = little_endian(data + length - 4);
@@ -70,12 +77,10 @@ const char *lmgrad_gunzip_size(const unsigned char *data, size_t length, size_t 
 
 const char *lmgrad_gunzip(const unsigned char *data, size_t length, unsigned char *to,
                           size_t size) {
-  size_t start = header_length(data, length);
-  int got = stbi_zlib_decode_noheader_buffer((char *)to, (int)size,
-                                             (const char *)data + start,
-                                             (int)(length - start)); /* it looks ahead
-                                                into the trailer, whose sums decide */
-  if (got < 0 || (size_t)got != size || crc32(to, size) != little_endian(data + length - 8)) {
+  size_t start = header_length(data, length); /* it looks ahead into the trailer, whose
+                                                 sums decide */
+  if (!lmgrad_inflate(data + start, length - start, to, size) ||
+      lmgrad_crc32(to, size) != little_endian(data + length - 8)) {
     return "gzip file is damaged";
   }
   return NULL;
