@@ -377,6 +377,11 @@ mgrad_status mgrad_layer_set_name(mgrad_layer *l, const char *name) {
   return copy_name(l->ctx, l->name, name);
 }
 
+int mgrad_layer_input_size(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]) {
+  memcpy(size, l->input, sizeof l->input);
+  return l->input_ndim;
+}
+
 int mgrad_layer_output(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]) {
   memcpy(size, l->output, sizeof l->output);
   return l->output_ndim;
