@@ -61,9 +61,10 @@ ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-w
 CORE_OBJ := $(CORE_SRC:%.c=$(CORE_DIR)/%.o) \
             $(foreach isa,$(ISAS),$(ISA_SRC_$(isa):%.c=$(CORE_DIR)/$(isa)/%.o))
 CORE_LIB := $(CORE_DIR)/libmoongrad.a
-BIND_SRC := $(filter-out bindings/system.c,$(wildcard bindings/*.c))
+SYS_SRC  := bindings/system.c bindings/posix.c
+BIND_SRC := $(filter-out $(SYS_SRC),$(wildcard bindings/*.c))
 BIND_OBJ := $(BIND_SRC:%.c=$(BIND_DIR)/%.o)
-SYS_OBJ  := $(BIND_DIR)/bindings/system.o
+SYS_OBJ  := $(SYS_SRC:%.c=$(BIND_DIR)/%.o)
 MODULES  := $(LUA_OUT)/moongrad/core.so $(LUA_OUT)/moongrad/system.so
 
 .PHONY: all core demo test tsan test-c test-lua test-luas test-torch test-scripts grad asan torture torture-quick fuzz fuzz-quick \

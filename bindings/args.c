@@ -271,7 +271,8 @@ void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, 
   for (int k = 0; k < s->nslots && i <= last; k++) {
     const lmgrad_slot *slot = &s->slots[k];
     int sizes = slot->attr >= 0 && s->attrs[slot->attr].type == MGRAD_ATTR_SIZES;
-    if (sizes) {
+    int named = i == last && lua_type(L, i) == LUA_TTABLE && lua_rawlen(L, i) == 0;
+    if (sizes && !named) {
       lmgrad_attribute(L, i, s->name, &s->attrs[slot->attr], attrs, slot->attr);
       take_operands(L, s, at, x);
       return;
@@ -290,60 +291,5 @@ void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, 
     if (!lua_isnil(L, i)) lmgrad_error(L, "%s: too many arguments", s->name);
   } else if (i == last) {
     read_options(L, s, i, x, attrs, other, ud);
-  }
-}
-
-/* ---- and back ---- */
-
-/* Pushes the k-th of "a|b|c". */
-static void push_choice(lua_State *L, const char *choices, int k) {
-  for (; k > 0; k--) choices += strcspn(choices, "|") + 1;
-  lua_pushlstring(L, choices, strcspn(choices, "|"));
-}
-
-static void push_pair(lua_State *L, const mgrad_attr_spec *spec, double v) {
-  int64_t h = MGRAD_PAIR_AT(v, 2), w = MGRAD_PAIR_AT(v, 1);
-  if (v < 0) {
-    push_choice(L, spec->choices, (int)(-1 - v));
-  } else if (h == w) {
-    lua_pushnumber(L, (lua_Number)w);
-  } else {
-    lua_createtable(L, 2, 0);
-    lua_pushnumber(L, (lua_Number)h);
-    lua_rawseti(L, -2, 1);
-    lua_pushnumber(L, (lua_Number)w);
-    lua_rawseti(L, -2, 2);
-  }
-}
-
-static void push_sizes(lua_State *L, const mgrad_attrs *attrs) {
-  lua_createtable(L, attrs->nlist, 0);
-  for (int k = 0; k < attrs->nlist; k++) {
-    lua_pushnumber(L, (lua_Number)attrs->list[k]);
-    lua_rawseti(L, -2, k + 1);
-  }
-}
-
-void lmgrad_push_arguments(lua_State *L, const mgrad_attr_spec *specs,
-                           const mgrad_attrs *attrs) {
-  lua_newtable(L);
-  for (int k = 0; specs[k].type != MGRAD_ATTR_NONE; k++) {
-    const mgrad_attr_spec *spec = &specs[k];
-    double v = attrs->value[k];
-    mgrad_op_info info;
-    switch (spec->type) {
-      case MGRAD_ATTR_BOOL: lua_pushboolean(L, v != 0); break;
-      case MGRAD_ATTR_CHOICE: push_choice(L, spec->choices, (int)v); break;
-      case MGRAD_ATTR_PAIR: push_pair(L, spec, v); break;
-      case MGRAD_ATTR_SIZES: push_sizes(L, attrs); break;
-      case MGRAD_ATTR_ACT:
-      case MGRAD_ATTR_INIT:
-        if (v < 0) continue;
-        if (spec->type == MGRAD_ATTR_ACT) mgrad_op_describe(mgrad_op_at((int)v), &info);
-        lua_pushstring(L, spec->type == MGRAD_ATTR_ACT ? info.name : mgrad_init_name((int)v));
-        break;
-      default: lua_pushnumber(L, v); break;
-    }
-    lua_setfield(L, -2, spec->name);
   }
 }

@@ -46,11 +46,6 @@ void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, 
 void lmgrad_attribute(lua_State *L, int i, const char *who, const mgrad_attr_spec *spec,
                       mgrad_attrs *attrs, int position);
 
-/* Pushes a table of all attributes by name, as Lua gives them; words that stand for nothing
-** (no activation, the layer's own initialiser) are left out. */
-void lmgrad_push_arguments(lua_State *L, const mgrad_attr_spec *specs,
-                           const mgrad_attrs *attrs);
-
 /* An integer from low to high. */
 int64_t lmgrad_integer(lua_State *L, int i, const char *who, const char *what, int64_t low,
                        int64_t high);

@@ -57,14 +57,6 @@ static int inflate(lua_State *L) {
   return 1;
 }
 
-/* crc32(string) */
-static int crc32(lua_State *L) {
-  size_t length;
-  const char *data = check_string(L, 1, "crc32", &length);
-  lua_pushnumber(L, (lua_Number)lmgrad_crc32((const unsigned char *)data, length));
-  return 1;
-}
-
 static int bytes_len(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)mgrad_bytes_size(check_bytes(L, 1, "bytes")));
   return 1;
@@ -270,7 +262,7 @@ static int dataset_batch(lua_State *L) {
 
 static const lmgrad_function functions[] = {
   { "bytes", bytes_new }, { "gunzip", gunzip }, { "inflate", inflate },
-  { "crc32", crc32 }, { "dataset", dataset_new }, { NULL, NULL }
+  { "dataset", dataset_new }, { NULL, NULL }
 };
 
 static const lmgrad_function bytes_methods[] = {

@@ -5,7 +5,6 @@
 #define LMGRAD_GUNZIP_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 /* Both return NULL when all is well, else what is wrong. *size is how many
 ** bytes the data unpack to, as their last four bytes say. */
@@ -15,7 +14,5 @@ const char *lmgrad_gunzip(const unsigned char *data, size_t length, unsigned cha
 
 /* Deflated data without a header; 0 unless they unpack to exactly so many bytes. */
 int lmgrad_inflate(const unsigned char *data, size_t length, unsigned char *to, size_t size);
-/* The sum that gzip and zip files hold. */
-uint32_t lmgrad_crc32(const unsigned char *p, size_t n);
 
 #endif

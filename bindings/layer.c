@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-const char lmgrad_class;
+const char lmgrad_class, lmgrad_made_by;
 static const char FUNCTION; /* its address is a key too */
 
 enum { PATH_SIZE = 256 };
@@ -104,10 +104,10 @@ static int layer_new(lua_State *L) {
   return 1;
 }
 
-/* custom(kind, function, class or nil, pure) -> layer */
+/* custom(kind, function, class or nil, pure [, made by]) -> layer */
 static int layer_custom(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  lua_settop(L, 4);
+  lua_settop(L, 5);
   if (lua_type(L, 1) != LUA_TSTRING) lmgrad_type_error(L, 1, "custom", "kind", "a string");
   const char *kind = lua_tostring(L, 1);
   if (lua_type(L, 2) != LUA_TFUNCTION) {
@@ -124,6 +124,8 @@ static int layer_custom(lua_State *L) {
     lua_pushvalue(L, 3);
     lmgrad_rawsetp(L, -2, &lmgrad_class);
   }
+  lua_pushvalue(L, 5);
+  lmgrad_rawsetp(L, -2, &lmgrad_made_by);
   lua_pop(L, 1);
   return 1;
 }
@@ -453,8 +455,9 @@ static void set_size(lua_State *L, const char *key, size_of f) {
   lua_setfield(L, -2, key);
 }
 
-/* describe() -> {kind=, name=, training=, arguments={..} unless it is written in Lua,
-** input={..} and output={..} or nil, parts={{name=, layer= or tensor=}, ..}} */
+/* describe() -> {kind=, name=, training=, input={..}, what it was first called with, and
+** output={..}, of the last call; or nil before,
+** parts={{name=, layer= or tensor=, buffer=}, ..}} */
 static int layer_describe(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_settop(L, 1);
@@ -467,14 +470,6 @@ static int layer_describe(lua_State *L) {
   }
   lua_pushboolean(L, mgrad_layer_training(check_self(L, "describe")));
   lua_setfield(L, -2, "training");
-  const mgrad_layer_def *def = mgrad_layer_definition(check_self(L, "describe"));
-  if (def != NULL) {
-    mgrad_layer_info info;
-    mgrad_layer_describe(def, &info);
-    mgrad_attrs attrs = *mgrad_layer_attrs(check_self(L, "describe"));
-    lmgrad_push_arguments(L, info.attrs, &attrs);
-    lua_setfield(L, -2, "arguments");
-  }
   set_size(L, "input", mgrad_layer_input_size);
   set_size(L, "output", mgrad_layer_output);
   lua_newtable(L);
@@ -488,6 +483,8 @@ static int layer_describe(lua_State *L) {
     lua_setfield(L, 4, part.layer != NULL ? "layer" : "tensor");
     lua_settop(L, 4);
     part = mgrad_layer_part(check_self(L, "describe"), k);
+    lua_pushboolean(L, part.buffer);
+    lua_setfield(L, 4, "buffer");
     lua_pushstring(L, part.name != NULL ? part.name : "");
     lua_setfield(L, 4, "name");
     lua_rawseti(L, 3, k + 1);

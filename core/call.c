@@ -56,6 +56,18 @@ static mgrad_status build(mgrad_layer *l, const mgrad_array *x) {
   return MGRAD_OK;
 }
 
+mgrad_status mgrad_layer_restore(mgrad_layer *l, int ndim, const int64_t *size) {
+  mgrad_array x;
+  MGRAD_TRY(mgrad_shape_make(l->ctx, ndim, size, &x));
+  if (l->def == NULL || l->built) {
+    return mgrad_fail(l->ctx, MGRAD_INVALID, "it has its parameters already");
+  }
+  l->restoring = true;
+  mgrad_status status = build(l, &x);
+  l->restoring = false;
+  return status;
+}
+
 static mgrad_status forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
   mgrad_context *ctx = l->ctx;
   int level = 1;

@@ -289,6 +289,12 @@ MGRAD_API mgrad_status mgrad_layer_add_tensor(mgrad_layer *l, const char *name,
 ** stays as it is. Refused when the layer is built, where it does not fit. */
 MGRAD_API mgrad_status mgrad_layer_set_param(mgrad_layer *l, const char *name,
                                              mgrad_tensor *t);
+/* What a host that keeps nets in files needs. The size of the input that l was built for,
+** -1 where it is not built or makes nothing; and l as it was built for such an input: of
+** parameters and buffers that it was given by mgrad_layer_set_param, all of them, of
+** the right shapes. It makes none but may make layers, whose own come next. */
+MGRAD_API int mgrad_layer_built(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]);
+MGRAD_API mgrad_status mgrad_layer_restore(mgrad_layer *l, int ndim, const int64_t *size);
 MGRAD_API mgrad_status mgrad_layer_remove(mgrad_layer *l, const char *name);
 /* Creates all parameters by one pass over zeros of this shape (batch first),
 ** and moves them into one block. */
@@ -328,13 +334,14 @@ MGRAD_API int mgrad_layer_training(const mgrad_layer *l);
 /* Parameters of the layer and all below get no gradient, and optimizers leave them alone;
 ** off again with 0. Those that are yet to be built are included. */
 MGRAD_API void mgrad_layer_freeze(mgrad_layer *l, int on);
+MGRAD_API int mgrad_layer_frozen(const mgrad_layer *l);
 MGRAD_API const char *mgrad_layer_kind(const mgrad_layer *l);
 MGRAD_API const mgrad_layer_def *mgrad_layer_definition(const mgrad_layer *l);
 MGRAD_API const mgrad_attrs *mgrad_layer_attrs(const mgrad_layer *l);
 MGRAD_API const char *mgrad_layer_name(const mgrad_layer *l);
 MGRAD_API mgrad_status mgrad_layer_set_name(mgrad_layer *l, const char *name);
-/* The size of the input that it was built for, and of the last forward's result; 0-dim
-** before. */
+/* The size of the first forward's input, and of the last one's result, for summaries;
+** 0-dim before one. */
 MGRAD_API int mgrad_layer_input_size(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]);
 MGRAD_API int mgrad_layer_output(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]);
 /* The layer's own parts, in order: exactly one of layer and tensor is set. */

@@ -405,6 +405,7 @@ return function(mg, core, require)
 
   function visit(g, l, x)
     local d = l:describe()
+    d.arguments = core.recipe(l).options -- none of what is written in Lua
     if not lower[d.kind] or not d.arguments then
       g:fail('is of kind "%s", which cannot be exported', d.kind)
     end
@@ -415,10 +416,11 @@ return function(mg, core, require)
 
   -------------------------------------------------------------------- entry
 
-  --- The size of one example that the net was built for.
+  --- The size of one example that the net was built for, or its first layer.
   local function input_of(who, net)
-    local size = net:describe().input
-    if size then return { unpack(size, 2) } end
+    local d = net:describe()
+    while not d.input and d.parts[1] and d.parts[1].layer do d = d.parts[1].layer:describe() end
+    if d.input then return { unpack(d.input, 2) } end
     check.fail(who, "the size of one example is not known, expected { input = {sizes} }")
   end
 
@@ -457,10 +459,13 @@ return function(mg, core, require)
       end
       input = copy(input or input_of(who, net))
       local write = require("moongrad." .. file)
-      local bytes = safely(function()
+      local list = safely(function()
         return mg.no_grad(function() return write(lowered(who, net, input), path, options) end)
       end)
-      return require("moongrad.file").write(path, bytes)
+      local files = require "moongrad.files"(mg, core, require)
+      return files.write(path, function(put)
+        for _, part in ipairs(list) do put(part) end
+      end)
     end
   end
 

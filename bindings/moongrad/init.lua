@@ -55,6 +55,9 @@ later(mg.npy, "read write dump undump", "npy")
 mg.schedule = {}
 later(mg.schedule, "step exponential cosine linear_warmup one_cycle plateau", "schedule")
 
+later(mg, "save load dump undump set_files", "model")
+later(core.layer_methods, "save load_weights", "model", 2)
+
 local as_text = {}
 later(as_text, "tensor layer optimizer trainer dataset", "show")
 for kind, f in pairs(as_text) do core.set_tostring(kind, f) end

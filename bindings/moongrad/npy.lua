@@ -8,7 +8,7 @@ local MOST_HEADER = 65536 -- bytes; the dictionary is some eighty
 local ZIP, MOST_BYTES = "PK", 2 ^ 32 - 2 ^ 24
 
 local types = { f2 = "f16", f4 = "f32", f8 = "f64", i1 = "i8", i2 = "i16", i4 = "i32", i8 = "i64",
-                u1 = "u8", u2 = "u16", u4 = "u32", u8 = "u64", b1 = "u8" }
+                u1 = "u8", u2 = "u16", u4 = "u32", u8 = "u64", b1 = "bool" }
 
 --- The entries of the dictionary as text, or nil where it is none.
 local function dictionary(text)
@@ -63,7 +63,8 @@ local function header(s)
 end
 
 return function(mg, core, require)
-  local check, file = require "moongrad.check", require "moongrad.file"
+  local check = require "moongrad.check"
+  local files = require "moongrad.files"(mg, core, require)
   local zip = require "moongrad.zip"(core)
   local npy = {}
 
@@ -165,11 +166,11 @@ return function(mg, core, require)
   -- @return as undump; nil, a message and a code where the file is missing or damaged
   function npy.read(path)
     check.is("string", path, "npy.read", "path")
-    local bytes, message, code = file.read(path)
-    if not bytes then return nil, message, code end
-    local value, wrong = npy.undump(bytes)
-    if value == nil then return nil, path .. ": " .. wrong end
-    return value
+    return files.read(path, function(read, size)
+      local value, wrong = npy.undump(read(size))
+      if value == nil then files.fail(wrong) end
+      return value
+    end)
   end
 
   --- The bytes of a .npy file of one tensor, or of a .npz file (not packed) of tensors by
@@ -180,7 +181,10 @@ return function(mg, core, require)
   -- @treturn boolean  true; or nil, a message and a code where the file cannot be written
   function npy.write(path, value)
     check.is("string", path, "npy.write", "path")
-    return file.write(path, pack(value, "npy.write"))
+    local list = pack(value, "npy.write")
+    return files.write(path, function(write)
+      for _, bytes in ipairs(list) do write(bytes) end
+    end)
   end
 
   return npy

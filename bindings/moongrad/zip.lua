@@ -62,7 +62,7 @@ local function unpack_entry(core, s, e)
   local ahead = e.method == DEFLATED and 8 or 0 -- inflate reads on where data end
   local data = s:sub(first, first + e.packed - 1 + ahead)
   if e.method == DEFLATED then data = core.inflate(data, e.size) end
-  if not data or core.crc32(data) ~= e.crc then return nil, "it is damaged" end
+  if not data or core.crc32(0, data) ~= e.crc then return nil, "it is damaged" end
   return data
 end
 
@@ -95,7 +95,7 @@ return function(core)
     for _, e in ipairs(list) do
       -- version 2.0; no flags; stored; 1 January 1980; sum, sizes and lengths
       local head = bytes(20, 2) .. bytes(0, 2) .. bytes(STORED, 2) .. bytes(0, 2) ..
-        bytes(33, 2) .. bytes(core.crc32(e.data), 4) .. bytes(#e.data, 4):rep(2) ..
+        bytes(33, 2) .. bytes(core.crc32(0, e.data), 4) .. bytes(#e.data, 4):rep(2) ..
         bytes(#e.name, 2) .. bytes(0, 2)
       out[#out + 1] = LOCAL .. head .. e.name
       out[#out + 1] = e.data
