@@ -1,4 +1,4 @@
---- Nets as files for other programs: plain Lua, a C header, ONNX.
+--- Nets as files for other programs: plain Lua, a C header.
 --
 -- A net is first lowered to a graph, which all formats write from:
 --   input, output  ids of values, from 1
@@ -42,7 +42,9 @@ return function(mg, core, require)
   end
 
   function graph:value(shape)
-    local v = { id = #self.values + 1, shape = shape, size = product(shape) }
+    local whole = {} -- 5.3 writes 2.0 for what a division gave
+    for i, n in ipairs(shape) do whole[i] = floor(n) end
+    local v = { id = #self.values + 1, shape = whole, size = product(whole) }
     self.values[v.id] = v
     return v
   end
@@ -445,7 +447,7 @@ return function(mg, core, require)
   --- net, for inputs of one size, as a file; options: input (the size of one example, where
   -- the net does not know it), name (of the functions in C, after the file's unless given).
   -- @treturn boolean  true; or nil, a message and a code where the file cannot be written
-  for format, file in pairs { lua = "export_lua", c = "export_c", onnx = "export_onnx" } do
+  for format, file in pairs { lua = "export_lua", c = "export_c" } do
     export[format] = function(net, path, options)
       local who = "export." .. format
       check.is("layer", net, who, "net")

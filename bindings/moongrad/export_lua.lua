@@ -207,7 +207,7 @@ local inputs, outputs, last = %s, %s, %d
 local v, w = {}, {} -- values, one list each; weights
 for i = 1, %d do v[i] = {} end
 
-local function add(k, numbers)
+local function weights(k, numbers)
   local list = w[k] or {}
   for _, number in ipairs(numbers()) do list[#list + 1] = number end
   w[k] = list
@@ -261,7 +261,7 @@ local function add_numbers(values, k, out)
     for i = first, math.min(first + CHUNK - 1, #values) do
       list[#list + 1] = code.number(values[i])
     end
-    out[#out + 1] = ("add(%d, function() return {\n%s } end)\n"):format(k,
+    out[#out + 1] = ("weights(%d, function() return {\n%s } end)\n"):format(k,
       code.wrap(list, ", "))
   end
 end
