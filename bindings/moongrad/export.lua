@@ -1,4 +1,4 @@
---- Nets as files for other programs: plain Lua, a C header.
+--- Nets as files for other programs: plain Lua, a C header, ONNX.
 --
 -- A net is first lowered to a graph, which all formats write from:
 --   input, output  ids of values, from 1
@@ -447,7 +447,7 @@ return function(mg, core, require)
   --- net, for inputs of one size, as a file; options: input (the size of one example, where
   -- the net does not know it), name (of the functions in C, after the file's unless given).
   -- @treturn boolean  true; or nil, a message and a code where the file cannot be written
-  for format, file in pairs { lua = "export_lua", c = "export_c" } do
+  for format, file in pairs { lua = "export_lua", c = "export_c", onnx = "export_onnx" } do
     export[format] = function(net, path, options)
       local who = "export." .. format
       check.is("layer", net, who, "net")
@@ -461,6 +461,7 @@ return function(mg, core, require)
       end
       input = copy(input or input_of(who, net))
       local write = require("moongrad." .. file)
+      if format == "onnx" then write = write(mg, core) end
       local list = safely(function()
         return mg.no_grad(function() return write(lowered(who, net, input), path, options) end)
       end)

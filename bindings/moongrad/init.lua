@@ -49,7 +49,7 @@ later(core.trainer_methods, "evaluate run epochs fit", "train")
 later(core.layer_methods, "summary", "show", 2)
 later(mg, "gradcheck", "gradcheck")
 mg.export = {}
-later(mg.export, "lua c", "export")
+later(mg.export, "lua c onnx", "export")
 mg.npy = {}
 later(mg.npy, "read write dump undump", "npy")
 mg.schedule = {}
