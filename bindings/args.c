@@ -129,7 +129,8 @@ static double pair(lua_State *L, int i, const char *who, const mgrad_attr_spec *
   }
   lua_rawgeti(L, i, 1);
   lua_rawgeti(L, i, 2);
-  int64_t h = pair_side(L, lua_gettop(L) - 1, who, spec), w = pair_side(L, lua_gettop(L), who, spec);
+  int top = lua_gettop(L);
+  int64_t h = pair_side(L, top - 1, who, spec), w = pair_side(L, top, who, spec);
   lua_pop(L, 2);
   return MGRAD_PAIR(h, w);
 }
@@ -233,7 +234,7 @@ static void read_slot(lua_State *L, lmgrad_state *S, const lmgrad_signature *s,
   }
 }
 
-static void read_options(lua_State *L, const lmgrad_signature *s, int table,
+static void read_options(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, int table,
                          mgrad_tensor **x, mgrad_attrs *attrs, lmgrad_other other, void *ud) {
   lua_pushnil(L);
   while (lua_next(L, table) != 0) {
@@ -243,9 +244,8 @@ static void read_options(lua_State *L, const lmgrad_signature *s, int table,
     const char *key = lua_tostring(L, -2);
     const lmgrad_slot *slot = find_slot(s, key);
     if (slot != NULL && slot->operand >= 0) {
-      /* tensors only: a box made here would not outlive this pass */
-      x[slot->operand] = lmgrad_check_tensor(L, -1, s->name, key);
       lua_pushvalue(L, -1); /* below the table, which may lose it */
+      x[slot->operand] = lmgrad_to_tensor(L, S, lua_gettop(L), s->name, key);
       lua_insert(L, table++);
     } else if (slot != NULL) {
       lmgrad_attribute(L, lua_gettop(L), s->name, &s->attrs[slot->attr], attrs, slot->attr);
@@ -290,6 +290,6 @@ void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, 
   if (i < last || (i == last && lua_type(L, i) != LUA_TTABLE)) {
     if (!lua_isnil(L, i)) lmgrad_error(L, "%s: too many arguments", s->name);
   } else if (i == last) {
-    read_options(L, s, i, x, attrs, other, ud);
+    read_options(L, S, s, i, x, attrs, other, ud);
   }
 }

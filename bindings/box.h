@@ -148,5 +148,6 @@ void lmgrad_open_recipe(lua_State *L, int state);
 void lmgrad_open_safetensors(lua_State *L, int state);
 void lmgrad_open_data(lua_State *L, int state);
 void lmgrad_open_trainer(lua_State *L, int state);
+void lmgrad_open_resume(lua_State *L, int state);
 
 #endif

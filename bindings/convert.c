@@ -243,7 +243,8 @@ static double decode(const struct raw_type *type, const unsigned char *p) {
 static uint64_t to_integer(const struct raw_type *type, double v) {
   int bits = (int)(8 * type->size), is_signed = type->kind == 'i';
   double low = is_signed ? -ldexp(1, bits - 1) : 0;
-  double high = ldexp(1, is_signed ? bits - 1 : bits) - (bits < 64 ? 1 : is_signed ? 1024 : 2048);
+  double high = ldexp(1, is_signed ? bits - 1 : bits);
+  high -= bits < 64 ? 1 : is_signed ? 1024 : 2048; /* the double before it */
   if (v != v) return 0;
   v = v < low ? low : v > high ? high : nearbyint(v);
   return is_signed ? (uint64_t)(int64_t)v : (uint64_t)v;
@@ -292,7 +293,9 @@ static void fill(filling *f, const unsigned char *p, size_t n) {
   }
   size_t count = n / size;
   if (as_they_are(f->type)) memcpy(f->to, p, count * size);
-  else for (size_t k = 0; k < count; k++) f->to[k] = (mgrad_real)decode(f->type, p + k * size);
+  else {
+    for (size_t k = 0; k < count; k++) f->to[k] = (mgrad_real)decode(f->type, p + k * size);
+  }
   f->to += count;
   f->held = n - count * size;
   memcpy(f->part, p + count * size, f->held);
@@ -371,13 +374,14 @@ static int tensor_to_string(lua_State *L) {
   int64_t count = lua_isnil(L, 4) ? most : lmgrad_integer(L, 4, "to_string", "count", 1, most);
   const mgrad_real *from = packed(&shape) ? NULL : read_all(L, "to_string", &shape);
   unsigned char *bytes = scratch(L, count, type->size);
-  if (from == NULL) from = mgrad_tensor_array(lmgrad_check_tensor(L, 1, "to_string", "self"))->data;
-  from += first - 1;
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "to_string", "self");
+  from = (from != NULL ? from : mgrad_tensor_array(t)->data) + first - 1;
   size_t size = type->size, total = (size_t)count * size;
   if (as_they_are(type)) memcpy(bytes, from, total);
   else for (int64_t i = 0; i < count; i++) {
+    unsigned char *to = bytes + (size_t)i * size;
     uint64_t bits = encode(type, (double)from[i]);
-    for (size_t k = 0; k < size; k++) bytes[(size_t)i * size + k] = (unsigned char)(bits >> 8 * k);
+    for (size_t k = 0; k < size; k++) to[k] = (unsigned char)(bits >> 8 * k);
   }
   lua_pushlstring(L, (const char *)bytes, total);
   return 1;

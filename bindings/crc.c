@@ -25,7 +25,7 @@ uint32_t lmgrad_crc32(uint32_t crc, const unsigned char *p, size_t n) {
   fill(table);
   crc = ~crc;
   for (; n >= SIDE; n -= SIDE, p += SIDE) {
-    crc ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    crc ^= p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
     crc = table[3][crc & 255] ^ table[2][crc >> 8 & 255] ^ table[1][crc >> 16 & 255] ^
           table[0][crc >> 24];
   }

@@ -23,8 +23,8 @@ static int wrong(lmgrad_header *h, const char *what) {
 /* ---- characters ---- */
 
 static void skip_space(lmgrad_header *h) {
-  while (h->at < h->end && (*h->at == ' ' || *h->at == '\n' || *h->at == '\t' || *h->at == '\r'))
-    h->at++;
+  static const char spaces[] = " \n\t\r";
+  while (h->at < h->end && memchr(spaces, *h->at, 4) != NULL) h->at++;
 }
 
 /* Is c next, after space? Then it is taken. */

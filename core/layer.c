@@ -301,7 +301,11 @@ mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
                                const int64_t *size, int init) {
   mgrad_tensor *t;
   mgrad_slot *part = find_part(l, name);
-  if (part != NULL && part->given) return take_given(l, part, ndim, size);
+  if (part != NULL && part->given) {
+    MGRAD_TRY(take_given(l, part, ndim, size));
+    if (l->restoring) find_part(l, name)->buffer = false;
+    return MGRAD_OK;
+  }
   if (l->restoring) return missing(l, name);
   MGRAD_TRY(mgrad_tensor_new(l->ctx, ndim, size, &t));
   mgrad_status status = mgrad_init_fill(init, t);

@@ -206,9 +206,19 @@ static void run_stretch(void *ud, int64_t part, int index) {
   s->f(s->ud, part * s->each, mgrad_min_size((part + 1) * s->each, s->n));
 }
 
-void mgrad_pool_stretches(mgrad_pool *p, int64_t n, mgrad_stretch_fn f, void *ud) {
+/* Stretches that are multiples of 'whole'. */
+static void run_stretches(mgrad_pool *p, int64_t n, int64_t whole, mgrad_stretch_fn f,
+                          void *ud) {
   int64_t parts = 2 * (int64_t)mgrad_pool_threads(p); /* to balance what others slow down */
-  int64_t each = ((n + parts - 1) / parts + WHOLE - 1) / WHOLE * WHOLE;
+  int64_t each = ((n + parts - 1) / parts + whole - 1) / whole * whole;
   stretches s = { f, ud, n, each };
   mgrad_pool_run(p, (n + each - 1) / each, run_stretch, &s);
+}
+
+void mgrad_pool_stretches(mgrad_pool *p, int64_t n, mgrad_stretch_fn f, void *ud) {
+  run_stretches(p, n, WHOLE, f, ud);
+}
+
+void mgrad_pool_items(mgrad_pool *p, int64_t n, mgrad_stretch_fn f, void *ud) {
+  run_stretches(p, n, 1, f, ud);
 }

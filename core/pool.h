@@ -36,5 +36,7 @@ static inline bool mgrad_pool_few(const mgrad_pool *pool, int64_t n) {
 /* The same for n numbers: calls f for stretches first to end - 1 that cover them. */
 typedef void (*mgrad_stretch_fn)(void *ud, int64_t first, int64_t end);
 void mgrad_pool_stretches(mgrad_pool *pool, int64_t n, mgrad_stretch_fn f, void *ud);
+/* The same for n larger things, such as rows or pictures. */
+void mgrad_pool_items(mgrad_pool *pool, int64_t n, mgrad_stretch_fn f, void *ud);
 
 #endif

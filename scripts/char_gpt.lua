@@ -46,7 +46,6 @@ for _ = 1, options.blocks do
   net:add(mg.transformer_block { heads = options.heads, causal = true, act = "gelu" })
 end
 net:add(mg.layernorm())
-net:add(mg.dropout(0.15))
 net:add(mg.dense(COUNT, { weight = letter:named().weight })) -- the vectors again
 net:build(1, LENGTH)
 

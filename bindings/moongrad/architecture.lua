@@ -25,6 +25,20 @@ return function(mg, core, require)
     return json
   end
 
+  --- JSON whose keys are in order: the same net gives the same bytes.
+  local function to_text(v)
+    if type(v) ~= "table" then return json.encode(v) end
+    local parts, keys = {}, {}
+    if #v > 0 then
+      for i, value in ipairs(v) do parts[i] = to_text(value) end
+      return "[" .. table.concat(parts, ",") .. "]"
+    end
+    for key in pairs(v) do keys[#keys + 1] = key end
+    table.sort(keys)
+    for i, key in ipairs(keys) do parts[i] = json.encode(key) .. ":" .. to_text(v[key]) end
+    return "{" .. table.concat(parts, ",") .. "}"
+  end
+
   ---------------------------------------------------------------- plain values
 
   local made -- function below
@@ -40,7 +54,7 @@ return function(mg, core, require)
       return { number = v ~= v and "nan" or v - v ~= 0 and (v > 0 and "inf" or "-inf")
         or (("%.17g"):format(v):gsub(",", ".")) }
     end
-    if kind == "layer" then return { layer = made(v, what, level) } end
+    if kind == "layer" then return { layer = made(v, what, level, true) } end
     if kind ~= "table" then
       error(("save: %s is a %s, which a file cannot hold"):format(what, kind), 0)
     end
@@ -78,8 +92,9 @@ return function(mg, core, require)
 
   ----------------------------------------------------------------- describing
 
-  --- The node of a layer, as far as it says how it was made.
-  function made(l, where, level)
+  --- The node of a layer, as far as it says how it was made; with the layers of a container
+  -- where it is 'whole'.
+  function made(l, where, level, whole)
     local recipe, made_by = core.recipe(l)
     local node = { name = recipe.name }
     if recipe.layer then
@@ -95,10 +110,10 @@ return function(mg, core, require)
       error(("save: %s is a Lua function, which a file cannot hold; make it a class by mg.module")
         :format(where), 0)
     end
-    if recipe.container then
+    if whole and recipe.container then
       node.parts = {}
       for i, part in ipairs(l:describe().parts) do
-        node.parts[i] = made(part.layer, where, level + 1)
+        node.parts[i] = made(part.layer, where, level + 1, true)
         node.parts[i].part = part.name
       end
     end
@@ -115,7 +130,7 @@ return function(mg, core, require)
     local where = path == "" and "the net" or ('layer "%s"'):format(path)
     state.layers[l] = path
     local node, recipe = made(l, where, 1)
-    node.parts, node.input = nil, recipe.input
+    node.input = recipe.input
     node.frozen, node.eval = recipe.frozen or nil, not recipe.training or nil
     local prefix = path == "" and "" or path .. "."
     for _, part in ipairs(l:describe().parts) do
@@ -145,10 +160,10 @@ return function(mg, core, require)
 
   --- The net as JSON, and its tensors: a list of {name=, tensor=}.
   function architecture.encode(net)
-    local text = cjson "save"
+    cjson "save"
     local state = { layers = {}, tensors = {}, list = {} }
     local node = describe(net, "", state)
-    return text.encode { version = VERSION, net = node }, state.list
+    return to_text { version = VERSION, net = node }, state.list
   end
 
   --------------------------------------------------------------------- making
@@ -176,7 +191,8 @@ return function(mg, core, require)
   -- no 'state'.
   function make(node, state, depth)
     if depth > MOST_DEPTH then fail "layers nest too deep" end
-    local class, kind, options = field(node, "class", "string"), field(node, "layer", "string"), {}
+    local class, kind = field(node, "class", "string"), field(node, "layer", "string")
+    local options = {}
     if class then
       if not core.classes[class] then
         fail("it has a layer of the class %q, which mg.module has not made here;"
@@ -243,7 +259,7 @@ return function(mg, core, require)
       else
         given[name] = t
       end
-      if not buffers[name] then state.gradients[#state.gradients + 1] = { t, not fixed[name] } end
+      if not buffers[name] then table.insert(state.gradients, { t, not fixed[name] }) end
     end
     if recipe.layer and not recipe.input and node.input then
       core.restore(l, fields(node, "input"), given)
@@ -270,7 +286,9 @@ return function(mg, core, require)
     place(l, node, path, state)
     local there, recipe = parts_of(l), core.recipe(l)
     for _, child in ipairs(fields(node, "parts")) do
-      if type(child) ~= "table" or type(child.part) ~= "string" then fail "a part has no name" end
+      if type(child) ~= "table" or type(child.part) ~= "string" then
+        fail "a part has no name"
+      end
       local full = path == "" and child.part or path .. "." .. child.part
       local old = there[child.part] and there[child.part].layer
       local new = restore(child, full, old, state, depth + 1)

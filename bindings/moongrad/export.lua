@@ -28,7 +28,7 @@ local function pair(v)
 end
 
 return function(mg, core, require)
-  local check = require "moongrad.check"
+  local check, files = require "moongrad.check", require "moongrad.files"
 
   ------------------------------------------------------------------- the graph
 
@@ -465,7 +465,6 @@ return function(mg, core, require)
       local list = safely(function()
         return mg.no_grad(function() return write(lowered(who, net, input), path, options) end)
       end)
-      local files = require "moongrad.files"(mg, core, require)
       return files.write(path, function(put)
         for _, part in ipairs(list) do put(part) end
       end)

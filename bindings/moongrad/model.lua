@@ -5,7 +5,7 @@ return function(mg, core, require)
   local check = require "moongrad.check"
   local safetensors = require "moongrad.safetensors"(mg, core, require)
   local architecture = require "moongrad.architecture"(mg, core, require)
-  local files = safetensors.files
+  local files = require "moongrad.files"
   local model, methods = {}, {}
 
   --- What to write for a net or a table of tensors: a list of {name=, tensor=}, texts.
@@ -31,14 +31,29 @@ return function(mg, core, require)
     return list, {}
   end
 
+  --- Of a trainer's file, what is the net's (see resume.lua).
+  local function weights(list, texts)
+    local tensors = {}
+    for _, t in ipairs(list) do
+      local other = texts.trainer and (t.name:find "^optimizer/" or t.name:find "^best/")
+      if not other then tensors[t.name] = t.tensor end
+    end
+    return tensors
+  end
+
   --- The net or the tensors by name of what was read.
   local function value(list, texts, weights_only)
-    local tensors = {}
-    for _, t in ipairs(list) do tensors[t.name] = t.tensor end
-    if weights_only or not texts.moongrad then return tensors end
-    local net, message = architecture.decode(texts.moongrad, tensors)
+    if weights_only or not texts.moongrad then
+      return weights(list, weights_only and {} or texts)
+    end
+    local net, message = architecture.decode(texts.moongrad, weights(list, texts))
     if not net then files.fail(message) end
     return net
+  end
+
+  --- What f(list, texts) makes of a file's tensors and texts.
+  local function read_file(path, f)
+    return files.read(path, function(read, size) return f(safetensors.read(read, size)) end)
   end
 
   local known = { weights_only = true }
@@ -58,10 +73,7 @@ return function(mg, core, require)
   function model.load(path, options)
     check.is("string", path, "load", "path")
     local weights_only = check.options(options or {}, known, "load").weights_only
-    return files.read(path, function(read, size)
-      local list, texts = safetensors.read(read, size)
-      return value(list, texts, weights_only)
-    end)
+    return read_file(path, function(list, texts) return value(list, texts, weights_only) end)
   end
 
   --- What save would write, as a string.
@@ -90,9 +102,14 @@ return function(mg, core, require)
 
   --- The tensor's name in the net; nil for one that is to be left out.
   local function renamed(name, rename)
-    if type(rename) == "function" then return rename(name) or nil end
-    local new = rename and rename[name]
+    if not rename then return name end
+    local new
+    if type(rename) == "function" then new = rename(name) or false else new = rename[name] end
     if new == nil then return name end
+    if new and type(new) ~= "string" then
+      error(("load_weights: rename gives %s for %q, expected a string"):format(check.what(new),
+        name), 0)
+    end
     return new or nil
   end
 
@@ -169,7 +186,7 @@ return function(mg, core, require)
       return net
     end
     check.is("string", from, "load_weights", "path")
-    local tensors, message, code = model.load(from, { weights_only = true })
+    local tensors, message, code = read_file(from, weights)
     if not tensors then return nil, message, code end
     local matched, wrong = match(net, tensors, rename)
     if not matched then return nil, ("%s: the weights do not fit; %s"):format(from, wrong) end
@@ -178,5 +195,5 @@ return function(mg, core, require)
   end
 
   model.set_files = files.set_files
-  return model, methods
+  return model, methods, require "moongrad.resume"(core, require, safetensors, architecture)
 end

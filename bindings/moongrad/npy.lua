@@ -63,8 +63,7 @@ local function header(s)
 end
 
 return function(mg, core, require)
-  local check = require "moongrad.check"
-  local files = require "moongrad.files"(mg, core, require)
+  local check, files = require "moongrad.check", require "moongrad.files"
   local zip = require "moongrad.zip"(core)
   local npy = {}
 

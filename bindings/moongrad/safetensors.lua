@@ -5,8 +5,8 @@
 -- zeros, as the first text.
 
 return function(mg, core, require)
-  local files = require "moongrad.files"(mg, core, require)
-  local safetensors = { files = files }
+  local files = require "moongrad.files"
+  local safetensors = {}
 
   local MOST_HEADER = 16 * 2 ^ 20
   local ZEROS = "00000000"
@@ -42,7 +42,7 @@ return function(mg, core, require)
     local keys, pairs_ = {}, { '"crc32":"' .. ZEROS .. '"' }
     for key in pairs(texts) do keys[#keys + 1] = key end
     table.sort(keys)
-    for _, key in ipairs(keys) do pairs_[#pairs_ + 1] = quote(key) .. ":" .. quote(texts[key]) end
+    for i, key in ipairs(keys) do pairs_[i + 1] = quote(key) .. ":" .. quote(texts[key]) end
     table.insert(entries, 1, '"__metadata__":{' .. table.concat(pairs_, ",") .. "}")
     local text = "{" .. table.concat(entries, ",") .. "}"
     text = text .. (" "):rep(-#text % 8) -- numbers begin at a multiple of 8
@@ -73,8 +73,8 @@ return function(mg, core, require)
     for _, t in ipairs(tensors) do
       local name = t.name
       local wrong = (#name < 1 or #name > 255) and "has not 1 to 255 bytes"
-        or name:find("\0", 1, true) and "has a zero byte" or name == "__metadata__" and "means something else"
-        or seen[name] and "is there twice"
+        or name:find("\0", 1, true) and "has a zero byte" or seen[name] and "is there twice"
+        or name == "__metadata__" and "means something else"
       if wrong then error(('save: the name "%s" %s'):format(name, wrong), level + 1) end
       seen[name] = true
     end

@@ -179,8 +179,10 @@ SIMPLE(avgpool1d, same, 1, mgrad_op_avg_pool, MEANS, IN1(BY_2), MGRAD_ATTRS(WIND
 SIMPLE(avgpool2d, same, 2, mgrad_op_avg_pool, MEANS, IN2(BY_2), MGRAD_ATTRS(WINDOW),)
 SIMPLE(maxpool1d, same, 1, mgrad_op_max_pool, GREATEST, IN1(BY_2), MGRAD_ATTRS(WINDOW),)
 SIMPLE(maxpool2d, same, 2, mgrad_op_max_pool, GREATEST, IN2(BY_2), MGRAD_ATTRS(WINDOW),)
-SIMPLE(adaptive_avgpool1d, same, 1, mgrad_op_adaptive_avg_pool, SHARED "means", IN1(TO_2), MGRAD_ATTRS(SIZE),)
-SIMPLE(adaptive_avgpool2d, same, 2, mgrad_op_adaptive_avg_pool, SHARED "means", IN2(TO_2), MGRAD_ATTRS(SIZE),)
+SIMPLE(adaptive_avgpool1d, same, 1, mgrad_op_adaptive_avg_pool, SHARED "means", IN1(TO_2),
+       MGRAD_ATTRS(SIZE),)
+SIMPLE(adaptive_avgpool2d, same, 2, mgrad_op_adaptive_avg_pool, SHARED "means", IN2(TO_2),
+       MGRAD_ATTRS(SIZE),)
 SIMPLE(adaptive_maxpool1d, same, 1, mgrad_op_adaptive_max_pool, SHARED "greatest numbers",
      IN1(TO_2), MGRAD_ATTRS(SIZE),)
 SIMPLE(adaptive_maxpool2d, same, 2, mgrad_op_adaptive_max_pool, SHARED "greatest numbers",

@@ -272,8 +272,8 @@ static int64_t taps_of_plane(const conv *c, int64_t a, int64_t b, int64_t *at,
 static void fill_rest(const moving *v, mgrad_real *to, const mgrad_real *bias) {
   const conv *c = v->c;
   mgrad_planes p = large_planes(c);
-  if (v->add || (p.rows * p.stride_h - p.pad_h >= p.h && p.width * p.stride_w - p.pad_w >= p.w))
-    return;
+  bool all = p.rows * p.stride_h - p.pad_h >= p.h && p.width * p.stride_w - p.pad_w >= p.w;
+  if (all || v->add) return;
   for (int64_t i = 0; i < c->c; i++, to += p.h * p.w)
     for (int64_t j = 0; j < p.h * p.w; j++) to[j] = bias != NULL ? bias[i] : 0;
 }
@@ -337,7 +337,8 @@ static void grow(const mgrad_call *call, const conv *c, const mgrad_real *small,
     for (int64_t g = 0; g < c->groups; g++)
       mgrad_windows_pack(&w, weight + g * weights(c), from + first, kernel_size(c),
                          bias != NULL ? bias + g * c->c : NULL,
-                         packed + g * v.packed_size + mgrad_windows_packed(c->c, first + q - 1));
+                         packed + g * v.packed_size +
+                         mgrad_windows_packed(c->c, first + q - 1));
   }
   mgrad_pool_run(pool_for(call, c), c->n, grow_picture, &v);
 }
@@ -444,7 +445,8 @@ static mgrad_status check_shapes(const mgrad_call *call, bool transpose) {
 /* Are sizes of scratch far from the limits of integers? */
 static bool fits(const conv *c) {
   double planes = (double)(c->c + c->o) * (double)plane_count(c);
-  double rows = (double)(c->h.small + 2 * c->h.reach), width = (double)(c->w.small + 2 * c->w.reach);
+  double rows = (double)(c->h.small + 2 * c->h.reach);
+  double width = (double)(c->w.small + 2 * c->w.reach);
   return planes * rows * width < 1e13 && (double)c->groups * (double)weights(c) < 1e13;
 }
 

@@ -55,7 +55,7 @@ static void embedding_backward(mgrad_call *c) {
   int64_t rows = c->x[WEIGHT]->size[0], moved = mgrad_call_numel(c, IDS) + rows;
   if (c->dx[WEIGHT] == NULL) return;
   if (mgrad_pool_few(c->ctx->pool, moved * c->x[WEIGHT]->size[1])) embedding_rows(c, 0, rows);
-  else mgrad_pool_stretches(c->ctx->pool, rows, embedding_rows, c);
+  else mgrad_pool_items(c->ctx->pool, rows, embedding_rows, c);
 }
 
 MGRAD_OP(embedding) = {

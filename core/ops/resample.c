@@ -89,7 +89,8 @@ static mgrad_status infer(mgrad_call *c, bool scale) {
   mgrad_infer_same(c);
   if (x->ndim == 4) c->y->size[2] = r.h.large;
   c->y->size[x->ndim - 1] = r.w.large;
-  c->nwork = c->nwork_backward = (r.h.large + r.w.large) * (int64_t)(sizeof(spot) / sizeof *x->data);
+  int64_t each = (int64_t)(sizeof(spot) / sizeof *x->data);
+  c->nwork = c->nwork_backward = (r.h.large + r.w.large) * each;
   return MGRAD_OK;
 }
 
@@ -165,7 +166,7 @@ static void each_plane(const resampling *r) {
   planes p = { r, find_spots(r) };
   int64_t n = c->x[0]->size[0] * c->x[0]->size[1];
   if (mgrad_pool_few(c->ctx->pool, mgrad_shape_numel(c->y))) run_planes(&p, 0, n);
-  else mgrad_pool_stretches(c->ctx->pool, n, run_planes, &p);
+  else mgrad_pool_items(c->ctx->pool, n, run_planes, &p);
 }
 
 static void forward(mgrad_call *c, bool scale) {

@@ -18,8 +18,9 @@ end
 local names = { "neuron", "layer", "train_and", "train_or", "train_nand", "perceptron",
                 "train_xor", "line_fit", "sigmoid_fit", "gradient_check", "initialization",
                 "regularization", "batch_size", "ensemble", "optimizers", "vanishing_gradient",
-                "lstm_add", "char_rnn" }
-local quick = { char_rnn = "--epochs 2 --sample 50 " } -- what would take long
+                "lstm_add", "char_rnn", "char_gpt", "save_and_resume" }
+local quick = { char_rnn = "--epochs 2 --sample 50 ", -- what would take long
+                char_gpt = "--epochs 2 --sample 50 " }
 
 describe("the script", function()
   for _, name in ipairs(names) do
@@ -54,6 +55,17 @@ describe("the script", function()
     status, text = script("char_rnn", "--text " .. path)
     assert.equal(2, status)
     assert.truthy(text:find("no text", 1, true))
+  end)
+
+  it("char_gpt is compared with an LSTM that learns for the same time", function()
+    local status, text = script("char_gpt", "--epochs 2 --sample 10 --rival lstm")
+    assert.equal(0, status, text)
+    assert.truthy(text:find("seconds each: transformer %d%.%d+, LSTM of 128 %d%.%d+ bits"))
+  end)
+  it("char_gpt refuses features that do not fall into its heads", function()
+    local status, text = script("char_gpt", "--features 20")
+    assert.equal(2, status)
+    assert.truthy(text:find("--features 20 is no multiple of --heads 8", 1, true))
   end)
 
   it("train_and runs from its own folder", function()

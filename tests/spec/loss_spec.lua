@@ -98,6 +98,14 @@ describe("bce_with_logits", function()
 end)
 
 describe("cross_entropy", function()
+  it("takes class weights as a table, too", function()
+    local logits, labels = mg.tensor { { 1, 2, 3 }, { 3, 1, 2 } }, mg.tensor { 3, 2 }
+    near(mg.cross_entropy(logits, labels, { weight = mg.tensor { 1, 2, 3 } }),
+      mg.cross_entropy(logits, labels, { weight = { 1, 2, 3 } }), 0)
+    fails("%[2%] is string, expected a number", mg.cross_entropy, logits, labels,
+      { weight = { 1, "a", 3 } })
+  end)
+
   local rows = { { 1, 2, 3 }, { 0, 0, 1 } }
   local z, y = mg.tensor(rows), mg.tensor { 3, 1 }
 

@@ -1,9 +1,11 @@
 """Named cases computed by PyTorch in double, printed as one JSON object at the end."""
 import atexit
 import json
+import warnings
 
 import torch
 
+warnings.simplefilter("ignore")  # of its own ways
 torch.manual_seed(1)
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)
