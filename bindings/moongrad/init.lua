@@ -57,7 +57,7 @@ later(mg.schedule, "step exponential cosine linear_warmup one_cycle plateau", "s
 
 later(mg, "save load dump undump set_files", "model")
 later(core.layer_methods, "save load_weights", "model", 2)
-later(core.trainer_methods, "save load", "model", 3)
+later(core.trainer_methods, "save load", "resume")
 
 local as_text = {}
 later(as_text, "tensor layer optimizer trainer dataset", "show")
@@ -97,7 +97,7 @@ end
 function mg.memory() return core.memory() end
 
 --- What the tables of the core know of an op, a layer or an optimizer, as text;
--- nil and a message for a name they do not know.
+-- nil and a message for a name they do not know; without a name, all names.
 function mg.help(name) return require("moongrad.reference").help(name) end
 
 --- How many threads large ops use, this one included: 1 at first, at most 64. The
