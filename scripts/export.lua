@@ -95,7 +95,8 @@ ort.InferenceSession.create(new Uint8Array(fs.readFileSync("ring.onnx"))).then(a
   console.log(Array.from((await net.run({ input })).output.data).join(" "));
 });
 ]]):format(flat, #points))
-  answers[#answers + 1] = { "ONNX", numbers_of(output_of(('cd "%s" && node ring.js'):format(folder))) }
+  local said = output_of(('cd "%s" && node ring.js'):format(folder))
+  answers[#answers + 1] = { "ONNX", numbers_of(said) }
 else
   print("node does not find onnxruntime-web here (npm install it and set NODE_PATH to its\n" ..
         "node_modules): the model is not tried.")

@@ -75,7 +75,7 @@ return function(mg, core, require)
     local kind = types[code]
     if not kind then
       return nil, ("its numbers are of type %s, expected one of f2 f4 f8 i1 i2 i4 i8 u1 u2 u4"
-        .. " u8 b1"):format(entries.descr:gsub("[^%g ]", "?"):sub(1, 40))
+        .. " u8 b1"):format(entries.descr:gsub("[^ -~]", "?"):sub(1, 40))
     end
     local fortran = entries.fortran_order == "True"
     if not fortran and entries.fortran_order ~= "False" then

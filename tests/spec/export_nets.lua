@@ -31,7 +31,8 @@ local nets = {
   { "windows of every kind", { 2, 6, 8 }, seq(function()
     return { mg.maxpool2d({ 3, 2 }, { stride = 1, padding = { 1, 0 } }),
              mg.avgpool2d({ 2, 1 }, { padding = { 1, 0 } }),
-             mg.pad2d({ 1, 0 }, { after = { 0, 1 } }), mg.pad2d(1, { mode = "reflect" }), mg.pad2d({ 0, 2 }, { mode = "replicate" }),
+             mg.pad2d({ 1, 0 }, { after = { 0, 1 } }), mg.pad2d(1, { mode = "reflect" }),
+             mg.pad2d({ 0, 2 }, { mode = "replicate" }),
              mg.upsample2d({ 1, 2 }), mg.parallel {
                mg.sequential { mg.adaptive_avgpool2d { 1, 2 }, mg.flatten() },
                mg.sequential { mg.adaptive_maxpool2d { 1, 4 }, mg.flatten() },
