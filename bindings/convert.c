@@ -214,7 +214,7 @@ static uint64_t float_to_half(double v) {
   if (v != v) return sign | 0x7e00;
   if (size >= 65520) return sign | 0x7c00;
   frexp(size, &exponent);
-  if (exponent < -13) exponent = -13; /* below 2^-14 numbers are as far apart as there */
+  if (size == 0 || exponent < -13) exponent = -13; /* below 2^-14 numbers are as far apart as there */
   uint64_t steps = (uint64_t)nearbyint(ldexp(size, 11 - exponent));
   return sign | (((uint64_t)(exponent + 13) << 10) + steps);
 }

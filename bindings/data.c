@@ -45,6 +45,18 @@ static int gunzip(lua_State *L) {
   return 2;
 }
 
+/* inflate(string, size) -> the string of that size that it unpacks to, or nil */
+static int inflate(lua_State *L) {
+  size_t length;
+  lua_settop(L, 2);
+  const unsigned char *data = (const unsigned char *)check_string(L, 1, "inflate", &length);
+  size_t size = (size_t)lmgrad_integer(L, 2, "inflate", "size", 0, INT32_MAX);
+  unsigned char *to = lua_newuserdata(L, size + 1); /* + 1: LuaJIT makes none of 0 bytes */
+  if (lmgrad_inflate(data, length, to, size)) lua_pushlstring(L, (const char *)to, size);
+  else lua_pushnil(L);
+  return 1;
+}
+
 static int bytes_len(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)mgrad_bytes_size(check_bytes(L, 1, "bytes")));
   return 1;
@@ -250,7 +262,8 @@ static int dataset_batch(lua_State *L) {
 /* ---- the module ---- */
 
 static const lmgrad_function functions[] = {
-  { "bytes", bytes_new }, { "gunzip", gunzip }, { "dataset", dataset_new }, { NULL, NULL }
+  { "bytes", bytes_new }, { "gunzip", gunzip }, { "inflate", inflate },
+  { "dataset", dataset_new }, { NULL, NULL }
 };
 
 static const lmgrad_function bytes_methods[] = {

@@ -43,6 +43,13 @@ static uint32_t little_endian(const unsigned char *p) {
   return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
+int lmgrad_inflate(const unsigned char *data, size_t length, unsigned char *to, size_t size) {
+  if (length > INT_MAX || size > INT_MAX) return 0;
+  int got = stbi_zlib_decode_noheader_buffer((char *)to, (int)size, (const char *)data,
+                                             (int)length);
+  return got >= 0 && (size_t)got == size;
+}
+
 const char *lmgrad_gunzip_size(const unsigned char *data, size_t length, size_t *size) {
   if (header_length(data, length) == 0) return "not a gzip file, or one cut short";
   *size = little_endian(data + length - 4);
@@ -55,12 +62,9 @@ const char *lmgrad_gunzip_size(const unsigned char *data, size_t length, size_t 
 
 const char *lmgrad_gunzip(const unsigned char *data, size_t length, unsigned char *to,
                           size_t size) {
-  size_t start = header_length(data, length);
-  int got = stbi_zlib_decode_noheader_buffer((char *)to, (int)size,
-                                             (const char *)data + start,
-                                             (int)(length - start)); /* it looks ahead
-                                                into the trailer, whose sums decide */
-  if (got < 0 || (size_t)got != size ||
+  size_t start = header_length(data, length); /* it looks ahead into the trailer, whose
+                                                 sums decide */
+  if (!lmgrad_inflate(data + start, length - start, to, size) ||
       lmgrad_crc32(0, to, size) != little_endian(data + length - 8)) {
     return "gzip file is damaged";
   }

@@ -441,7 +441,22 @@ static int set_frozen(lua_State *L, const char *who, int on) {
 static int layer_freeze(lua_State *L) { return set_frozen(L, "freeze", 1); }
 static int layer_unfreeze(lua_State *L) { return set_frozen(L, "unfreeze", 0); }
 
-/* describe() -> {kind=, name=, container=, training=, output={..} or nil,
+typedef int (*size_of)(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]);
+
+static void set_size(lua_State *L, const char *key, size_of f) {
+  int64_t size[MGRAD_MAX_DIMS];
+  int n = f(check_self(L, "describe"), size);
+  if (n <= 0) return;
+  lua_createtable(L, n, 0);
+  for (int k = 0; k < n; k++) {
+    lua_pushinteger(L, (lua_Integer)size[k]);
+    lua_rawseti(L, -2, k + 1);
+  }
+  lua_setfield(L, -2, key);
+}
+
+/* describe() -> {kind=, name=, training=, input={..}, what it was first called with, and
+** output={..}, of the last call; or nil before,
 ** parts={{name=, layer= or tensor=, buffer=}, ..}} */
 static int layer_describe(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
@@ -455,16 +470,8 @@ static int layer_describe(lua_State *L) {
   }
   lua_pushboolean(L, mgrad_layer_training(check_self(L, "describe")));
   lua_setfield(L, -2, "training");
-  int64_t size[MGRAD_MAX_DIMS];
-  int n = mgrad_layer_output(check_self(L, "describe"), size);
-  if (n > 0) {
-    lua_createtable(L, n, 0);
-    for (int k = 0; k < n; k++) {
-      lua_pushinteger(L, (lua_Integer)size[k]);
-      lua_rawseti(L, -2, k + 1);
-    }
-    lua_setfield(L, -2, "output");
-  }
+  set_size(L, "input", mgrad_layer_input_size);
+  set_size(L, "output", mgrad_layer_output);
   lua_newtable(L);
   for (int k = 0; k < mgrad_layer_part_count(check_self(L, "describe")); k++) {
     lua_createtable(L, 0, 2);

@@ -45,9 +45,9 @@ static mgrad_status build(mgrad_layer *l, const mgrad_array *x) {
       strip(l);
       return status;
     }
-    l->input_ndim = x->ndim;
-    memcpy(l->input, x->size, sizeof l->input);
   }
+  l->input_ndim = x->ndim;
+  memcpy(l->input, x->size, sizeof l->input);
   l->built = true;
   mgrad_layer *list = l->ctx->built; /* it ends with the layer that is tried */
   if (list == NULL || list == l) return MGRAD_OK;

@@ -400,6 +400,11 @@ int mgrad_layer_built(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]) {
   return l->input_ndim;
 }
 
+int mgrad_layer_input_size(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]) {
+  memcpy(size, l->input, sizeof l->input);
+  return l->input_ndim;
+}
+
 int mgrad_layer_output(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]) {
   memcpy(size, l->output, sizeof l->output);
   return l->output_ndim;

@@ -340,7 +340,9 @@ MGRAD_API const mgrad_layer_def *mgrad_layer_definition(const mgrad_layer *l);
 MGRAD_API const mgrad_attrs *mgrad_layer_attrs(const mgrad_layer *l);
 MGRAD_API const char *mgrad_layer_name(const mgrad_layer *l);
 MGRAD_API mgrad_status mgrad_layer_set_name(mgrad_layer *l, const char *name);
-/* The size of the last forward's result, for summaries; 0-dim before one. */
+/* The size of the first forward's input, and of the last one's result, for summaries;
+** 0-dim before one. */
+MGRAD_API int mgrad_layer_input_size(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]);
 MGRAD_API int mgrad_layer_output(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]);
 /* The layer's own parts, in order: exactly one of layer and tensor is set. */
 typedef struct mgrad_part {

@@ -48,6 +48,10 @@ later(core.dataset_methods, "split batches normalize augment info", "data", 2)
 later(core.trainer_methods, "evaluate run epochs fit", "train")
 later(core.layer_methods, "summary", "show", 2)
 later(mg, "gradcheck", "gradcheck")
+mg.export = {}
+later(mg.export, "lua c onnx", "export")
+mg.npy = {}
+later(mg.npy, "read write dump undump", "npy")
 mg.schedule = {}
 later(mg.schedule, "step exponential cosine linear_warmup one_cycle plateau", "schedule")
 

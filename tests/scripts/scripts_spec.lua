@@ -18,7 +18,7 @@ end
 local names = { "neuron", "layer", "train_and", "train_or", "train_nand", "perceptron",
                 "train_xor", "line_fit", "sigmoid_fit", "gradient_check", "initialization",
                 "regularization", "batch_size", "ensemble", "optimizers", "vanishing_gradient",
-                "lstm_add", "char_rnn", "char_gpt", "save_and_resume" }
+                "lstm_add", "char_rnn", "char_gpt", "save_and_resume", "export" }
 local quick = { char_rnn = "--epochs 2 --sample 50 ", -- what would take long
                 char_gpt = "--epochs 2 --sample 50 " }
 
@@ -66,6 +66,15 @@ describe("the script", function()
     local status, text = script("char_gpt", "--features 20")
     assert.equal(2, status)
     assert.truthy(text:find("--features 20 is no multiple of --heads 8", 1, true))
+  end)
+
+  it("from_pytorch holds its claim, or says that there is no PyTorch", function()
+    local status, text = script("from_pytorch")
+    assert.equal(0, status, text)
+    assert.truthy(text:find("The claim held", 1, true) or text:find("has no PyTorch", 1, true))
+    status, text = script("from_pytorch", "--python false")
+    assert.equal(0, status, text)
+    assert.truthy(text:find("false has no PyTorch", 1, true))
   end)
 
   it("train_and runs from its own folder", function()

@@ -1,0 +1,114 @@
+--- Zip archives held in strings: stored and deflated entries of less than 4 GB, each
+-- with its sum (PKWARE's APPNOTE, 4.3).
+
+local byte, char, floor = string.byte, string.char, math.floor
+
+local LOCAL, CENTRAL, END = "PK\3\4", "PK\1\2", "PK\5\6"
+local STORED, DEFLATED = 0, 8
+local MOST = 2 ^ 31 - 1 -- bytes of one entry
+local RATIO = 1040      -- deflate packs at most about 1032 to 1: more is a lie
+
+--- The little-endian number of n bytes at a place in a string.
+local function number(s, at, n)
+  local v = 0
+  for k = n - 1, 0, -1 do v = v * 256 + byte(s, at + k) end
+  return v
+end
+
+local function bytes(v, n)
+  local list = {}
+  for k = 1, n do list[k], v = char(v % 256), floor(v / 256) end
+  return table.concat(list)
+end
+
+--- Where the record at the end of an archive is: the last one that is followed by
+-- exactly its comment.
+local function find_end(s)
+  for at = #s - 21, math.max(1, #s - 21 - 65535), -1 do
+    if s:sub(at, at + 3) == END and at + 21 + number(s, at + 20, 2) == #s then return at end
+  end
+end
+
+--- An entry of the list at the end, and where the next one is; nil where it is damaged.
+local function entry(s, at, last)
+  if at + 45 > last or s:sub(at, at + 3) ~= CENTRAL then return nil end
+  local name = number(s, at + 28, 2)
+  local next_at = at + 46 + name + number(s, at + 30, 2) + number(s, at + 32, 2)
+  if next_at > last + 1 then return nil end
+  return { flags = number(s, at + 8, 2), method = number(s, at + 10, 2),
+           crc = number(s, at + 16, 4), packed = number(s, at + 20, 4),
+           size = number(s, at + 24, 4), at = number(s, at + 42, 4) + 1,
+           name = s:sub(at + 46, at + 45 + name) }, next_at
+end
+
+--- Where the bytes of an entry begin, or nil.
+local function start(s, e)
+  if e.at + 29 > #s or s:sub(e.at, e.at + 3) ~= LOCAL then return nil end
+  local first = e.at + 30 + number(s, e.at + 26, 2) + number(s, e.at + 28, 2)
+  if s:sub(e.at + 30, e.at + 29 + #e.name) ~= e.name then return nil end
+  return first + e.packed - 1 <= #s and first or nil
+end
+
+local function unpack_entry(core, s, e)
+  local first = start(s, e)
+  if e.flags % 2 == 1 then return nil, "it is encrypted" end
+  if e.method ~= STORED and e.method ~= DEFLATED then
+    return nil, ("it is packed by method %d, expected 0 or 8"):format(e.method)
+  end
+  if e.packed > MOST or e.size > MOST then return nil, "it is larger than 2 GB" end
+  local plausible = e.method == STORED and e.size == e.packed
+                    or e.method == DEFLATED and e.size / RATIO <= e.packed
+  if not first or not plausible then return nil, "it is damaged" end
+  local ahead = e.method == DEFLATED and 8 or 0 -- inflate reads on where data end
+  local data = s:sub(first, first + e.packed - 1 + ahead)
+  if e.method == DEFLATED then data = core.inflate(data, e.size) end
+  if not data or core.crc32(0, data) ~= e.crc then return nil, "it is damaged" end
+  return data
+end
+
+return function(core)
+  local zip = {}
+
+  --- All entries in their order.
+  -- @treturn table  of {name=, data=}; or nil and what is wrong
+  function zip.read(s)
+    local last = #s >= 22 and find_end(s)
+    if not last then return nil, "not a zip file, or one cut short" end
+    local at, n, total = number(s, last + 16, 4) + 1, number(s, last + 10, 2), 0
+    local list = {}
+    for k = 1, n do
+      local e, after = entry(s, at, last - 1)
+      if not e then return nil, "the zip file's list of entries is damaged" end
+      total = total + e.packed
+      if total > #s then return nil, "the zip file's entries overlap" end
+      local data, wrong = unpack_entry(core, s, e)
+      if not data then return nil, ("entry %d of the zip file: %s"):format(k, wrong) end
+      list[k], at = { name = e.name, data = data }, after
+    end
+    if at ~= last then return nil, "the zip file's list of entries is damaged" end
+    return list
+  end
+
+  --- The strings that make up an archive of stored entries {name=, data=}.
+  function zip.write(list)
+    local out, central, at = {}, {}, 0
+    for _, e in ipairs(list) do
+      -- version 2.0; no flags; stored; 1 January 1980; sum, sizes and lengths
+      local head = bytes(20, 2) .. bytes(0, 2) .. bytes(STORED, 2) .. bytes(0, 2) ..
+        bytes(33, 2) .. bytes(core.crc32(0, e.data), 4) .. bytes(#e.data, 4):rep(2) ..
+        bytes(#e.name, 2) .. bytes(0, 2)
+      out[#out + 1] = LOCAL .. head .. e.name
+      out[#out + 1] = e.data
+      central[#central + 1] = CENTRAL .. bytes(20, 2) .. head .. bytes(0, 10) ..
+        bytes(at, 4) .. e.name
+      at = at + 30 + #e.name + #e.data
+    end
+    local index = table.concat(central)
+    out[#out + 1] = index
+    out[#out + 1] = END .. bytes(0, 4) .. bytes(#list, 2):rep(2) .. bytes(#index, 4) ..
+      bytes(at, 4) .. bytes(0, 2)
+    return out
+  end
+
+  return zip
+end
