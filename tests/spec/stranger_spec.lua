@@ -151,6 +151,22 @@ describe("an optimizer", function()
   end)
 end)
 
+describe("train and freeze", function()
+  it("take false, as in PyTorch", function()
+    local net = mg.sequential { mg.dropout(0.5) }
+    near(mg.ones(64), net:train(false)(mg.ones(64)))
+    assert.is_true(net:train(true)(mg.ones(64)):min():item() == 0)
+    local d = mg.dense(1, { inputs = 2 })
+    assert.is_true(d:freeze():freeze(false):parameters()[1].tensor.requires_grad)
+  end)
+  it("refuse what is no boolean", function()
+    fails("train: on is number, expected true or false", function() mg.dense(1):train(0) end)
+    fails("freeze: on is string, expected true or false", function()
+      mg.dense(1):freeze "0.weight"
+    end)
+  end)
+end)
+
 describe("a layer's error", function()
   it("has its name once", function()
     local message = place(function() mg.embedding(3, 2)({ 4 }) end)
@@ -204,7 +220,8 @@ end)
 
 describe("a summary", function()
   it("names itself where the size is none", function()
-    fails("summary: size is a string, expected a number or", function() mg.sequential { mg.dense(2) }:summary("x") end)
-    fails("summary: .*{1, %-1}", function() mg.sequential { mg.dense(2) }:summary(-1) end)
+    local net = mg.sequential { mg.dense(2) }
+    fails("summary: size is a string, expected a number or", net.summary, net, "x")
+    fails("summary: .*{1, %-1}", net.summary, net, -1)
   end)
 end)
