@@ -61,9 +61,10 @@ ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-w
 CORE_OBJ := $(CORE_SRC:%.c=$(CORE_DIR)/%.o) \
             $(foreach isa,$(ISAS),$(ISA_SRC_$(isa):%.c=$(CORE_DIR)/$(isa)/%.o))
 CORE_LIB := $(CORE_DIR)/libmoongrad.a
-BIND_SRC := $(filter-out bindings/system.c,$(wildcard bindings/*.c))
+SYS_SRC  := bindings/system.c bindings/posix.c
+BIND_SRC := $(filter-out $(SYS_SRC),$(wildcard bindings/*.c))
 BIND_OBJ := $(BIND_SRC:%.c=$(BIND_DIR)/%.o)
-SYS_OBJ  := $(BIND_DIR)/bindings/system.o
+SYS_OBJ  := $(SYS_SRC:%.c=$(BIND_DIR)/%.o)
 MODULES  := $(LUA_OUT)/moongrad/core.so $(LUA_OUT)/moongrad/system.so
 
 .PHONY: all core demo test tsan test-c test-lua test-luas test-torch test-scripts grad asan torture torture-quick fuzz fuzz-quick \
@@ -181,10 +182,11 @@ maths-quick:
 
 test-c: ## C tests of the core, in float and double
 	@$(MAKE) --no-print-directory -s $(BUILD)/tests-float/core $(BUILD)/tests-float/tree \
-	  $(BUILD)/tests-float/pool
+	  $(BUILD)/tests-float/pool $(BUILD)/tests-float/resume
 	@$(MAKE) --no-print-directory -s REAL=double $(BUILD)/tests-double/core
 	$(BUILD)/tests-float/core
 	$(BUILD)/tests-float/tree
+	$(BUILD)/tests-float/resume
 	$(BUILD)/tests-float/pool
 	$(BUILD)/tests-double/core
 	@$(MAKE) --no-print-directory maths-quick
@@ -212,18 +214,29 @@ $(ALLOC): tests/torture/alloc.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(LUA_CFLAGS) $< -o $@ -l$(LUA_PACKAGE)
 
-torture: all $(ALLOC) ## every allocation failing in turn, once and for good
+# Preloaded: lets calls for files fail.
+FAULT := $(BUILD)/fault.so
+$(FAULT): tests/torture/fault.c
+	@mkdir -p $(@D)
+	$(CC) -O1 -Wall -shared -fPIC $< -o $@ -ldl
+
+torture: all $(ALLOC) $(FAULT) ## allocations and calls for files failing in turn, kill -9
 	$(LUA_ENV) $(ALLOC) --every 1
 	$(LUA_ENV) $(ALLOC) --every 1 --persistent
+	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
+	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 1000
 
-torture-quick: all $(ALLOC)
+torture-quick: all $(ALLOC) $(FAULT)
 	$(LUA_ENV) $(ALLOC) --every 83
 	$(LUA_ENV) $(ALLOC) --every 89 --persistent
+	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
+	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 25
 
 PROGRAMS ?= 100000
-fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random programs
+fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random programs, files
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/hostile.lua
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/programs.lua --programs $(PROGRAMS)
+	$(LUA_ENV) $(LUA_BIN) tests/fuzz/files.lua --rounds $(PROGRAMS)
 
 fuzz-quick:
 	@$(MAKE) --no-print-directory fuzz PROGRAMS=300
@@ -262,8 +275,9 @@ determinism-quick:
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ASAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-asan CFLAGS='$(SANITIZE)'
 asan: ## C tests and specs under the address and undefined-behaviour sanitizers
-	@$(ASAN) REAL=double $(patsubst %,$(BUILD)/tests-double-asan/%,core tree grad)
+	@$(ASAN) REAL=double $(patsubst %,$(BUILD)/tests-double-asan/%,core tree resume grad)
 	$(BUILD)/tests-double-asan/core
+	$(BUILD)/tests-double-asan/resume
 	$(BUILD)/tests-double-asan/tree
 	$(BUILD)/tests-double-asan/grad
 	@$(ASAN) all

@@ -9,7 +9,7 @@ description = {
    detailed = [[
       A small neural network engine: tensors, layers, backpropagation and
       training in a dependency-free C core, with a Lua face. It needs no other
-      rock, but lua-cjson where logs are written.
+      rock, but lua-cjson where nets are kept in files or logs written.
    ]],
    license = "MIT",
    labels = { "machine-learning", "neural-network", "math" },

@@ -287,7 +287,8 @@ void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, 
   for (int k = 0; k < s->nslots && i <= last; k++) {
     const lmgrad_slot *slot = &s->slots[k];
     int sizes = slot->attr >= 0 && s->attrs[slot->attr].type == MGRAD_ATTR_SIZES;
-    if (sizes) {
+    int named = i == last && lua_type(L, i) == LUA_TTABLE && lua_rawlen(L, i) == 0;
+    if (sizes && !named) {
       lmgrad_attribute(L, i, s->name, &s->attrs[slot->attr], attrs, slot->attr);
       take_operands(L, s, at, x);
       return;

@@ -146,7 +146,10 @@ void lmgrad_open_convert(lua_State *L, int state);
 void lmgrad_open_ops(lua_State *L, int state);
 void lmgrad_open_layer(lua_State *L, int state);
 void lmgrad_open_optimizer(lua_State *L, int state);
+void lmgrad_open_recipe(lua_State *L, int state);
+void lmgrad_open_safetensors(lua_State *L, int state);
 void lmgrad_open_data(lua_State *L, int state);
 void lmgrad_open_trainer(lua_State *L, int state);
+void lmgrad_open_resume(lua_State *L, int state);
 
 #endif

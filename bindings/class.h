@@ -6,7 +6,8 @@
 
 #include "args.h"
 
-extern const char lmgrad_class; /* its address is the key of a layer's class */
+/* Their addresses are keys in a layer's table: of its class, and of what it was made by. */
+extern const char lmgrad_class, lmgrad_made_by;
 
 /* Sets the box at the top up: an own table, findable by its layer. */
 void lmgrad_adopt(lua_State *L, mgrad_layer *l);

@@ -2,6 +2,7 @@
 ** gunzip.c - gzip around the inflate of stb_image.
 */
 #include "gunzip.h"
+#include "crc.h"
 
 #include <limits.h>
 #include <stdint.h>
@@ -42,22 +43,6 @@ static uint32_t little_endian(const unsigned char *p) {
   return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* Four bits at a time: a table of 16 serves. */
-static uint32_t crc32(const unsigned char *p, size_t n) {
-  uint32_t table[16], crc = 0xffffffffu;
-  for (uint32_t k = 0; k < 16; k++) {
-    uint32_t c = k;
-    for (int bit = 0; bit < 4; bit++) c = c & 1 ? 0xedb88320u ^ c >> 1 : c >> 1;
-    table[k] = c;
-  }
-  for (size_t k = 0; k < n; k++) {
-    crc ^= p[k];
-    crc = table[crc & 15] ^ crc >> 4;
-    crc = table[crc & 15] ^ crc >> 4;
-  }
-  return ~crc;
-}
-
 const char *lmgrad_gunzip_size(const unsigned char *data, size_t length, size_t *size) {
   if (header_length(data, length) == 0) return "not a gzip file, or one cut short";
   *size = little_endian(data + length - 4);
@@ -75,7 +60,8 @@ const char *lmgrad_gunzip(const unsigned char *data, size_t length, unsigned cha
                                              (const char *)data + start,
                                              (int)(length - start)); /* it looks ahead
                                                 into the trailer, whose sums decide */
-  if (got < 0 || (size_t)got != size || crc32(to, size) != little_endian(data + length - 8)) {
+  if (got < 0 || (size_t)got != size ||
+      lmgrad_crc32(0, to, size) != little_endian(data + length - 8)) {
     return "gzip file is damaged";
   }
   return NULL;

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-const char lmgrad_class;
+const char lmgrad_class, lmgrad_made_by;
 static const char FUNCTION; /* its address is a key too */
 
 enum { PATH_SIZE = 256 };
@@ -104,10 +104,10 @@ static int layer_new(lua_State *L) {
   return 1;
 }
 
-/* custom(kind, function, class or nil, pure) -> layer */
+/* custom(kind, function, class or nil, pure [, made by]) -> layer */
 static int layer_custom(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  lua_settop(L, 4);
+  lua_settop(L, 5);
   if (lua_type(L, 1) != LUA_TSTRING) lmgrad_type_error(L, 1, "custom", "kind", "a string");
   const char *kind = lua_tostring(L, 1);
   if (lua_type(L, 2) != LUA_TFUNCTION) {
@@ -124,6 +124,8 @@ static int layer_custom(lua_State *L) {
     lua_pushvalue(L, 3);
     lmgrad_rawsetp(L, -2, &lmgrad_class);
   }
+  lua_pushvalue(L, 5);
+  lmgrad_rawsetp(L, -2, &lmgrad_made_by);
   lua_pop(L, 1);
   return 1;
 }
@@ -448,7 +450,7 @@ static int layer_freeze(lua_State *L) { return set_frozen(L, "freeze", switch_of
 static int layer_unfreeze(lua_State *L) { return set_frozen(L, "unfreeze", 0); }
 
 /* describe() -> {kind=, name=, container=, training=, output={..} or nil,
-** parts={{name=, layer= or tensor=}, ..}} */
+** parts={{name=, layer= or tensor=, buffer=}, ..}} */
 static int layer_describe(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_settop(L, 1);
@@ -482,6 +484,8 @@ static int layer_describe(lua_State *L) {
     lua_setfield(L, 4, part.layer != NULL ? "layer" : "tensor");
     lua_settop(L, 4);
     part = mgrad_layer_part(check_self(L, "describe"), k);
+    lua_pushboolean(L, part.buffer);
+    lua_setfield(L, 4, "buffer");
     lua_pushstring(L, part.name != NULL ? part.name : "");
     lua_setfield(L, 4, "name");
     lua_rawseti(L, 3, k + 1);

@@ -160,8 +160,11 @@ int luaopen_moongrad_core(lua_State *L) {
   lmgrad_open_ops(L, 1);
   lmgrad_open_layer(L, 1);
   lmgrad_open_optimizer(L, 1);
+  lmgrad_open_recipe(L, 1);
+  lmgrad_open_safetensors(L, 1);
   lmgrad_open_data(L, 1);
   lmgrad_open_trainer(L, 1);
+  lmgrad_open_resume(L, 1);
   set_string(L, "version", MGRAD_VERSION);
   set_string(L, "real", sizeof(mgrad_real) == 4 ? "float32" : "float64");
   lmgrad_keep_state(L, 1);

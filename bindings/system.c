@@ -1,8 +1,8 @@
 /*
 ** system.c - luaopen_moongrad_system: what a sandbox may want to leave out. A
-** monotonic clock, and whether a stream is a terminal.
+** monotonic clock, whether a stream is a terminal, files.
 */
-#include "compat.h"
+#include "posix.h"
 
 #include <time.h>
 #include <unistd.h>
@@ -34,5 +34,7 @@ int luaopen_moongrad_system(lua_State *L) {
   lua_setfield(L, -2, "clock");
   lua_pushcfunction(L, system_isatty);
   lua_setfield(L, -2, "isatty");
+  lmgrad_push_files(L);
+  lua_setfield(L, -2, "files");
   return 1;
 }

@@ -195,6 +195,16 @@ static int trainer_begin(lua_State *L) {
   return 0;
 }
 
+/* resume(dataset, epochs): goes on with the run that was loaded */
+static int trainer_resume(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_trainer *t = check_self(L, "resume");
+  mgrad_dataset *d = lmgrad_check(L, 2, LMGRAD_DATASET, "trainer", "data");
+  int64_t epochs = lmgrad_integer(L, 3, "trainer", "epochs", 1, LMGRAD_EXACT);
+  LMGRAD_TRY(L, S, mgrad_trainer_resume(t, d, epochs));
+  return 0;
+}
+
 static double now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -265,6 +275,13 @@ static int trainer_assess(lua_State *L) {
   return push_report(L, &report);
 }
 
+/* progress() -> examples, loss, metrics of the epoch under way */
+static int trainer_progress(lua_State *L) {
+  mgrad_report report;
+  mgrad_trainer_progress(check_self(L, "progress"), &report);
+  return push_report(L, &report);
+}
+
 /* table(metric, evaluated) -> its table of counts, or nil */
 static int trainer_table(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
@@ -315,6 +332,7 @@ static const lmgrad_function functions[] = { { "trainer", trainer_new }, { NULL,
 static const lmgrad_function methods[] = {
   { "step", trainer_step }, { "begin", trainer_begin }, { "advance", trainer_advance },
   { "assess", trainer_assess }, { "table", trainer_table }, { "position", trainer_position },
+  { "resume", trainer_resume }, { "progress", trainer_progress },
   { "accumulate", trainer_accumulate }, { "parts", trainer_parts }, { NULL, NULL }
 };
 

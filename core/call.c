@@ -45,6 +45,8 @@ static mgrad_status build(mgrad_layer *l, const mgrad_array *x) {
       strip(l);
       return status;
     }
+    l->input_ndim = x->ndim;
+    memcpy(l->input, x->size, sizeof l->input);
   }
   l->built = true;
   mgrad_layer *list = l->ctx->built; /* it ends with the layer that is tried */
@@ -52,6 +54,18 @@ static mgrad_status build(mgrad_layer *l, const mgrad_array *x) {
   l->next_built = list;
   l->ctx->built = mgrad_layer_retain(l);
   return MGRAD_OK;
+}
+
+mgrad_status mgrad_layer_restore(mgrad_layer *l, int ndim, const int64_t *size) {
+  mgrad_array x;
+  MGRAD_TRY(mgrad_shape_make(l->ctx, ndim, size, &x));
+  if (l->def == NULL || l->built) {
+    return mgrad_fail(l->ctx, MGRAD_INVALID, "it has its parameters already");
+  }
+  l->restoring = true;
+  mgrad_status status = build(l, &x);
+  l->restoring = false;
+  return status;
 }
 
 static mgrad_status forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {

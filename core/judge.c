@@ -46,6 +46,8 @@ static mgrad_status take_metrics(mgrad_judge *j, const mgrad_trainer_options *o)
   for (int i = 0; i < o->nmetrics; i++) {
     mgrad_gauge *g = &j->metrics[j->nmetrics++];
     *g = (mgrad_gauge){ .fn = o->metrics[i].fn, .ud = o->metrics[i].ud };
+    const char *name = o->metrics[i].name;
+    mgrad_format(g->name, sizeof g->name, "%s", name != NULL ? name : "");
     if (g->fn != NULL) continue;
     g->metric = mgrad_metric_at(mgrad_metric_parse(o->metrics[i].name, &g->k));
     if (g->metric != NULL) continue;
@@ -157,6 +159,17 @@ static mgrad_status apply_loss(const mgrad_judge *j, mgrad_tensor *prediction,
 
 static int64_t examples(const mgrad_array *y) { return y->ndim > 0 ? y->size[0] : 1; }
 
+mgrad_status mgrad_tally_make(mgrad_context *ctx, const int64_t at[MGRAD_MAX_METRICS + 1],
+                              int64_t n, mgrad_tally *t) {
+  double *sums = mgrad_new_zeroed(ctx, (size_t)n * 2 * sizeof *sums);
+  if (sums == NULL) return MGRAD_NOMEM;
+  mgrad_tally_free(ctx, t);
+  memcpy(t->at, at, sizeof t->at);
+  t->sums = sums;
+  t->spare = sums + n;
+  return MGRAD_OK;
+}
+
 /* Room for the sums, made at the first batch: their number depends on its shape. */
 static mgrad_status make_room(const mgrad_judge *j, const mgrad_scores *s, mgrad_tally *t) {
   int64_t at[MGRAD_MAX_METRICS + 1] = { 0 };
@@ -170,13 +183,7 @@ static mgrad_status make_room(const mgrad_judge *j, const mgrad_scores *s, mgrad
     return mgrad_fail(j->ctx, MGRAD_INVALID, "trainer: the predictions have another number of"
                       " classes or columns than in the batch before, which metrics cannot join");
   }
-  double *sums = mgrad_new_zeroed(j->ctx, (size_t)n * 2 * sizeof *sums);
-  if (sums == NULL) return MGRAD_NOMEM;
-  mgrad_tally_free(j->ctx, t);
-  memcpy(t->at, at, sizeof at);
-  t->sums = sums;
-  t->spare = sums + n;
-  return MGRAD_OK;
+  return mgrad_tally_make(j->ctx, at, n, t);
 }
 
 /* The host's metrics get tensors, and come first: they may fail. */

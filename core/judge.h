@@ -9,6 +9,7 @@
 
 /* A metric by name, or one in the host's own code. */
 typedef struct mgrad_gauge {
+  char name[MGRAD_NAME_SIZE];
   const mgrad_metric *metric;
   int64_t k; /* of "top_k" */
   mgrad_metric_fn fn;
@@ -37,6 +38,10 @@ typedef struct mgrad_tally {
   int64_t at[MGRAD_MAX_METRICS + 1]; /* where each one's begin */
   bool loss_only;                    /* nobody looks at the metrics */
 } mgrad_tally;
+
+/* Makes room for sums, of metric i from at[i] on, of none yet. */
+mgrad_status mgrad_tally_make(mgrad_context *ctx, const int64_t at[MGRAD_MAX_METRICS + 1],
+                              int64_t n, mgrad_tally *t);
 
 /* What a tally was. */
 typedef struct mgrad_held {

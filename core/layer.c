@@ -293,11 +293,20 @@ static mgrad_status take_given(mgrad_layer *l, mgrad_slot *part, int ndim,
   return MGRAD_OK;
 }
 
+static mgrad_status missing(const mgrad_layer *l, const char *name) {
+  return mgrad_fail(l->ctx, MGRAD_INVALID, "its %s is missing", name);
+}
+
 mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
                                const int64_t *size, int init) {
   mgrad_tensor *t;
   mgrad_slot *part = find_part(l, name);
-  if (part != NULL && part->given) return take_given(l, part, ndim, size);
+  if (part != NULL && part->given) {
+    MGRAD_TRY(take_given(l, part, ndim, size));
+    if (l->restoring) find_part(l, name)->buffer = false;
+    return MGRAD_OK;
+  }
+  if (l->restoring) return missing(l, name);
   MGRAD_TRY(mgrad_tensor_new(l->ctx, ndim, size, &t));
   mgrad_status status = mgrad_init_fill(init, t);
   if (status == MGRAD_OK) status = mgrad_tensor_require_grad(t, !l->frozen);
@@ -309,6 +318,13 @@ mgrad_status mgrad_layer_param(mgrad_layer *l, const char *name, int ndim,
 mgrad_status mgrad_layer_buffer(mgrad_layer *l, const char *name, int ndim,
                                 const int64_t *size, double value) {
   mgrad_tensor *t;
+  mgrad_slot *part = find_part(l, name);
+  if (l->restoring && (part == NULL || !part->given)) return missing(l, name);
+  if (l->restoring) {
+    MGRAD_TRY(take_given(l, part, ndim, size));
+    find_part(l, name)->buffer = true;
+    return MGRAD_OK;
+  }
   MGRAD_TRY(mgrad_tensor_full(l->ctx, ndim, size, value, &t));
   mgrad_status status = set_part(l, name, NULL, t, true);
   mgrad_tensor_release(t);
@@ -363,6 +379,7 @@ void mgrad_layer_freeze(mgrad_layer *l, int on) {
 }
 
 int mgrad_layer_training(const mgrad_layer *l) { return l->training; }
+int mgrad_layer_frozen(const mgrad_layer *l) { return l->frozen; }
 const char *mgrad_layer_kind(const mgrad_layer *l) { return l->kind; }
 const mgrad_layer_def *mgrad_layer_definition(const mgrad_layer *l) { return l->def; }
 const mgrad_attrs *mgrad_layer_attrs(const mgrad_layer *l) { return &l->attrs; }
@@ -375,6 +392,12 @@ void mgrad_layer_set_pure(mgrad_layer *l, int on) {
 
 mgrad_status mgrad_layer_set_name(mgrad_layer *l, const char *name) {
   return copy_name(l->ctx, l->name, name);
+}
+
+int mgrad_layer_built(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]) {
+  if (!l->built || l->def == NULL || l->def->build == NULL) return -1;
+  memcpy(size, l->input, sizeof l->input);
+  return l->input_ndim;
 }
 
 int mgrad_layer_output(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]) {

@@ -78,8 +78,11 @@ struct mgrad_layer {
   bool training;
   bool frozen;                /* parameters that it builds get no gradient */
   bool built;                 /* has its own parameters */
+  bool restoring;             /* .. and may make none: all are given */
   bool complete;              /* all layers below were built and joined .. */
   uint64_t seen;              /* .. and none was changed up to this count of ctx->changes */
+  int input_ndim;             /* of the input it was built for */
+  int64_t input[MGRAD_MAX_DIMS];
   int output_ndim;
   int64_t output[MGRAD_MAX_DIMS];
   char kind[MGRAD_NAME_SIZE], name[MGRAD_NAME_SIZE];

@@ -289,6 +289,12 @@ MGRAD_API mgrad_status mgrad_layer_add_tensor(mgrad_layer *l, const char *name,
 ** stays as it is. Refused when the layer is built, where it does not fit. */
 MGRAD_API mgrad_status mgrad_layer_set_param(mgrad_layer *l, const char *name,
                                              mgrad_tensor *t);
+/* What a host that keeps nets in files needs. The size of the input that l was built for,
+** -1 where it is not built or makes nothing; and l as it was built for such an input: of
+** parameters and buffers that it was given by mgrad_layer_set_param, all of them, of
+** the right shapes. It makes none but may make layers, whose own come next. */
+MGRAD_API int mgrad_layer_built(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]);
+MGRAD_API mgrad_status mgrad_layer_restore(mgrad_layer *l, int ndim, const int64_t *size);
 MGRAD_API mgrad_status mgrad_layer_remove(mgrad_layer *l, const char *name);
 /* Creates all parameters by one pass over zeros of this shape (batch first),
 ** and moves them into one block. */
@@ -328,6 +334,7 @@ MGRAD_API int mgrad_layer_training(const mgrad_layer *l);
 /* Parameters of the layer and all below get no gradient, and optimizers leave them alone;
 ** off again with 0. Those that are yet to be built are included. */
 MGRAD_API void mgrad_layer_freeze(mgrad_layer *l, int on);
+MGRAD_API int mgrad_layer_frozen(const mgrad_layer *l);
 MGRAD_API const char *mgrad_layer_kind(const mgrad_layer *l);
 MGRAD_API const mgrad_layer_def *mgrad_layer_definition(const mgrad_layer *l);
 MGRAD_API const mgrad_attrs *mgrad_layer_attrs(const mgrad_layer *l);
@@ -413,6 +420,27 @@ typedef mgrad_status (*mgrad_lr_fn)(void *ud, int64_t step, double *lr);
 MGRAD_API void mgrad_optimizer_schedule(mgrad_optimizer *o, mgrad_lr_fn fn, void *ud);
 MGRAD_API int64_t mgrad_optimizer_steps(const mgrad_optimizer *o);
 MGRAD_API const mgrad_optimizer_def *mgrad_optimizer_definition(const mgrad_optimizer *o);
+
+/* ---- State: what training needs to go on as if it had never stopped ------------ */
+
+/* One part of a state, by name: exactly one of these is set. Whole numbers are texts,
+** "-12". 'known' is for the calls that take items. */
+typedef struct mgrad_item {
+  const char *name;
+  mgrad_tensor *tensor;     /* borrowed */
+  const mgrad_array *array; /* packed; valid during the call */
+  const double *numbers;    /* 'count' of them, at least 1 */
+  int64_t count;
+  const char *text;
+  int known;
+} mgrad_item;
+typedef mgrad_status (*mgrad_item_fn)(void *ud, const mgrad_item *item);
+/* Calls 'fn' for all that an optimizer remembers ("optimizer/mean/0.weight"), but its
+** options. 'fn' must not train, or change or walk through layers. */
+MGRAD_API mgrad_status mgrad_optimizer_state(mgrad_optimizer *o, mgrad_item_fn fn, void *ud);
+/* Takes the state of an optimizer of the same kind, for parameters of the same names and
+** shapes: all of it, or nothing where it fails. Tensors come as tensors. */
+MGRAD_API mgrad_status mgrad_optimizer_restore(mgrad_optimizer *o, mgrad_item *items, int n);
 
 /* ---- Data ------------------------------------------------------------------- */
 
@@ -546,6 +574,19 @@ typedef struct mgrad_run {
 } mgrad_run;
 MGRAD_API mgrad_status mgrad_trainer_run(mgrad_trainer *t, const mgrad_run *run,
                                          mgrad_report *report, int *done);
+/* As mgrad_optimizer_state, for all that a trainer goes on from: parameters and buffers of
+** its net under their own names, the optimizer, the context's generator, and where the run
+** stands. The net is the tensors' own: not a copy. */
+MGRAD_API mgrad_status mgrad_trainer_state(mgrad_trainer *t, mgrad_item_fn fn, void *ud);
+/* Takes the state of a trainer of the same net, optimizer and metrics: all or nothing. A
+** run in it waits for mgrad_trainer_resume; one that was under way here is over. */
+MGRAD_API mgrad_status mgrad_trainer_restore(mgrad_trainer *t, mgrad_item *items, int n);
+/* Goes on with a run that was restored, over the same examples as then, to the end of
+** that many epochs in all. */
+MGRAD_API mgrad_status mgrad_trainer_resume(mgrad_trainer *t, mgrad_dataset *d,
+                                            int64_t epochs);
+/* What a run would report of the epoch under way. */
+MGRAD_API void mgrad_trainer_progress(const mgrad_trainer *t, mgrad_report *report);
 /* Epoch under way or last finished (from 1, 0 before the first), and the
 ** examples of it that are done. */
 MGRAD_API void mgrad_trainer_position(const mgrad_trainer *t, int64_t *epoch,

@@ -39,6 +39,7 @@ struct mgrad_optimizer_def {
   const char *doc;
   const mgrad_attr_spec *attrs; /* by MGRAD_ATTRS; the first is "lr" */
   int states;                             /* vectors it keeps */
+  const char *keeps;                      /* their names; "moves*": as many as there are */
   int (*states_for)(const double *h);     /* or: how many, by the attributes; or NULL */
   void (*update)(const mgrad_update *u);
   mgrad_status (*solve)(mgrad_problem *p); /* instead: moves w to a better point */

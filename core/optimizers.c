@@ -45,7 +45,7 @@ MGRAD_OPTIMIZER(sgd) = {
               { "nesterov", MGRAD_ATTR_BOOL, 0, .doc = "looks one move ahead" },
               DECAY(0),
               REAL_ATTR("dampening", 0, 0, 1, "what of a gradient the momentum leaves out")),
-  .states = 1, .update = sgd_update,
+  .keeps = "momentum", .states = 1, .update = sgd_update,
 };
 
 /* ---- adam, adamw ---- */
@@ -105,12 +105,13 @@ static int adam_states(const double *h) { return h[AMSGRAD] != 0 ? 3 : 2; }
 
 MGRAD_OPTIMIZER(adam) = {
   MGRAD_RULE(adam), .doc = "steps scaled by running means of the gradient and its square",
-  ADAM_ATTRS(0), .states_for = adam_states, .update = adam_update,
+  ADAM_ATTRS(0), .keeps = "mean square most", .states_for = adam_states, .update = adam_update,
 };
 
 MGRAD_OPTIMIZER(adamw) = {
   MGRAD_RULE(adamw), .doc = "adam whose weight decay does not pass through the gradient",
-  ADAM_ATTRS(0.01), .states_for = adam_states, .update = adamw_update,
+  ADAM_ATTRS(0.01), .keeps = "mean square most", .states_for = adam_states,
+  .update = adamw_update,
 };
 
 /* ---- nadam, adamax ---- */
@@ -154,7 +155,7 @@ MGRAD_OPTIMIZER(nadam) = {
   MGRAD_RULE(nadam), .doc = "adam that looks one step of its momentum ahead",
   MGRAD_ATTRS(RATE(2e-3), BETAS(0.9, 0.999), EPS(1e-8), DECAY(0),
               REAL_ATTR("momentum_decay", 4e-3, 0, 1e30, "how fast the momentum grows")),
-  .states = 2, .update = nadam_update,
+  .keeps = "mean square", .states = 2, .update = nadam_update,
 };
 
 /* Kingma and Ba, 2015, section 7.1. */
@@ -177,7 +178,7 @@ MGRAD_OPTIMIZER(adamax) = {
   MGRAD_ATTRS(RATE(2e-3), BETAS(0.9, 0.999),
               REAL_ATTR("eps", 1e-8, MGRAD_ABOVE_0, 1, "keeps what divides from 0"),
               DECAY(0)),
-  .states = 2, .update = adamax_update,
+  .keeps = "mean most", .states = 2, .update = adamax_update,
 };
 
 /* ---- lion ---- */
@@ -198,7 +199,8 @@ INLINE void lion(const mgrad_update u, const bool plain) {
 SMALL_RULE(lion)
 MGRAD_OPTIMIZER(lion) = {
   MGRAD_RULE(lion), .doc = "steps of one size, by the sign of a running mean of the gradient",
-  MGRAD_ATTRS(RATE(1e-4), BETAS(0.9, 0.99), DECAY(0)), .states = 1, .update = lion_update,
+  MGRAD_ATTRS(RATE(1e-4), BETAS(0.9, 0.99), DECAY(0)),
+  .keeps = "mean", .states = 1, .update = lion_update,
 };
 
 /* ---- rmsprop ---- */
@@ -229,7 +231,7 @@ MGRAD_OPTIMIZER(rmsprop) = {
               EPS(1e-8), MOMENTUM,
               { "centered", MGRAD_ATTR_BOOL, 0, .doc = "the variance divides" },
               DECAY(0)),
-  .states = 3, .update = rmsprop_update,
+  .keeps = "square mean momentum", .states = 3, .update = rmsprop_update,
 };
 
 /* ---- adagrad ---- */
@@ -253,7 +255,7 @@ MGRAD_OPTIMIZER(adagrad) = {
               REAL_ATTR("lr_decay", 0, 0, 1e30, "the rate is lr / (1 + steps * this)"),
               EPS(1e-10), DECAY(0),
               REAL_ATTR("initial_accumulator", 0, 0, 1e30, "where the sums begin")),
-  .states = 1, .update = adagrad_update,
+  .keeps = "sum", .states = 1, .update = adagrad_update,
 };
 
 /* ---- adadelta ---- */
@@ -278,7 +280,7 @@ MGRAD_OPTIMIZER(adadelta) = {
   MGRAD_ATTRS(RATE(1), REAL_ATTR("rho", 0.9, 0, 1, "how much of the means is kept"),
               REAL_ATTR("eps", 1e-6, MGRAD_ABOVE_0, 1, "what the length of steps begins from"),
               DECAY(0)),
-  .states = 2, .update = adadelta_update,
+  .keeps = "square move", .states = 2, .update = adadelta_update,
 };
 
 /* ---- rprop ---- */
@@ -311,7 +313,7 @@ MGRAD_OPTIMIZER(rprop) = {
               REAL_ATTR("eta_plus", 1.2, 1, 1e30, "the same where there was none"),
               REAL_ATTR("step_min", 1e-6, MGRAD_ABOVE_0, 1e30, "the shortest step"),
               REAL_ATTR("step_max", 50, MGRAD_ABOVE_0, 1e30, "the longest step")),
-  .states = 2, .update = rprop_update,
+  .keeps = "gradient size", .states = 2, .update = rprop_update,
 };
 
 /* ---- lbfgs ---- */
@@ -330,5 +332,6 @@ MGRAD_OPTIMIZER(lbfgs) = {
               REAL_ATTR("tolerance_grad", 1e-7, 0, 1e30, "no slope above this: done"),
               REAL_ATTR("tolerance_change", 1e-9, 0, 1e30, "no change above this: done"),
               COUNT_ATTR("history", 10, 1, MGRAD_LBFGS_MOST, "moves remembered")),
-  .states_for = lbfgs_states, .solve = mgrad_lbfgs, .work = 7,
+  .keeps = "move gradient moves* changes*", .states_for = lbfgs_states,
+  .solve = mgrad_lbfgs, .work = 7,
 };

@@ -146,6 +146,8 @@ static mgrad_status clone(mgrad_layer *l, mgrad_layer **out) {
   copy->training = l->training;
   copy->frozen = l->frozen;
   copy->built = l->built;
+  copy->input_ndim = l->input_ndim;
+  memcpy(copy->input, l->input, sizeof copy->input);
   mgrad_status status = MGRAD_OK;
   for (int i = 0; i < l->nparts && status == MGRAD_OK; i++) {
     status = clone_part(copy, &l->parts[i]);

@@ -8,40 +8,9 @@
 ** The first step of each batch shape runs op by op and is recorded; where the
 ** recording can be frozen, the following ones replay its plan.
 */
-#include "backup.h"
-#include "layer.h"
-#include "optimizer.h"
-#include "dataset.h"
-#include "judge.h"
-#include "plan.h"
+#include "trainer.h"
 #include "random.h"
 #include "kernels/kernels.h"
-
-enum { PLANS = 4 }; /* of different batch shapes; a whole and a last batch, usually */
-
-struct mgrad_trainer {
-  mgrad_context *ctx;
-  mgrad_layer *net;
-  mgrad_optimizer *optimizer;
-  mgrad_judge judge;
-  bool no_plan, anomaly;
-  /* where the run stands */
-  mgrad_dataset *data;
-  int64_t batch, epochs, epoch, at; /* 'at' examples of 'epoch' are done */
-  int64_t count;                    /* of the data */
-  int64_t accumulate, gathered;     /* batches for one update; those of them that are done */
-  int64_t *order;                   /* of the epoch under way */
-  bool shuffle, draws;              /* the data are changed at random */
-  mgrad_draw draw;                  /* what the epoch's order and changes are drawn from */
-  mgrad_tally tally;                /* of the epoch under way */
-  mgrad_tally exam;                 /* of the last evaluation */
-  mgrad_plan *plans[PLANS];         /* the latest first */
-  mgrad_plan *usual;                /* that of the last batch from the data, or NULL */
-  int64_t usual_n;                  /* its examples */
-  bool busy;                        /* a step is under way */
-  bool last;                        /* its batch ends an epoch */
-  mgrad_backup backup;              /* of the net's buffers, for a step that fails */
-};
 
 /* ---- making and releasing ---- */
 
@@ -74,18 +43,19 @@ mgrad_status mgrad_trainer_new(mgrad_context *ctx, const mgrad_trainer_options *
   return MGRAD_OK;
 }
 
-static void end_run(mgrad_trainer *t) {
+void mgrad_trainer_end_run(mgrad_trainer *t) {
   mgrad_free(t->ctx, t->order, (size_t)t->count * sizeof *t->order);
   mgrad_dataset_release(t->data);
   t->order = NULL;
   t->data = NULL;
+  t->waiting = false;
 }
 
 void mgrad_trainer_release(mgrad_trainer *t) {
   if (t == NULL) return;
   mgrad_context *ctx = t->ctx;
-  end_run(t);
-  for (int i = 0; i < PLANS; i++) mgrad_plan_release(t->plans[i]);
+  mgrad_trainer_end_run(t);
+  for (int i = 0; i < MGRAD_TRAINER_PLANS; i++) mgrad_plan_release(t->plans[i]);
   mgrad_backup_free(&t->backup);
   mgrad_tally_free(ctx, &t->tally);
   mgrad_tally_free(ctx, &t->exam);
@@ -202,7 +172,7 @@ static mgrad_status update(again *b, const mgrad_array *y, double loss) {
   return mgrad_optimizer_step(o);
 }
 
-static void drop_gathered(mgrad_trainer *t) {
+void mgrad_trainer_drop_gathered(mgrad_trainer *t) {
   if (t->gathered > 0) mgrad_optimizer_drop(t->optimizer);
   t->gathered = 0;
 }
@@ -223,9 +193,9 @@ static void keep_plan(mgrad_trainer *t, const mgrad_recorder *r, const mgrad_pla
       !mgrad_shape_packed(&e->y->a) || mgrad_plan_new(r, e, &plan) != MGRAD_OK) {
     return;
   }
-  mgrad_plan_release(t->plans[PLANS - 1]);
+  mgrad_plan_release(t->plans[MGRAD_TRAINER_PLANS - 1]);
   t->usual = NULL;
-  memmove(t->plans + 1, t->plans, (PLANS - 1) * sizeof *t->plans);
+  memmove(t->plans + 1, t->plans, (MGRAD_TRAINER_PLANS - 1) * sizeof *t->plans);
   t->plans[0] = plan;
 }
 
@@ -239,6 +209,7 @@ static mgrad_status step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
   mgrad_tensor *prediction, *loss;
   mgrad_recorder r;
   MGRAD_TRY(mgrad_layer_complete(t->net, x, NULL));
+  t->input = x->a;
   step_input input = { .x = x, .y = y };
   again b = { t, NULL, &input, t->ctx->stream };
   MGRAD_TRY(mgrad_backup_begin(&t->backup, t->net));
@@ -267,11 +238,11 @@ static mgrad_status step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
 /* The plan for inputs of these shapes. Plans that no longer fit are dropped. */
 static mgrad_plan *find_plan(mgrad_trainer *t, const mgrad_array *x, const mgrad_array *y) {
   mgrad_plan *found = NULL;
-  for (int i = 0; i < PLANS && t->plans[i] != NULL; i++) {
+  for (int i = 0; i < MGRAD_TRAINER_PLANS && t->plans[i] != NULL; i++) {
     mgrad_plan *p = t->plans[i];
     if (!mgrad_plan_fresh(p)) {
       t->usual = NULL;
-      for (; i < PLANS; i++) {
+      for (; i < MGRAD_TRAINER_PLANS; i++) {
         mgrad_plan_release(t->plans[i]);
         t->plans[i] = NULL;
       }
@@ -340,7 +311,7 @@ static mgrad_status step_batch(mgrad_trainer *t, const step_input *b, mgrad_tall
 }
 
 /* Its net and its loss may call Lua, which may call this trainer. */
-static mgrad_status idle(const mgrad_trainer *t) {
+mgrad_status mgrad_trainer_idle(const mgrad_trainer *t) {
   if (!t->busy) return MGRAD_OK;
   return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: is in use; what it calls in a step cannot"
                     " train with it");
@@ -348,7 +319,7 @@ static mgrad_status idle(const mgrad_trainer *t) {
 
 /* A step in training mode, recording whatever the caller has switched off. */
 static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_tally *tally) {
-  MGRAD_TRY(idle(t));
+  MGRAD_TRY(mgrad_trainer_idle(t));
   mgrad_layer *net = t->net;
   int training = mgrad_layer_training(net);
   int recording = mgrad_grad_enable(t->ctx, 1);
@@ -365,7 +336,7 @@ static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_tally *ta
   mgrad_grad_enable(t->ctx, recording);
   if (status != MGRAD_OK) {
     mgrad_tally_take_back(tally, &before);
-    drop_gathered(t);
+    mgrad_trainer_drop_gathered(t);
   }
   return status;
 }
@@ -387,41 +358,71 @@ static mgrad_status check_batch(mgrad_context *ctx, int64_t batch) {
 }
 
 mgrad_status mgrad_trainer_accumulate(mgrad_trainer *t, int64_t batches) {
-  MGRAD_TRY(idle(t));
+  MGRAD_TRY(mgrad_trainer_idle(t));
   if (batches < 1) {
     return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: accumulate is %d, expected 1 or more",
                       batches);
   }
-  drop_gathered(t);
+  mgrad_trainer_drop_gathered(t);
   t->accumulate = batches;
   return MGRAD_OK;
 }
 
-mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d, int64_t batch,
-                                 int64_t epochs, int shuffle) {
-  MGRAD_TRY(idle(t));
-  MGRAD_TRY(check_batch(t->ctx, batch));
-  if (epochs < 1) {
-    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: epochs is %d, expected 1 or more",
-                      epochs);
-  }
+/* The examples of a run, in their own order. */
+static mgrad_status take_data(mgrad_trainer *t, mgrad_dataset *d) {
   int64_t count = mgrad_dataset_count(d);
   int64_t *order = mgrad_new(t->ctx, (size_t)count * sizeof *order);
   if (order == NULL) return MGRAD_NOMEM;
   for (int64_t i = 0; i < count; i++) order[i] = i;
   mgrad_dataset_retain(d);
-  drop_gathered(t);
-  end_run(t);
+  mgrad_trainer_end_run(t);
   t->data = d;
   t->usual = NULL;
+  t->count = count;
+  t->order = order;
+  t->draws = mgrad_dataset_draws(d);
+  return MGRAD_OK;
+}
+
+mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d, int64_t batch,
+                                 int64_t epochs, int shuffle) {
+  MGRAD_TRY(mgrad_trainer_idle(t));
+  MGRAD_TRY(check_batch(t->ctx, batch));
+  if (epochs < 1) {
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: epochs is %d, expected 1 or more",
+                      epochs);
+  }
+  MGRAD_TRY(take_data(t, d));
+  mgrad_trainer_drop_gathered(t);
   t->batch = batch;
   t->epochs = epochs;
   t->epoch = t->at = 0;
-  t->count = count;
-  t->order = order;
   t->shuffle = shuffle != 0;
-  t->draws = mgrad_dataset_draws(d);
   mgrad_tally_clear(&t->tally);
+  return MGRAD_OK;
+}
+
+static void put_in_order(mgrad_trainer *t) {
+  if (t->shuffle) mgrad_random_permutation(t->draw.seed, t->draw.stream, t->count, t->order);
+}
+
+mgrad_status mgrad_trainer_resume(mgrad_trainer *t, mgrad_dataset *d, int64_t epochs) {
+  MGRAD_TRY(mgrad_trainer_idle(t));
+  if (!t->waiting) {
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: there is no run to go on with; begin"
+                      " one");
+  }
+  if (mgrad_dataset_count(d) != t->count) {
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: the data have %d examples, those of the"
+                      " run that was loaded had %d", mgrad_dataset_count(d), t->count);
+  }
+  if (epochs < t->epoch) {
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: epochs is %d, but the run that was"
+                      " loaded is in epoch %d", epochs, t->epoch);
+  }
+  MGRAD_TRY(take_data(t, d));
+  t->epochs = epochs;
+  if (t->epoch > 0) put_in_order(t);
   return MGRAD_OK;
 }
 
@@ -431,7 +432,7 @@ static void next_epoch(mgrad_trainer *t) {
   mgrad_tally_clear(&t->tally);
   if (!t->shuffle && !t->draws) return;
   t->draw = (mgrad_draw){ t->ctx->seed, t->ctx->stream++ };
-  if (t->shuffle) mgrad_random_permutation(t->draw.seed, t->draw.stream, t->count, t->order);
+  put_in_order(t);
 }
 
 static mgrad_status next_batch(mgrad_trainer *t) {
@@ -445,9 +446,10 @@ static mgrad_status next_batch(mgrad_trainer *t) {
 mgrad_status mgrad_trainer_run(mgrad_trainer *t, const mgrad_run *run, mgrad_report *report,
                                int *done) {
   if (t->data == NULL) {
-    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: there is no data; begin first");
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: there is no data; %s first",
+                      t->waiting ? "resume the run" : "begin");
   }
-  MGRAD_TRY(idle(t)); /* before an epoch is begun */
+  MGRAD_TRY(mgrad_trainer_idle(t)); /* before an epoch is begun */
   if (t->epoch == t->epochs && t->at == t->count) {
     return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: all epochs are over; begin again");
   }
@@ -463,6 +465,10 @@ mgrad_status mgrad_trainer_run(mgrad_trainer *t, const mgrad_run *run, mgrad_rep
   *done = t->epoch == t->epochs && t->at == t->count;
   mgrad_tally_report(&t->judge, &t->tally, report);
   return MGRAD_OK;
+}
+
+void mgrad_trainer_progress(const mgrad_trainer *t, mgrad_report *report) {
+  mgrad_tally_report(&t->judge, &t->tally, report);
 }
 
 void mgrad_trainer_position(const mgrad_trainer *t, int64_t *epoch, int64_t *examples) {

@@ -26,13 +26,13 @@ end
 local levels = {
   { "base", "moongrad" },
   { "context", "code", "pool", "random", "shape" },
-  { "tensor", "augment", "kernels/" },
+  { "tensor", "augment", "state", "kernels/" },
   { "op", "attrs", "init", "anomaly" },
   { "ops/", "tape", "plan", "layer", "call", "further", "params", "where" },
-  { "layers/", "optimizer", "optimizers", "average", "gather", "minimise", "lbfgs",
+  { "layers/", "optimizer", "optimizers", "average", "gather", "minimise", "lbfgs", "recall",
     "dataset", "metric", "backup" },
   { "judge", "table" },
-  { "trainer" },
+  { "trainer", "resume" },
 }
 
 local function level(path)

@@ -51,6 +51,10 @@ later(mg, "gradcheck", "gradcheck")
 mg.schedule = {}
 later(mg.schedule, "step exponential cosine linear_warmup one_cycle plateau", "schedule")
 
+later(mg, "save load dump undump set_files", "model")
+later(core.layer_methods, "save load_weights", "model", 2)
+later(core.trainer_methods, "save load", "model", 3)
+
 local as_text = {}
 later(as_text, "tensor layer optimizer trainer dataset", "show")
 for kind, f in pairs(as_text) do core.set_tostring(kind, f) end

@@ -77,12 +77,16 @@ return function(mg, core)
     return f
   end
 
+  core.classes = {} -- what module has made, by name
+
   function core.is_pure(f) return pure[f] == true end
 
   --- A class of layers written in Lua. class.init(self, ...) sets up its parts,
   -- class.forward(self, x) returns the result. Layers and tensors put into
   -- fields of self are its parts; tensors that require a gradient are its
   -- parameters, others are buffers.
+  -- A net with such layers is loaded from a file where a class of the same name has been
+  -- made before: init is called with the same arguments.
   -- @treturn function  makes a layer from init's arguments
   function mg.module(name, class)
     if type(name) ~= "string" then
@@ -91,10 +95,13 @@ return function(mg, core)
     if type(class) ~= "table" or type(class.forward) ~= "function" then
       error(('module: class "%s" needs a function forward'):format(name), 2)
     end
-    return function(...)
-      local self = core.custom(name, class.forward, class, core.is_pure(class.forward))
+    local function make(...)
+      local made_by = { class = name, n = select("#", ...), ... }
+      local self = core.custom(name, class.forward, class, core.is_pure(class.forward), made_by)
       if class.init then class.init(self, ...) end
       return self
     end
+    core.classes[name] = make
+    return make
   end
 end

@@ -77,6 +77,8 @@ return function(mg, core)
   -- epochs, so that a step need not ask for it.
   local plateaus = setmetatable({}, { __mode = "k" })
 
+  function core.plateau_of(o) return plateaus[o] end
+
   local function is_plateau(lr)
     return core.plateau ~= nil and type(lr) == "table" and getmetatable(lr) == core.plateau
   end

@@ -1,5 +1,6 @@
 --- The reference, made from the tables of the core: every op, activation, loss,
--- layer, optimizer, schedule, initialiser and metric, with its arguments and their defaults.
+-- layer, optimizer, schedule, initialiser and metric, with its arguments and their defaults;
+-- and what works with files.
 --
 --   local reference = require "moongrad.reference"
 --   io.write(reference.text())       -- all of it, as Markdown
@@ -19,6 +20,26 @@ local BELOW_1 = 1 - 2 ^ -53
 local ADDED = {
   max = "With dim a second result tells where it is, from 1.",
   min = "With dim a second result tells where it is, from 1.",
+}
+
+local FAILS = "nil, a message and a code when a file cannot be read or written"
+
+-- Functions and methods for files: how they are called, what they do.
+local FILES = {
+  { "save", "mg.save(path, net or {name=tensor}), net:save(path)", "writes a net with its"
+    .. " architecture and all that it keeps, or tensors by name, as a safetensors file, which"
+    .. " replaces an old one at once when it is all on the disk; true, or " .. FAILS },
+  { "load", "mg.load(path [, {weights_only=}])", "the net or the tensors by name of a file; with"
+    .. " weights_only the tensors of any safetensors file; or " .. FAILS
+    .. ". Classes are made by mg.module first" },
+  { "dump", "mg.dump(net or {name=tensor})", "what save would write, as a string" },
+  { "undump", "mg.undump(bytes [, {weights_only=}])", "what load would read, from a string" },
+  { "load_weights", "net:load_weights(path or {name=tensor} [, rename])", "copies all weights"
+    .. " and buffers by their names, or none where names or shapes differ; rename tells the"
+    .. " net's name for a foreign one, {[foreign] = own} or a function, false to leave one out;"
+    .. " the net, or " .. FAILS },
+  { "set_files", "mg.set_files(functions or nil)", "lets files be opened, read, written and"
+    .. " renamed by functions of the host" },
 }
 
 ----------------------------------------------------------------------------- words
@@ -236,6 +257,10 @@ local function collect()
   for _, optimizer in ipairs(tables.optimizers) do
     add(optimizer_entry(optimizer, tables.optimizer_common))
   end
+  all["function"] = {}
+  for _, f in ipairs(FILES) do
+    add { name = f[1], kind = "function", call = f[2], doc = f[3], options = {} }
+  end
   if not core.schedule_docs then require "moongrad.schedule" (nil, core) end
   for _, schedule in ipairs(core.schedule_docs) do add(schedule_entry(schedule)) end
   return all, tables
@@ -330,6 +355,8 @@ function reference.text()
   section(out, "Initialisers", "How the numbers of a parameter start, by name:"
     .. ' `mg.dense(3, { init = "zeros" })`.')
   markdown_options(word_lines(tables.inits), out)
+  section(out, "Files", "The format is safetensors, which other programs read and write too.",
+    all["function"])
   section(out, "Metrics", "What a trainer reports besides the loss, by name:"
     .. ' `mg.trainer { metrics = { "accuracy" }, .. }`.')
   markdown_options(word_lines(tables.metrics), out)
@@ -389,7 +416,7 @@ function reference.help(name)
   local all, tables = collect()
   local found, names = {}, {}
   for _, kind in ipairs { "layer", "operation", "activation", "loss", "optimizer",
-                         "schedule" } do
+                         "schedule", "function" } do
     for _, entry in ipairs(all[kind]) do
       names[#names + 1] = entry.name
       if entry.name == name then found[#found + 1] = plain(entry) end

@@ -15,12 +15,6 @@ return function(mg, core, require)
     return default
   end
 
-  local function begin(t, data, options, epochs, who)
-    t:accumulate(option("accumulate", options, data, t:parts().accumulate or 1))
-    t:begin(mg.data.dataset(data, who), option("batch", options, data, 32), epochs,
-      option("shuffle", options, data, false))
-  end
-
   --- Puts loss and metrics into 'row' under their names, after 'prefix'; of the last
   -- evaluation, or of the epoch under way. "confusion" is a tensor.
   local function report(t, row, prefix, evaluated, examples, loss, metrics)
@@ -40,7 +34,33 @@ return function(mg, core, require)
     return report(t, {}, "", true, t:assess(set, option("batch", options, data, 256)))
   end
 
-  local runs = setmetatable({}, { __mode = "k" }) -- trainer -> what its run trains on
+  -- trainer -> its run: kind ("run" or "epochs"), over, rows (epochs that epochs has
+  -- given), data and what fit knows; 'loaded' until it goes on after trainer:load
+  local runs = core.runs
+
+  --- Begins a run.
+  local function begin(t, kind, data, options, epochs, who)
+    t:accumulate(option("accumulate", options, data, t:parts().accumulate or 1))
+    t:begin(mg.data.dataset(data, who), option("batch", options, data, 32), epochs,
+      option("shuffle", options, data, false))
+    runs[t] = { kind = kind, data = data, epochs = epochs, rows = 0 }
+    return runs[t]
+  end
+
+  --- Goes on with the run that was loaded, which has its own batch, shuffle and accumulate.
+  local function resume(t, run, data, options, epochs, who)
+    for _, name in ipairs { "batch", "shuffle", "accumulate" } do
+      local v = option(name, options, data)
+      if v ~= nil and v ~= run[name] then
+        error(("%s: %s is %s, but %s in the run that was loaded; to begin another one, load with"
+          .. " { run = false }"):format(who, name, tostring(v), tostring(run[name])),
+          who == "epochs" and 3 or 4)
+      end
+    end
+    t:resume(mg.data.dataset(data, who), math.max(epochs, (t:position())))
+    run.loaded, run.data, run.epochs = nil, data, epochs
+    return run
+  end
 
   local run_options = { ms = true, steps = true, epochs = true, batch = true, shuffle = true,
                         accumulate = true }
@@ -48,17 +68,33 @@ return function(mg, core, require)
   local DATA = { "x", "y", "batch", "shuffle", "accumulate" }
 
   --- Does a run train on this data? Also where the table is a new one with the same in it.
-  local function same_data(now, data)
-    if now.data == data then return true end
-    if type(data) ~= "table" or data.x == nil then return false end
+  local function same_data(a, b)
+    if a == b then return true end
+    if type(a) ~= "table" or type(b) ~= "table" or a.x == nil then return false end
     for _, name in ipairs(DATA) do
-      if now[name] ~= (data[name] or nil) then return false end
+      if a[name] ~= b[name] then return false end
     end
     return true
   end
 
+  --- The run of a call of 'run': the one it is in, the loaded one, or a new one.
+  local function run_of(t, data, options, epochs)
+    local now = runs[t]
+    if now and now.loaded and not now.over then
+      return resume(t, now, data, options, epochs, "run")
+    end
+    local same = now and now.kind == "run" and now.epochs == epochs
+    if same and now.loaded then -- it was over
+      local _, loss = t:progress()
+      now.loaded, now.data, now.loss = nil, data, loss
+    elseif not same or not same_data(now.data, data) then
+      now = begin(t, "run", data, options, epochs, "run")
+    end
+    return now
+  end
+
   --- Trains for about 'ms' milliseconds or 'steps' batches (at least one batch),
-  -- going on where the last call with the same data stopped.
+  -- going on where the last call with the same data stopped, or trainer:load did.
   -- @param data  dataset or {x=, y=, batch=, shuffle=}
   -- @tparam table options  ms, steps, epochs (1), batch, shuffle, accumulate
   -- @treturn string  "more", or "done" when all epochs are over
@@ -66,16 +102,10 @@ return function(mg, core, require)
   function methods.run(t, data, options)
     check.is("trainer", t, "run", "self")
     options = check.options(options or {}, run_options, "run")
-    local epochs, now = option("epochs", options, data, 1), runs[t]
-    if not now or now.epochs ~= epochs or not same_data(now, data) then
-      begin(t, data, options, epochs, "run")
-      now = { data = data, epochs = epochs }
-      for _, name in ipairs(DATA) do now[name] = type(data) == "table" and data[name] or nil end
-      runs[t] = now
-    end
-    if now.done then return "done", now.loss end
+    local now = run_of(t, data, options, option("epochs", options, data, 1))
+    if now.over then return "done", now.loss end
     local done, _, loss = t:advance(options.steps, options.ms)
-    now.done, now.loss = done, loss
+    now.over, now.loss = done, loss
     return done and "done" or "more", loss
   end
 
@@ -89,10 +119,16 @@ return function(mg, core, require)
     return clock()
   end
 
-  --- Trains to the end of an epoch or until on_batch returns false, which is told.
+  --- Trains to the end of an epoch or until on_batch returns false, which is told. An
+  -- epoch that was over when it was saved, but had no row yet, needs no training.
   -- @treturn ...  stopped, done, examples, loss, metrics
-  local function epoch(t, total, on_batch, watch)
-    local batch, stopped, done, examples, loss, metrics = 0
+  local function epoch(t, run, total, on_batch, watch)
+    local at, examples, loss, metrics = t:position()
+    local stopped, done
+    if at > run.rows and examples == total then
+      return false, at >= run.epochs, t:progress()
+    end
+    local batch = at > run.rows and math.ceil(examples / run.batch) or 0
     repeat -- in slices, so that hooks and signals of the host get their turn
       done, examples, loss, metrics = t:advance(on_batch and 1 or nil, SLICE, true)
       batch = batch + 1
@@ -104,7 +140,8 @@ return function(mg, core, require)
   end
 
   --- Trains for n epochs, one a round of the loop; leaving it at any point keeps
-  -- the net as it is after the last whole batch.
+  -- the net as it is after the last whole batch. After trainer:load it goes on with the run
+  -- that was loaded, unless that was over: n counts its epochs from the first one on.
   -- @param data  dataset or {x=, y=, batch=32, shuffle=false, validation=, accumulate=}
   -- @tparam[opt] table options  the same; and on_batch: a function that gets the row so
   --   far after each batch, its number in batch, and ends the training by returning false
@@ -117,15 +154,23 @@ return function(mg, core, require)
     local set, validation = mg.data.dataset(data, "epochs"), option("validation", options, data)
     local watch, on_batch = options and options.watch, option("on_batch", options, data)
     check.optional("function", on_batch, "epochs", "on_batch")
-    local run, total, done, stopped = {}, #set, false, false
-    begin(t, data, options, n)
-    runs[t] = run
+    local total, stopped, run = #set, false, runs[t]
+    if run and run.loaded and not run.over then
+      resume(t, run, data, options, n, options and options.who or "epochs")
+      local at, examples = t:position()
+      if run.kind == "run" then run.rows = examples == total and at or math.max(at - 1, 0) end
+    else
+      run = begin(t, "epochs", data, options, n, "epochs")
+    end
+    run.batch, run.kind = run.batch or option("batch", options, data, 32), "epochs"
+    local done = run.rows >= n
     return function()
-      if done or stopped then return nil end
+      run.over = run.over or done or stopped
+      if run.over then return nil end
       if runs[t] ~= run then error("epochs: the trainer has begun another run since", 2) end
       local start = seconds()
       local examples, loss, metrics
-      stopped, done, examples, loss, metrics = epoch(t, total, on_batch, watch)
+      stopped, done, examples, loss, metrics = epoch(t, run, total, on_batch, watch)
       local row = report(t, { epoch = t:position() }, "", false, examples, loss, metrics)
       row.seconds = seconds() - start
       if validation then
@@ -133,6 +178,7 @@ return function(mg, core, require)
           option("batch", validation, data, 256)))
       end
       t:parts().optimizer:observe(row)
+      run.rows = row.epoch
       return row, stopped
     end
   end
@@ -148,9 +194,9 @@ return function(mg, core, require)
 
   --- Draws a bar while an epoch lasts, and prints its row.
   local function printer(t, n)
-    local progress, names, bar, at = require "moongrad.progress", shown_names(t), nil, 1
+    local progress, names, bar = require "moongrad.progress", shown_names(t), nil
     local function watch(done, total, loss)
-      bar = bar or progress.new { total = total, label = ("epoch %d/%d"):format(at, n) }
+      bar = bar or progress.new { total = total, label = ("epoch %d/%d"):format((t:position()), n) }
       bar:update(done, ("loss %.4f"):format(loss))
     end
     local function show(row)
@@ -160,8 +206,8 @@ return function(mg, core, require)
           parts[#parts + 1] = ("%s %.4f"):format(name, row[name])
         end
       end
-      bar:finish()
-      bar, at = nil, at + 1
+      if bar then bar:finish() end
+      bar = nil
       print(("epoch %d/%d  %s  %.1f s"):format(row.epoch, n, table.concat(parts, "  "),
         row.seconds))
     end
@@ -185,20 +231,20 @@ return function(mg, core, require)
     end
   end
 
-  --- Copies of all that a net has learned: keep() makes them, restore() puts them back.
-  local function keeper(net)
-    local copies
+  --- Copies of all that a net has learned, by name in fit.copies: keep() makes them,
+  -- restore() puts them back.
+  local function keeper(net, fit)
     local function keep()
-      local list = net:parameters(true)
-      if not copies or #copies ~= #list then copies = {} end
-      for i, part in ipairs(list) do
-        local now = part.tensor:detach()
-        copies[i] = copies[i] and copies[i]:copy(now) or now:clone()
+      local before, copies = fit.copies or {}, {}
+      for _, part in ipairs(net:parameters(true)) do
+        local now, old = part.tensor:detach(), before[part.name]
+        copies[part.name] = old and old:copy(now) or now:clone()
       end
+      fit.copies = copies
     end
     local function restore()
-      for i, part in ipairs(copies and net:parameters(true) or {}) do
-        part.tensor:detach():copy(copies[i])
+      for _, part in ipairs(fit.copies and net:parameters(true) or {}) do
+        part.tensor:detach():copy(fit.copies[part.name])
       end
     end
     return keep, restore
@@ -215,8 +261,8 @@ return function(mg, core, require)
   end
 
   --- Looks at each row: is it the best so far, and how many have not been since?
-  local function judge(options)
-    local best, waited = nil, 0
+  -- Both are kept in 'fit'.
+  local function judge(options, fit)
     return function(row)
       local name = options.monitor or row.val_loss and "val_loss" or "loss"
       local v, least = row[name], options.min_delta or 0
@@ -224,18 +270,41 @@ return function(mg, core, require)
         error(('fit: monitor is "%s", which is no number of an epoch'):format(name), 3)
       end
       if larger(name, options.mode) then v = -v end
-      local better = v == v and (best == nil or v < best - least)
-      best, waited = better and v or best, better and 0 or waited + 1
-      return better, waited
+      local better = v == v and (fit.best == nil or v < fit.best - least)
+      if better then fit.best, fit.epoch = v, row.epoch end
+      fit.waited = better and 0 or fit.waited + 1
+      return better
     end
   end
 
   local fit_options = { progress = "boolean", patience = "number", min_delta = "number",
-                        restore_best = "boolean", monitor = "string", mode = "string",
+                        restore_best = "boolean", checkpoint = "string",
+                        checkpoint_best = "boolean", monitor = "string", mode = "string",
                         on_epoch = "function", on_batch = "function", log = "string",
                         batch = true, shuffle = true, validation = true, accumulate = true }
 
-  --- Trains for up to n epochs.
+  --- Does it end before another epoch?
+  local function patient(options, fit)
+    return not options.patience or fit.waited < options.patience
+  end
+
+  --- What fit does after each epoch; returns whether it goes on, and why it cannot.
+  local function follower(t, options, fit, keep)
+    local look = judge(options, fit)
+    return function(row)
+      local better = look(row)
+      if better and options.restore_best then keep() end
+      local going = not options.on_epoch or options.on_epoch(row) ~= false
+      if options.checkpoint and (better or not options.checkpoint_best) then
+        local ok, message, code = t:save(options.checkpoint)
+        if not ok then return false, message, code end
+      end
+      return going and patient(options, fit)
+    end
+  end
+
+  --- Trains for up to n epochs. After trainer:load it goes on with the run that was loaded,
+  -- unless that was over: n counts its epochs from the first one on.
   -- @param data  as for epochs
   -- @tparam[opt] table options  those of epochs, and progress: draw a bar in a terminal,
   --   one line an epoch elsewhere; patience: stop after so many epochs in a row that
@@ -244,8 +313,10 @@ return function(mg, core, require)
   --   or loss without validation data), of which mode says whether "min" or "max" is
   --   better ("max" for accuracy, top_5, r2, precision, recall, f1); on_epoch: a function
   --   of the epoch's row, which stops the training by returning false; log: a file to
-  --   add one line of JSON an epoch to
-  -- @treturn table  the rows of all epochs; in its field best the number of the best one
+  --   add one line of JSON an epoch to; checkpoint: a file for trainer:save after each epoch,
+  --   checkpoint_best: after those that are better than all before them, only
+  -- @treturn table  the rows of all epochs; in its field best the number of the best one. Or
+  --   nil, a message and a code where a file cannot be written
   function methods.fit(t, n, data, options)
     check.is("trainer", t, "fit", "self")
     check.integer(n, "fit", "n", 1)
@@ -254,9 +325,12 @@ return function(mg, core, require)
       if kind ~= true then check.optional(kind, options[name], "fit", name) end
     end
     mg.data.dataset(data, "fit")
-    local rows, passing, look = {}, {}, judge(options)
-    local keep, restore = keeper(t:parts().net)
-    local log, message, show
+    local run, rows, passing = runs[t], {}, { who = "fit" }
+    local loaded = run and run.loaded and not run.over
+    local fit = loaded and run.fit or { waited = 0 }
+    local keep, restore = keeper(t:parts().net, fit)
+    local follow = follower(t, options, fit, keep)
+    local log, message, code, show
     if options.log then
       log, message = logger(options.log)
       if not log then return nil, message end
@@ -265,17 +339,20 @@ return function(mg, core, require)
       passing[name] = options[name]
     end
     if options.progress then passing.watch, show = printer(t, n) end
-    for row in t:epochs(n, data, passing) do
+    local next_row, going = t:epochs(n, data, passing), patient(options, fit)
+    runs[t].fit = fit
+    while going do
+      local row = next_row()
+      if not row then break end
       rows[#rows + 1] = row
       if show then show(row) end
       if log then log(row) end
-      local better, waited = look(row)
-      if better then rows.best = row.epoch end
-      if better and options.restore_best then keep() end
-      if options.on_epoch and options.on_epoch(row) == false then break end
-      if options.patience and waited >= options.patience then break end
+      going, message, code = follow(row)
     end
+    runs[t].over = true
+    rows.best = fit.epoch
     if log then log() end
+    if message then return nil, message, code end
     if options.restore_best then restore() end
     return rows
   end

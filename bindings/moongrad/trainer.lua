@@ -3,6 +3,9 @@
 local check = require "moongrad.check"
 
 return function(mg, core)
+  -- Where the loops of train.lua are, by trainer; resume.lua keeps it in files.
+  core.runs = setmetatable({}, { __mode = "k" })
+
   local loss_names -- by their functions; made when first asked for
 
   --- A loss of mg's given as a function runs in the core, by its name.

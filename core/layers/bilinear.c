@@ -25,6 +25,8 @@ static mgrad_status expect(const mgrad_layer *l, const mgrad_array *x) {
 static mgrad_status bilinear_build(mgrad_layer *l, const mgrad_array *x) {
   MGRAD_TRY(expect(l, x));
   const mgrad_array *o = other_of(l, x);
+  const mgrad_tensor *w = mgrad_layer_tensor(l, "weight");
+  if (l->restoring && w != NULL && w->a.ndim == 3) o = &w->a; /* which other had its size */
   int64_t size[] = { (int64_t)mgrad_layer_value(l, OUT), x->size[x->ndim - 1],
                      o->size[o->ndim - 1] };
   MGRAD_TRY(mgrad_layer_param(l, "weight", 3, size, mgrad_init_find("xavier_uniform")));

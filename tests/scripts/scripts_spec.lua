@@ -18,7 +18,7 @@ end
 local names = { "neuron", "layer", "train_and", "train_or", "train_nand", "perceptron",
                 "train_xor", "line_fit", "sigmoid_fit", "gradient_check", "initialization",
                 "regularization", "batch_size", "ensemble", "optimizers", "vanishing_gradient",
-                "lstm_add", "char_rnn", "char_gpt" }
+                "lstm_add", "char_rnn", "char_gpt", "save_and_resume" }
 local quick = { char_rnn = "--epochs 2 --sample 50 ", -- what would take long
                 char_gpt = "--epochs 2 --sample 50 " }
 

@@ -6,7 +6,7 @@ local busted = require "busted"
 local torch = {}
 
 -- A Python that has PyTorch; Debian's comes before what a user may have put in PATH.
-local function find()
+function torch.python()
   for _, name in ipairs { os.getenv "PYTHON" or "/usr/bin/python3", "python3" } do
     local pipe = io.popen(name .. " -c 'import torch; print(1)' 2>/dev/null")
     local found = pipe:read "*a" == "1\n"
@@ -19,7 +19,7 @@ end
 -- is called in a test of its own for each, in the order of their names.
 function torch.compare(topic, check)
   busted.describe("as PyTorch has it, " .. topic .. ":", function()
-    local python = find()
+    local python = torch.python()
     if not python then
       busted.pending "skipped, there is no PyTorch (Debian: python3-torch)"
       return

@@ -1,0 +1,49 @@
+/*
+** trainer.h - what a trainer is made of, for the files that work on one.
+*/
+#ifndef MGRAD_TRAINER_H
+#define MGRAD_TRAINER_H
+
+#include "backup.h"
+#include "layer.h"
+#include "optimizer.h"
+#include "dataset.h"
+#include "judge.h"
+#include "plan.h"
+
+enum { MGRAD_TRAINER_PLANS = 4 }; /* of different batch shapes; a whole and a last batch, usually */
+
+struct mgrad_trainer {
+  mgrad_context *ctx;
+  mgrad_layer *net;
+  mgrad_optimizer *optimizer;
+  mgrad_judge judge;
+  bool no_plan, anomaly;
+  /* where the run stands */
+  mgrad_dataset *data;
+  int64_t batch, epochs, epoch, at; /* 'at' examples of 'epoch' are done */
+  int64_t count;                    /* of the data */
+  int64_t accumulate, gathered;     /* batches for one update; those of them that are done */
+  int64_t *order;                   /* of the epoch under way */
+  bool shuffle, draws;              /* the data are changed at random */
+  bool waiting;                     /* a run was restored; data is NULL until it goes on */
+  mgrad_draw draw;                  /* what the epoch's order and changes are drawn from */
+  mgrad_tally tally;                /* of the epoch under way */
+  mgrad_tally exam;                 /* of the last evaluation */
+  mgrad_plan *plans[MGRAD_TRAINER_PLANS];         /* the latest first */
+  mgrad_plan *usual;                /* that of the last batch from the data, or NULL */
+  int64_t usual_n;                  /* its examples */
+  bool busy;                        /* a step is under way */
+  bool last;                        /* its batch ends an epoch */
+  mgrad_array input;                /* the shape of an input, once there was one */
+  mgrad_backup backup;              /* of the net's buffers, for a step that fails */
+};
+
+/* Its net and its loss may call the host, which may call this trainer. */
+mgrad_status mgrad_trainer_idle(const mgrad_trainer *t);
+/* Lets go of the data. */
+void mgrad_trainer_end_run(mgrad_trainer *t);
+/* Forgets the gradients of batches that were to share an update. */
+void mgrad_trainer_drop_gathered(mgrad_trainer *t);
+
+#endif

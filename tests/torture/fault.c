@@ -1,0 +1,91 @@
+/*
+** fault.c - preloaded into a process (LD_PRELOAD), lets one of its calls for files fail.
+** unlink("//fault:N:CODE") arms it: the N-th call from then on fails with errno CODE, or
+** with CODE 0 reads or writes a part only. unlink("//fault") disarms it and returns -1 with
+** errno = the calls made since.
+*/
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int armed, calls, at, code;
+
+/* Is it this call's turn? */
+static int turn(void) {
+  if (!armed || ++calls != at) return 0;
+  errno = code;
+  return 1;
+}
+
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+#define FAULT(name, parameters, arguments)                        \
+  int name parameters {                                           \
+    if (turn() && code != 0) return -1;                           \
+    return REAL(name) arguments;                                  \
+  }
+
+FAULT(fsync, (int fd), (fd))
+FAULT(rename, (const char *from, const char *to), (from, to))
+FAULT(fchmod, (int fd, mode_t mode), (fd, mode))
+FAULT(fchown, (int fd, uid_t user, gid_t group), (fd, user, group))
+FAULT(access, (const char *path, int mode), (path, mode))
+FAULT(flock, (int fd, int operation), (fd, operation))
+FAULT(fstat, (int fd, struct stat *s), (fd, s))
+FAULT(stat, (const char *path, struct stat *s), (path, s))
+FAULT(lstat, (const char *path, struct stat *s), (path, s))
+
+int open(const char *path, int flags, ...) {
+  va_list list;
+  va_start(list, flags);
+  mode_t mode = flags & O_CREAT ? va_arg(list, mode_t) : 0;
+  va_end(list);
+  if (turn() && code != 0) return -1;
+  return REAL(open)(path, flags, mode);
+}
+
+/* The descriptor is gone in any case. */
+int close(int fd) {
+  int fails = turn() && code != 0, status = REAL(close)(fd);
+  if (!fails) return status;
+  errno = code;
+  return -1;
+}
+
+ssize_t read(int fd, void *to, size_t n) {
+  int fails = turn();
+  if (fails && code != 0) return -1;
+  return REAL(read)(fd, to, fails ? n / 3 + 1 : n);
+}
+
+ssize_t write(int fd, const void *from, size_t n) {
+  int fails = turn();
+  if (fails && code != 0) return -1;
+  return REAL(write)(fd, from, fails ? n / 3 + 1 : n);
+}
+
+char *realpath(const char *path, char *to) {
+  if (turn() && code != 0) return NULL;
+  return REAL(realpath)(path, to);
+}
+
+int unlink(const char *path) {
+  if (strncmp(path, "//fault", 7) != 0) {
+    if (turn() && code != 0) return -1;
+    return REAL(unlink)(path);
+  }
+  armed = path[7] == ':';
+  if (!armed) {
+    errno = calls;
+    return -1;
+  }
+  calls = 0;
+  at = atoi(path + 8);
+  code = atoi(strrchr(path, ':') + 1);
+  return 0;
+}
