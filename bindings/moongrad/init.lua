@@ -53,7 +53,7 @@ later(mg.schedule, "step exponential cosine linear_warmup one_cycle plateau", "s
 
 later(mg, "save load dump undump set_files", "model")
 later(core.layer_methods, "save load_weights", "model", 2)
-later(core.trainer_methods, "save load", "model", 3)
+later(core.trainer_methods, "save load", "resume")
 
 local as_text = {}
 later(as_text, "tensor layer optimizer trainer dataset", "show")

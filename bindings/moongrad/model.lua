@@ -195,5 +195,5 @@ return function(mg, core, require)
   end
 
   model.set_files = files.set_files
-  return model, methods, require "moongrad.resume"(core, require, safetensors, architecture)
+  return model, methods
 end

@@ -4,9 +4,12 @@
 -- the optimizer remembers of them as "optimizer/mean/0.weight". All other values are in
 -- one text under "trainer" in the metadata, in JSON, numbers as exact texts.
 
-return function(core, require, safetensors, architecture)
+return function(mg, core, require)
   local check = require "moongrad.check"
-  local files, methods = safetensors.files, {}
+  local files = require "moongrad.files"
+  local safetensors = require "moongrad.safetensors"(mg, core, require)
+  local architecture = require "moongrad.architecture"(mg, core, require)
+  local methods = {}
 
   --- lua-cjson, whose settings we do not need: all values are texts.
   local function cjson(who)

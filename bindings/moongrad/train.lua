@@ -123,8 +123,8 @@ return function(mg, core, require)
   -- epoch that was over when it was saved, but had no row yet, needs no training.
   -- @treturn ...  stopped, done, examples, loss, metrics
   local function epoch(t, run, total, on_batch, watch)
-    local at, examples, loss, metrics = t:position()
-    local stopped, done
+    local at, examples = t:position()
+    local stopped, done, loss, metrics
     if at > run.rows and examples == total then
       return false, at >= run.epochs, t:progress()
     end

@@ -157,16 +157,14 @@ describe("a trainer that was saved", function()
     mg.seed(4)
     local pictures = mg.data.dataset { x = mg.rand(10, 1, 6, 6), y = mg.rand(10, 2) }
       :augment { flip = true, shift = 1, noise = 0.1 }
-    local d = { x = pictures, batch = 3 }
     local function new()
       mg.seed(2)
       return mg.trainer { loss = "mse", optimizer = "adam",
         net = mg.sequential { { 1, 6, 6 }, mg.conv2d(2, 3), mg.flatten(), mg.dense(2) } }
     end
-    d = pictures
     local whole, resumed = interrupted(new,
-      function(t) t:run(d, { epochs = 2, batch = 3, steps = 2 }) end,
-      function(t) t:run(d, { epochs = 2, steps = 6 }) end)
+      function(t) t:run(pictures, { epochs = 2, batch = 3, steps = 2 }) end,
+      function(t) t:run(pictures, { epochs = 2, steps = 6 }) end)
     assert.equal(whole, resumed)
   end)
 

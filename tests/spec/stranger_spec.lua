@@ -188,6 +188,18 @@ describe("run", function()
     until state == "done" or calls > 20
     assert.equal(6, calls)
   end)
+  it("goes on so after a load too", function()
+    local t, x, path, calls = trainer(), mg.ones(6, 1), h.file(), 0
+    t:run({ x = x, y = x, batch = 2 }, { steps = 1, epochs = 2 })
+    assert(t:save(path))
+    local again = trainer()
+    assert(again:load(path))
+    repeat
+      calls = calls + 1
+      local state = again:run({ x = x, y = x, batch = 2 }, { steps = 1, epochs = 2 })
+    until state == "done" or calls > 20
+    assert.equal(5, calls)
+  end)
   it("begins anew with other data", function()
     local t = trainer()
     local x = mg.ones(2, 1)
