@@ -176,6 +176,7 @@ describe("a layer's error", function()
 end)
 
 describe("run", function()
+  after_each(h.remove_files)
   local function trainer()
     return mg.trainer { net = mg.sequential { 1, mg.dense(1) }, loss = "mse",
                         optimizer = "sgd" }
@@ -189,7 +190,7 @@ describe("run", function()
     assert.equal(6, calls)
   end)
   it("goes on so after a load too", function()
-    local t, x, path, calls = trainer(), mg.ones(6, 1), h.file(), 0
+    local t, x, path, calls = trainer(), mg.ones(6, 1), h.file "", 0
     t:run({ x = x, y = x, batch = 2 }, { steps = 1, epochs = 2 })
     assert(t:save(path))
     local again = trainer()
