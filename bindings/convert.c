@@ -316,8 +316,9 @@ static void fill_from(lua_State *L, filling *f) {
     }
     const char *bytes = lua_tolstring(L, -1, &length);
     if (length == 0 || length > f->left) {
-      lmgrad_error(L, "from_string: its function returns %f bytes where %f are left",
-                   (lua_Number)length, (lua_Number)f->left);
+      lmgrad_error(L, "from_string: its function returns %s bytes where %s are left",
+                   lmgrad_number_text(L, (lua_Number)length),
+                   lmgrad_number_text(L, (lua_Number)f->left));
     }
     fill(f, (const unsigned char *)bytes, length);
     lua_pop(L, 1);

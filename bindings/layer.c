@@ -423,13 +423,21 @@ static int layer_hash(lua_State *L) {
 
 /* ---- settings and what a layer is ---- */
 
+/* The boolean that may follow the layer: true where it is left out. */
+static int switch_of(lua_State *L, const char *who) {
+  if (lua_isnoneornil(L, 2)) return 1;
+  if (lua_type(L, 2) != LUA_TBOOLEAN) lmgrad_type_error(L, 2, who, "on", "true or false");
+  return lua_toboolean(L, 2);
+}
+
+/* train([on]), eval(), freeze([on]), unfreeze() return the layer */
 static int set_training(lua_State *L, const char *who, int on) {
   mgrad_layer_train(check_self(L, who), on);
   lua_settop(L, 1);
   return 1;
 }
 
-static int layer_train(lua_State *L) { return set_training(L, "train", 1); }
+static int layer_train(lua_State *L) { return set_training(L, "train", switch_of(L, "train")); }
 static int layer_eval(lua_State *L) { return set_training(L, "eval", 0); }
 
 static int set_frozen(lua_State *L, const char *who, int on) {
@@ -438,7 +446,7 @@ static int set_frozen(lua_State *L, const char *who, int on) {
   return 1;
 }
 
-static int layer_freeze(lua_State *L) { return set_frozen(L, "freeze", 1); }
+static int layer_freeze(lua_State *L) { return set_frozen(L, "freeze", switch_of(L, "freeze")); }
 static int layer_unfreeze(lua_State *L) { return set_frozen(L, "unfreeze", 0); }
 
 typedef int (*size_of)(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]);

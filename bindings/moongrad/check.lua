@@ -47,7 +47,7 @@ end
 
 --- Every key of the table must be in 'known'.
 function check.options(options, known, who)
-  if not is("table", options) then check.fail(who, "%s", wrong("table", options, "options")) end
+  check.is("table", options, who, "options")
   for name in pairs(options) do
     if not known[name] then check.fail(who, 'there is no option "%s"', tostring(name)) end
   end

@@ -65,7 +65,8 @@ return function(mg, core, require)
   function methods.split(d, share)
     check.is("dataset", d, "split", "self")
     local n = #d
-    local first = type(share) == "number" and share == share and math.floor(n * share + 0.5) or -1
+    local whole = type(share) == "number" and share == share -- not NaN
+    local first = whole and math.floor(n * share + 0.5) or -1
     if first < 1 or first >= n then
       error(("split: share is %s, expected a part of %d examples that leaves some on both sides")
         :format(share ~= share and "nan" or type(share) == "number" and tostring(share)

@@ -68,11 +68,11 @@ return function(mg, core, require)
   local DATA = { "x", "y", "batch", "shuffle", "accumulate" }
 
   --- Does a run train on this data? Also where the table is a new one with the same in it.
-  local function same_data(now, data)
-    if now.data == data then return true end
-    if type(data) ~= "table" or data.x == nil then return false end
+  local function same_data(a, b)
+    if a == b then return true end
+    if type(a) ~= "table" or type(b) ~= "table" or a.x == nil then return false end
     for _, name in ipairs(DATA) do
-      if now[name] ~= (data[name] or nil) then return false end
+      if a[name] ~= b[name] then return false end
     end
     return true
   end
@@ -87,9 +87,8 @@ return function(mg, core, require)
     if same and now.loaded then -- it was over
       local _, loss = t:progress()
       now.loaded, now.data, now.loss = nil, data, loss
-    elseif not same or not same_data(now, data) then
+    elseif not same or not same_data(now.data, data) then
       now = begin(t, "run", data, options, epochs, "run")
-      for _, name in ipairs(DATA) do now[name] = type(data) == "table" and data[name] or nil end
     end
     return now
   end

@@ -151,6 +151,22 @@ describe("an optimizer", function()
   end)
 end)
 
+describe("train and freeze", function()
+  it("take false, as in PyTorch", function()
+    local net = mg.sequential { mg.dropout(0.5) }
+    near(mg.ones(64), net:train(false)(mg.ones(64)))
+    assert.is_true(net:train(true)(mg.ones(64)):min():item() == 0)
+    local d = mg.dense(1, { inputs = 2 })
+    assert.is_true(d:freeze():freeze(false):parameters()[1].tensor.requires_grad)
+  end)
+  it("refuse what is no boolean", function()
+    fails("train: on is number, expected true or false", function() mg.dense(1):train(0) end)
+    fails("freeze: on is string, expected true or false", function()
+      mg.dense(1):freeze "0.weight"
+    end)
+  end)
+end)
+
 describe("a layer's error", function()
   it("has its name once", function()
     local message = place(function() mg.embedding(3, 2)({ 4 }) end)
@@ -160,6 +176,7 @@ describe("a layer's error", function()
 end)
 
 describe("run", function()
+  after_each(h.remove_files)
   local function trainer()
     return mg.trainer { net = mg.sequential { 1, mg.dense(1) }, loss = "mse",
                         optimizer = "sgd" }
@@ -171,6 +188,18 @@ describe("run", function()
       local state = t:run({ x = x, y = y, batch = 2 }, { steps = 1, epochs = 2 })
     until state == "done" or calls > 20
     assert.equal(6, calls)
+  end)
+  it("goes on so after a load too", function()
+    local t, x, path, calls = trainer(), mg.ones(6, 1), h.file "", 0
+    t:run({ x = x, y = x, batch = 2 }, { steps = 1, epochs = 2 })
+    assert(t:save(path))
+    local again = trainer()
+    assert(again:load(path))
+    repeat
+      calls = calls + 1
+      local state = again:run({ x = x, y = x, batch = 2 }, { steps = 1, epochs = 2 })
+    until state == "done" or calls > 20
+    assert.equal(5, calls)
   end)
   it("begins anew with other data", function()
     local t = trainer()
@@ -204,7 +233,8 @@ end)
 
 describe("a summary", function()
   it("names itself where the size is none", function()
-    fails("summary: size is a string, expected a number or", function() mg.sequential { mg.dense(2) }:summary("x") end)
-    fails("summary: .*{1, %-1}", function() mg.sequential { mg.dense(2) }:summary(-1) end)
+    local net = mg.sequential { mg.dense(2) }
+    fails("summary: size is a string, expected a number or", net.summary, net, "x")
+    fails("summary: .*{1, %-1}", net.summary, net, -1)
   end)
 end)
