@@ -6,7 +6,7 @@
 
 return function(mg, core, require)
   local files = require "moongrad.files"
-  local safetensors = {}
+  local safetensors = { files = files }
 
   local MOST_HEADER = 16 * 2 ^ 20
   local ZEROS = "00000000"
