@@ -7,9 +7,9 @@
 
 /* ---- numbers ---- */
 
-/* A number as Lua 5.1 writes it, 3 and not 3.0; stays on the stack. */
-static const char *number_text(lua_State *L, lua_Number v) {
-  if (v >= -LMGRAD_EXACT && v <= LMGRAD_EXACT && v == (lua_Number)(lua_Integer)v)
+const char *lmgrad_number_text(lua_State *L, lua_Number v) {
+  if (v != v) lua_pushliteral(L, "nan"); /* C libraries differ in its sign */
+  else if (v >= -LMGRAD_EXACT && v <= LMGRAD_EXACT && v == (lua_Number)(lua_Integer)v)
     lua_pushinteger(L, (lua_Integer)v);
   else lua_pushnumber(L, v);
   return lua_tostring(L, -1);
@@ -23,10 +23,14 @@ int64_t lmgrad_integer(lua_State *L, int i, const char *who, const char *what, i
   if (v >= (lua_Number)low && v <= (lua_Number)high && v == (lua_Number)(int64_t)v) {
     return (int64_t)v;
   }
-  const char *came = number_text(L, v);
-  if (high >= LMGRAD_EXACT) lmgrad_error(L, "%s: %s is %s, expected an integer", who, what, came);
+  const char *came = lmgrad_number_text(L, v);
+  if (high >= LMGRAD_EXACT && low < 0) { /* any, or a size, which -1 may stand for */
+    lmgrad_error(L, "%s: %s is %s, expected an integer", who, what, came);
+  } else if (high >= LMGRAD_EXACT) {
+    lmgrad_error(L, "%s: %s is %s, expected an integer from %d", who, what, came, (int)low);
+  }
   lmgrad_error(L, "%s: %s is %s, expected an integer from %s to %s", who, what, came,
-               number_text(L, (lua_Number)low), number_text(L, (lua_Number)high));
+               lmgrad_number_text(L, (lua_Number)low), lmgrad_number_text(L, (lua_Number)high));
   return 0;
 }
 
@@ -109,7 +113,8 @@ static int word_index(lua_State *L, int i, const char *who, const mgrad_attr_spe
     push_names(L, spec);
     names = lua_tostring(L, -1);
   }
-  return lmgrad_error(L, "%s: %s is \"%s\", expected one of %s", who, spec->name, word, names);
+  return lmgrad_error(L, "%s: %s is \"%s\", expected %s %s", who, spec->name, word,
+                      spec->type == MGRAD_ATTR_PAIR ? "a number, {h, w} or" : "one of", names);
 }
 
 static int64_t pair_side(lua_State *L, int i, const char *who, const mgrad_attr_spec *spec) {
@@ -156,6 +161,17 @@ void lmgrad_attribute(lua_State *L, int i, const char *who, const mgrad_attr_spe
     case MGRAD_ATTR_PAIR: *value = pair(L, i, who, spec); break;
     case MGRAD_ATTR_SIZES: attrs->nlist = lmgrad_sizes(L, i, who, attrs->list); break;
     default: *value = word_index(L, i, who, spec); break;
+  }
+}
+
+void lmgrad_known_option(lua_State *L, int i, const char *who, const char *name) {
+  if (lua_type(L, i) != LUA_TTABLE) lmgrad_type_error(L, i, who, "options", "a table");
+  for (lua_pushnil(L); lua_next(L, i) != 0; lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING) {
+      lmgrad_error(L, "%s: an option has no name, expected name = value", who);
+    } else if (strcmp(lua_tostring(L, -2), name) != 0) {
+      lmgrad_error(L, "%s: there is no option \"%s\"", who, lua_tostring(L, -2));
+    }
   }
 }
 
@@ -239,7 +255,7 @@ static void read_options(lua_State *L, lmgrad_state *S, const lmgrad_signature *
   lua_pushnil(L);
   while (lua_next(L, table) != 0) {
     if (lua_type(L, -2) != LUA_TSTRING) {
-      lmgrad_type_error(L, -2, s->name, "the name of an option", "a string");
+      lmgrad_error(L, "%s: an option has no name, expected name = value", s->name);
     }
     const char *key = lua_tostring(L, -2);
     const lmgrad_slot *slot = find_slot(s, key);

@@ -42,10 +42,15 @@ typedef int (*lmgrad_other)(lua_State *L, void *ud, const char *key);
 void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, int first,
                       mgrad_tensor **x, mgrad_attrs *attrs, lmgrad_other other, void *ud);
 
+/* The value at i must be a table, and 'name' its only key. */
+void lmgrad_known_option(lua_State *L, int i, const char *who, const char *name);
+
 /* An attribute from the value at index i. */
 void lmgrad_attribute(lua_State *L, int i, const char *who, const mgrad_attr_spec *spec,
                       mgrad_attrs *attrs, int position);
 
+/* A number as Lua 5.1 writes it, 3 and not 3.0, for error texts; stays on the stack. */
+const char *lmgrad_number_text(lua_State *L, lua_Number v);
 /* An integer from low to high. */
 int64_t lmgrad_integer(lua_State *L, int i, const char *who, const char *what, int64_t low,
                        int64_t high);

@@ -94,8 +94,8 @@ int lmgrad_own_list(lua_State *L, int i, const char *who, const char *what) {
   if (lua_type(L, i) != LUA_TTABLE) lmgrad_type_error(L, i, who, what, "a table");
   size_t n = lua_rawlen(L, i);
   if (n > MOST) {
-    lmgrad_error(L, "%s: %s has %f elements, expected at most %d", who, what, (lua_Number)n,
-               (int)MOST);
+    lmgrad_error(L, "%s: %s has %s elements, expected at most %d", who, what,
+                 lua_pushfstring(L, "%d", (int)n), (int)MOST);
   }
   lua_createtable(L, (int)n, 0);
   for (int k = 1; k <= (int)n; k++) {
@@ -179,13 +179,17 @@ int lmgrad_raise_as(lua_State *L, lmgrad_state *S, mgrad_status status, const ch
   return who != NULL ? lmgrad_error(L, "%s: %s", who, what) : lmgrad_error(L, "%s", what);
 }
 
+const char *lmgrad_kind_text(lua_State *L, int i) {
+  box *b = to_box(L, i);
+  if (b == NULL) return luaL_typename(L, i);
+  if (b->closed || b->object == NULL) return "closed";
+  return ((const struct kind *)b->magic)->article;
+}
+
 int lmgrad_type_error(lua_State *L, int i, const char *who, const char *what,
                       const char *expected) {
-  box *b = to_box(L, i);
-  const char *came = luaL_typename(L, i);
-  if (b != NULL) came = ((const struct kind *)b->magic)->article;
-  if (b != NULL && (b->closed || b->object == NULL)) came = "closed";
-  return lmgrad_error(L, "%s: %s is %s, expected %s", who, what, came, expected);
+  return lmgrad_error(L, "%s: %s is %s, expected %s", who, what, lmgrad_kind_text(L, i),
+                      expected);
 }
 
 /* ---- registering ---- */

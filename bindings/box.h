@@ -98,6 +98,8 @@ int lmgrad_raise_as(lua_State *L, lmgrad_state *S, mgrad_status status, const ch
 ** moongrad's own Lua files. */
 int lmgrad_error(lua_State *L, const char *format, ...);
 /* Error 'who: what is <type of value i>, expected <expected>'. */
+/* What the value at i is, in words: a type of Lua, "a tensor", "closed" .. */
+const char *lmgrad_kind_text(lua_State *L, int i);
 int lmgrad_type_error(lua_State *L, int i, const char *who, const char *what,
                       const char *expected);
 

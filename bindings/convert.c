@@ -49,11 +49,11 @@ static void measure(lua_State *L, nested *t) {
 
 static mgrad_real *read_nested(lua_State *L, nested *t, int depth, mgrad_real *to) {
   if (depth == t->ndim) {
-    if (lua_type(L, -1) != LUA_TNUMBER) nested_error(L, t, depth, luaL_typename(L, -1));
+    if (lua_type(L, -1) != LUA_TNUMBER) nested_error(L, t, depth, lmgrad_kind_text(L, -1));
     *to = (mgrad_real)lua_tonumber(L, -1);
     return to + 1;
   }
-  if (lua_type(L, -1) != LUA_TTABLE) nested_error(L, t, depth, luaL_typename(L, -1));
+  if (lua_type(L, -1) != LUA_TTABLE) nested_error(L, t, depth, lmgrad_kind_text(L, -1));
   int64_t n = (int64_t)lua_rawlen(L, -1);
   if (n != t->size[depth]) {
     nested_error(L, t, depth, lua_pushfstring(L, "%d elements", (int)n));
@@ -103,9 +103,13 @@ static int tensor_tensor(lua_State *L) {
     mgrad_tensor_read(from, mgrad_tensor_array(*out)->data);
     lua_replace(L, 1);
   }
+  int type = lua_type(L, 1);
+  if (type != LUA_TNUMBER && type != LUA_TTABLE && type != LUA_TUSERDATA) {
+    return lmgrad_type_error(L, 1, "tensor", "value", "a number, a table or a tensor");
+  }
   mgrad_tensor *t = lmgrad_to_tensor(L, S, 1, "tensor", "value");
   if (!lua_isnil(L, 2)) {
-    if (lua_type(L, 2) != LUA_TTABLE) lmgrad_type_error(L, 2, "tensor", "options", "a table");
+    lmgrad_known_option(L, 2, "tensor", "requires_grad");
     lua_getfield(L, 2, "requires_grad");
     if (!lua_isnil(L, -1)) lmgrad_set_requires_grad(L, S, t, -1, "tensor");
     lua_pop(L, 1);
@@ -343,9 +347,10 @@ static int tensor_from_string(lua_State *L) {
   } else {
     const char *bytes = lua_tolstring(L, 1, &length);
     if (f.left != length) {
-      return lmgrad_error(L, "from_string: %f bytes, expected %f for %f numbers of type %s",
-                          (lua_Number)length, (lua_Number)f.left, (lua_Number)numel,
-                          type->name);
+      return lmgrad_error(L, "from_string: %s bytes, expected %s for %s numbers of type %s",
+                          lmgrad_number_text(L, (lua_Number)length),
+                          lmgrad_number_text(L, (lua_Number)f.left),
+                          lmgrad_number_text(L, (lua_Number)numel), type->name);
     }
     fill(&f, (const unsigned char *)bytes, length);
   }

@@ -58,7 +58,8 @@ static int bytes_integer(lua_State *L) {
   int64_t count = lmgrad_integer(L, 3, "integer", "count", 1, 6);
   int64_t first = lmgrad_integer(L, 2, "integer", "first", 1, LMGRAD_EXACT);
   if (first > size - count + 1) {
-    return lmgrad_error(L, "integer: byte %f is beyond the end", (lua_Number)(first + count - 1));
+    return lmgrad_error(L, "integer: byte %s is beyond the end",
+                      lmgrad_number_text(L, (lua_Number)(first + count - 1)));
   }
   uint64_t v = 0;
   for (int64_t k = 0; k < count; k++) v = v << 8 | mgrad_bytes_data(b)[first - 1 + k];
@@ -160,8 +161,8 @@ static int dataset_shuffle(lua_State *L) {
 static double *read_numbers(lua_State *L, int i, const char *what, int64_t n) {
   if (lua_type(L, i) != LUA_TTABLE) lmgrad_type_error(L, i, "dataset", what, "a table");
   if ((int64_t)lua_rawlen(L, i) != n) {
-    lmgrad_error(L, "dataset: %s has %f numbers, expected %f", what,
-               (lua_Number)lua_rawlen(L, i), (lua_Number)n);
+    lmgrad_error(L, "dataset: %s has %s numbers, expected %s", what,
+               lmgrad_number_text(L, (lua_Number)lua_rawlen(L, i)), lmgrad_number_text(L, (lua_Number)n));
   }
   double *to = lua_newuserdata(L, (size_t)n * sizeof *to);
   for (int64_t k = 0; k < n; k++) {

@@ -50,7 +50,7 @@ static int module_isa(lua_State *L) {
 static int module_threads(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   if (!lua_isnoneornil(L, 1)) {
-    int n = (int)lmgrad_integer(L, 1, "set_threads", "n", 1, 1 << 30);
+    int n = (int)lmgrad_integer(L, 1, "set_threads", "n", -(1 << 30), 1 << 30);
     LMGRAD_TRY_AS(L, S, "set_threads", mgrad_threads_set(S->ctx, n));
   }
   lua_pushinteger(L, mgrad_threads(S->ctx));
@@ -63,8 +63,8 @@ static int module_limit(lua_State *L) {
   size_t bytes = (size_t)lmgrad_integer(L, 1, "limit", "memory", 1, LMGRAD_EXACT);
   size_t before = mgrad_memory_limit_get(S->ctx);
   if (before != 0 && bytes > before) {
-    return lmgrad_error(L, "limit: memory is %f bytes, more than the limit of %f there is",
-                      (lua_Number)bytes, (lua_Number)before);
+    return lmgrad_error(L, "limit: memory is %s bytes, more than the limit of %s there is",
+                      lmgrad_number_text(L, (lua_Number)bytes), lmgrad_number_text(L, (lua_Number)before));
   }
   mgrad_memory_limit(S->ctx, bytes);
   return 0;
@@ -73,10 +73,10 @@ static int module_limit(lua_State *L) {
 /* memory() -> used, peak, limit in bytes, allocations */
 static int module_memory(lua_State *L) {
   const mgrad_context *ctx = LMGRAD_STATE(L)->ctx;
-  lua_pushnumber(L, (lua_Number)mgrad_memory_used(ctx));
-  lua_pushnumber(L, (lua_Number)mgrad_memory_peak(ctx));
-  lua_pushnumber(L, (lua_Number)mgrad_memory_limit_get(ctx));
-  lua_pushnumber(L, (lua_Number)mgrad_memory_count(ctx));
+  lua_pushinteger(L, (lua_Integer)mgrad_memory_used(ctx));
+  lua_pushinteger(L, (lua_Integer)mgrad_memory_peak(ctx));
+  lua_pushinteger(L, (lua_Integer)mgrad_memory_limit_get(ctx));
+  lua_pushinteger(L, (lua_Integer)mgrad_memory_count(ctx));
   return 4;
 }
 
@@ -125,12 +125,18 @@ static int module_own_files(lua_State *L) {
   return 0;
 }
 
+/* fail(text): an error at the line that called into moongrad */
+static int module_fail(lua_State *L) {
+  lua_settop(L, 1);
+  return lmgrad_error(L, "%s", lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : "fail");
+}
+
 static const lmgrad_function functions[] = {
   { "own_files", module_own_files },
   { "type", module_type }, { "open", module_open }, { "set_tostring", module_set_tostring },
   { "seed", module_seed }, { "isa", module_isa }, { "threads", module_threads },
   { "recording", module_recording }, { "anomaly", module_anomaly }, { "limit", module_limit },
-  { "memory", module_memory }, { NULL, NULL }
+  { "memory", module_memory }, { "fail", module_fail }, { NULL, NULL }
 };
 
 static void set_string(lua_State *L, const char *key, const char *value) {

@@ -58,6 +58,14 @@ static int op_call_list(lua_State *L) {
           (size_t)attributes.nslots * sizeof *attributes.slots);
   mgrad_attrs attrs;
   lmgrad_arguments(L, S, &attributes, 4, NULL, &attrs, NULL, NULL);
+  for (int k = 0; k < n; k++) { /* all that is made first: making may close others */
+    lua_rawgeti(L, 3, k + 1);
+    int type = lua_type(L, -1);
+    if (type == LUA_TNUMBER || type == LUA_TTABLE) {
+      lmgrad_to_tensor(L, S, lua_gettop(L), s->name, "an element");
+    }
+    lua_rawseti(L, 3, k + 1);
+  }
   for (int k = 0; k < n; k++) {
     lua_rawgeti(L, 3, k + 1);
     x[k] = lmgrad_check_element(L, LMGRAD_TENSOR, s->name, k + 1);

@@ -171,6 +171,29 @@ static mgrad_status attach(lua_State *L, lmgrad_state *S, mgrad_optimizer *o, mg
   return status;
 }
 
+/* Puts a list of the tensors to attach to at 2, of what is there: a tensor, a table of
+** them, or what layer:parameters() returns; returns how many. */
+static int own_targets(lua_State *L) {
+  if (lmgrad_test(L, 2, LMGRAD_TENSOR) != NULL) {
+    lua_createtable(L, 1, 0);
+    lua_insert(L, 2);
+    lua_rawseti(L, 2, 1);
+  } else if (lua_type(L, 2) != LUA_TTABLE) {
+    lmgrad_type_error(L, 2, "attach", "its target", "a layer or a table of tensors");
+  }
+  int n = lmgrad_own_list(L, 2, "attach", "its target");
+  for (int k = 1; k <= n; k++) {
+    lua_rawgeti(L, 2, k);
+    if (lua_type(L, -1) == LUA_TTABLE) {
+      lua_pushliteral(L, "tensor");
+      lua_rawget(L, -2);
+      if (lmgrad_test(L, -1, LMGRAD_TENSOR) != NULL) lua_rawseti(L, 2, k);
+    }
+    lua_settop(L, 2);
+  }
+  return n;
+}
+
 /* attach(layer) or attach{tensors}; returns the optimizer */
 static int optimizer_attach(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
@@ -181,10 +204,7 @@ static int optimizer_attach(lua_State *L) {
     mgrad_optimizer *o = check_self(L, "attach");
     LMGRAD_TRY(L, S, attach(L, S, o, l, NULL, 0));
   } else {
-    if (lua_type(L, 2) != LUA_TTABLE) {
-      return lmgrad_type_error(L, 2, "attach", "its target", "a layer or a table of tensors");
-    }
-    int n = lmgrad_own_list(L, 2, "attach", "its target");
+    int n = own_targets(L);
     mgrad_tensor **t = lua_newuserdata(L, (size_t)(n + 1) * sizeof *t);
     for (int k = 0; k < n; k++) {
       lua_rawgeti(L, 2, k + 1);

@@ -77,8 +77,9 @@ static int tensor_arange(lua_State *L) {
   double step = lua_isnoneornil(L, 3) ? 1 : lmgrad_number(L, 3, "arange", "step");
   double steps = floor((last - first) / step * (1 + 1e-12)); /* 0.1 .. 0.3 has three */
   if (!(steps >= 0 && steps < (double)LMGRAD_EXACT)) {
-    return lmgrad_error(L, "arange: from %f to %f by %f, expected one number or more", first,
-                      last, step);
+    return lmgrad_error(L, "arange: from %s to %s by %s, expected one number or more",
+                      lmgrad_number_text(L, first), lmgrad_number_text(L, last),
+                      lmgrad_number_text(L, step));
   }
   return range(L, (int64_t)steps + 1, first, step, NULL);
 }
@@ -93,6 +94,9 @@ static int tensor_linspace(lua_State *L) {
 
 /* ---- reading ---- */
 
+/* Integers are pushed as integers where Lua knows them. */
+static void push_integer(lua_State *L, int64_t v) { lua_pushinteger(L, (lua_Integer)v); }
+
 static int tensor_size(lua_State *L) {
   const mgrad_array *a = mgrad_tensor_array(lmgrad_check_tensor(L, 1, "size", "self"));
   int64_t d = lmgrad_integer(L, 2, "size", "dimension", -MGRAD_MAX_DIMS, MGRAD_MAX_DIMS);
@@ -100,12 +104,9 @@ static int tensor_size(lua_State *L) {
   if (k < 0 || k >= a->ndim) {
     return lmgrad_error(L, "size: dimension is %d, the tensor has %d", (int)d, a->ndim);
   }
-  lua_pushnumber(L, (lua_Number)a->size[k]);
+  push_integer(L, a->size[k]);
   return 1;
 }
-
-/* Integers are pushed as integers where Lua knows them. */
-static void push_integer(lua_State *L, int64_t v) { lua_pushinteger(L, (lua_Integer)v); }
 
 static int tensor_len(lua_State *L) {
   const mgrad_array *a = mgrad_tensor_array(lmgrad_check_tensor(L, 1, "#", "tensor"));
@@ -135,8 +136,8 @@ static void push_shape(lua_State *L, const mgrad_tensor *t) {
 static int tensor_item(lua_State *L) {
   mgrad_tensor *t = lmgrad_check_tensor(L, 1, "item", "self");
   if (mgrad_tensor_numel(t) != 1) {
-    return lmgrad_error(L, "item: the tensor has %f numbers, expected 1",
-                      (lua_Number)mgrad_tensor_numel(t));
+    return lmgrad_error(L, "item: the tensor has %s numbers, expected 1",
+                      lmgrad_number_text(L, (lua_Number)mgrad_tensor_numel(t)));
   }
   mgrad_real v;
   mgrad_tensor_read(t, &v);
@@ -158,6 +159,11 @@ static mgrad_tensor *select(lua_State *L, lmgrad_state *S, int i, int first, int
     if (a->ndim == 0) lmgrad_error(L, "%s: more indices than dimensions", who);
     mgrad_attrs at = { .value = { 1 } };
     at.value[1] = (double)lmgrad_integer(L, first + k, who, "index", -a->size[0], a->size[0]);
+    if (at.value[1] == 0) {
+      const char *last = lmgrad_number_text(L, (lua_Number)a->size[0]);
+      lmgrad_error(L, "%s: index is 0, expected an integer from 1 to %s or -%s to -1", who, last,
+                   last);
+    }
     LMGRAD_TRY_AS(L, S, who, mgrad_apply(op, S->ctx, &t, 1, &at, out));
     i = lua_gettop(L);
   }
@@ -205,9 +211,9 @@ static void assign(lua_State *L, lmgrad_state *S, int n, int i, const char *who)
 
 static int tensor_set(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  lmgrad_check_tensor(L, 1, "set", "self");
+  mgrad_tensor *t = lmgrad_check_tensor(L, 1, "set", "self");
   int value = lua_gettop(L), n = value - 2;
-  if (n < 1) return lmgrad_error(L, "set: expected indices and a value");
+  if (n < (mgrad_tensor_array(t)->ndim > 0)) return lmgrad_error(L, "set: expected indices and a value");
   luaL_checkstack(L, n + 8, "set");
   assign(L, S, n, value, "set");
   lua_settop(L, 1);
@@ -325,8 +331,11 @@ static int tensor_eq(lua_State *L) {
 
 static int retain_option(lua_State *L, int i, const char *who) {
   if (lua_isnoneornil(L, i)) return 0;
-  if (lua_type(L, i) != LUA_TTABLE) lmgrad_type_error(L, i, who, "options", "a table");
+  lmgrad_known_option(L, i, who, "retain");
   lua_getfield(L, i, "retain");
+  if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TBOOLEAN) {
+    lmgrad_type_error(L, -1, who, "retain", "true or false");
+  }
   int retain = lua_toboolean(L, -1);
   lua_pop(L, 1);
   return retain;

@@ -242,7 +242,9 @@ static int trainer_advance(lua_State *L) {
   if (!lua_isnoneornil(L, 2)) r.steps = lmgrad_integer(L, 2, "run", "steps", 1, LMGRAD_EXACT);
   if (!lua_isnoneornil(L, 3)) {
     double ms = lmgrad_number(L, 3, "run", "ms");
-    if (!(ms >= 0)) return lmgrad_error(L, "run: ms is %f, expected 0 or more", ms);
+    if (!(ms >= 0)) {
+      return lmgrad_error(L, "run: ms is %s, expected 0 or more", lmgrad_number_text(L, ms));
+    }
     deadline = now() + ms / 1000;
     r.expired = expired;
     r.ud = &deadline;

@@ -3,6 +3,8 @@
 */
 #include "layer.h"
 
+#include <string.h>
+
 enum { PATH_SIZE = 256 };
 
 /* The layer's own name, or the one its parent gave it unless that is only its
@@ -41,8 +43,11 @@ static void name_frame(const mgrad_frame *f, char where[PATH_SIZE]) {
 
 void mgrad_layer_locate(mgrad_context *ctx, mgrad_status status) {
   char where[PATH_SIZE];
+  const char *text = ctx->error, *kind = ctx->frame->layer->kind;
+  size_t n = strlen(kind);
+  if (strncmp(text, kind, n) == 0 && strncmp(text + n, ": ", 2) == 0) text += n + 2;
   name_frame(ctx->frame, where);
-  mgrad_fail(ctx, status, "%s: %s", where, ctx->error);
+  mgrad_fail(ctx, status, "%s: %s", where, text); /* an op may be called as its layer is */
   ctx->located = true;
 }
 

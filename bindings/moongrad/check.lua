@@ -12,22 +12,29 @@ function check.what(v)
   return (kind:find("^[aeiou]") and "an " or "a ") .. kind
 end
 
---- Raises an error at the caller of the function that checks.
-function check.fail(who, text, ...)
-  error(who .. ": " .. text:format(...), 4)
+--- Raises an error, at the line of the program that called into moongrad.
+function check.fail(who, text, ...) core.fail(who .. ": " .. text:format(...)) end
+
+local function is(kind, v)
+  return (core.type(v) or type(v)) == kind and (not core.type(v) or core.open(v))
 end
 
---- v must be of that kind: a type of Lua, or "tensor", "layer" ..
-function check.is(kind, v, who, what)
-  if (core.type(v) or type(v)) == kind and (not core.type(v) or core.open(v)) then return v end
-  check.fail(who, "%s is %s, expected %s", what,
+--- What is wrong with a v that is not of that kind.
+local function wrong(kind, v, what)
+  return ("%s is %s, expected %s"):format(what,
     core.type(v) and not core.open(v) and "closed" or check.what(v),
     (kind:find("^[aeiou]") and "an " or "a ") .. kind)
 end
 
+--- v must be of that kind: a type of Lua, or "tensor", "layer" ..
+function check.is(kind, v, who, what)
+  if not is(kind, v) then check.fail(who, "%s", wrong(kind, v, what)) end
+  return v
+end
+
 --- The same, or nil.
 function check.optional(kind, v, who, what)
-  if v ~= nil then check.is(kind, v, who, what) end
+  if v ~= nil and not is(kind, v) then check.fail(who, "%s", wrong(kind, v, what)) end
   return v
 end
 
@@ -40,7 +47,7 @@ end
 
 --- Every key of the table must be in 'known'.
 function check.options(options, known, who)
-  check.is("table", options, who, "options")
+  if not is("table", options) then check.fail(who, "%s", wrong("table", options, "options")) end
   for name in pairs(options) do
     if not known[name] then check.fail(who, 'there is no option "%s"', tostring(name)) end
   end

@@ -49,8 +49,12 @@ return function(mg, core, require)
     check.is("function", f, "function", "f")
     check.integer(n, "function", "n", 1)
     local xs, ys = {}, {}
-    for i = 1, n do xs[i], ys[i] = f(i) end
-    return data.tensors(xs, ys)
+    for i = 1, n do
+      xs[i], ys[i] = f(i)
+      if xs[i] == nil then check.fail("function", "f(%d) is nil, expected x and y", i) end
+      if ys[i] == nil then check.fail("function", "the y of f(%d) is nil", i) end
+    end
+    return data.tensors(xs, ys, "function")
   end
   data.func = data["function"] -- "function" is a reserved word
 
@@ -61,10 +65,11 @@ return function(mg, core, require)
   function methods.split(d, share)
     check.is("dataset", d, "split", "self")
     local n = #d
-    local first = type(share) == "number" and math.floor(n * share + 0.5) or -1
+    local first = type(share) == "number" and share == share and math.floor(n * share + 0.5) or -1
     if first < 1 or first >= n then
       error(("split: share is %s, expected a part of %d examples that leaves some on both sides")
-        :format(type(share) == "number" and tostring(share) or check.what(share), n), 2)
+        :format(share ~= share and "nan" or type(share) == "number" and tostring(share)
+          or check.what(share), n), 2)
     end
     return d:range(1, first), d:range(first + 1, n - first)
   end

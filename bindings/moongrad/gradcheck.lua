@@ -3,9 +3,23 @@
 return function(mg, core, require)
   local check, functions = require "moongrad.check", {}
 
+  --- The numbers of t in one row, and a function that changes one of them in t: a
+  -- strided tensor has a row of its own only as a copy.
+  local function flat_view(t)
+    local flat = t:reshape(-1)
+    local old = flat[1]
+    flat[1] = old + 1
+    local apart = t:reshape(-1)[1] == old and old + 1 ~= old
+    flat[1] = old
+    return flat, function(i, v)
+      flat[i] = v
+      if apart then t:copy(flat:reshape(t.shape)) end
+    end
+  end
+
   --- Compares the gradients of f, a function of tensors that returns a single
   -- number, with central differences (five points). Returns the worst relative
-  -- error over all inputs that require a gradient.
+  -- error over all inputs that require a gradient; where none does, over all.
   -- @tparam function f
   -- @tparam table inputs  list of tensors, handed to f as arguments
   function functions.gradcheck(f, inputs)
@@ -22,10 +36,14 @@ return function(mg, core, require)
     for _, x in ipairs(inputs) do
       if x.requires_grad then wanted[#wanted + 1] = x end
     end
+    if #wanted == 0 then -- copies that do, for f's arguments
+      for i, x in ipairs(inputs) do wanted[i] = mg.tensor(x, { requires_grad = true }) end
+      inputs = wanted
+    end
     local grads = core.grad(f(unpack(inputs)), wanted)
     local function value() return f(unpack(inputs)):item() end
     for k, x in ipairs(wanted) do
-      local flat = x:detach():reshape(-1)
+      local flat, put = flat_view(x:detach())
       local g = grads[k]:reshape(-1)
       mg.no_grad(function()
         local scale = math.max(g:abs():max():item(), 1e-3)
@@ -33,7 +51,7 @@ return function(mg, core, require)
           local old = flat[i]
           local h = step * math.max(1, math.abs(old))
           local function at(d)
-            flat[i] = old + d
+            put(i, old + d)
             return value(), flat[i] - old
           end
           local ok, slope = pcall(function()
@@ -44,7 +62,7 @@ return function(mg, core, require)
             local inner, outer = (near - near_) / (a - a_), (far - far_) / (b - b_)
             return (4 * inner - outer) / 3
           end)
-          flat[i] = old
+          put(i, old)
           if not ok then error(slope, 0) end
           local bound = math.max(math.abs(slope), math.abs(g[i]), 0.1 * scale)
           worst = math.max(worst, math.abs(slope - g[i]) / bound)

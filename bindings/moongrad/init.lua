@@ -93,7 +93,7 @@ end
 function mg.memory() return core.memory() end
 
 --- What the tables of the core know of an op, a layer or an optimizer, as text;
--- nil and a message for a name they do not know.
+-- nil and a message for a name they do not know; without a name, all names.
 function mg.help(name) return require("moongrad.reference").help(name) end
 
 --- How many threads large ops use, this one included: 1 at first, at most 64. The

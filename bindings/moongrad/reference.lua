@@ -391,11 +391,25 @@ local function unknown(name, names)
     #like > 0 and "; there is " .. concat(like, ", ") or "")
 end
 
+--- The names that help knows, by kind.
+local function overview(all, tables)
+  local out = { 'mg.help "name" tells more of:' }
+  for _, kind in ipairs { "layer", "operation", "activation", "loss", "optimizer", "schedule",
+                          "initialiser", "metric" } do
+    local names = {}
+    local list = kind == "initialiser" and tables.inits or kind == "metric" and tables.metrics
+    for i, entry in ipairs(list or all[kind]) do names[i] = entry.name end
+    out[#out + 1] = wrap(kind .. (kind == "loss" and "es: " or "s: ") .. concat(names, ", "), "  ")
+  end
+  return concat(out, "\n")
+end
+
 --- What one op, layer, optimizer, schedule, initialiser or metric does and takes; all where they
 -- share the name.
--- @tparam string name
+-- @tparam[opt] string name  all names where it is left out
 -- @treturn string  or nil and a message
 function reference.help(name)
+  if name == nil then return overview(collect()) end
   if type(name) ~= "string" then
     error(("help: name is a %s, expected a string"):format(type(name)), 2)
   end

@@ -20,6 +20,7 @@ local function shown(n)
 end
 
 local function number(v)
+  if v ~= v then return "nan" end
   if v == floor(v) and v > -1e6 and v < 1e6 then return ("%d"):format(v) end
   return ("%.4g"):format(v)
 end
@@ -104,6 +105,21 @@ return function(_, core, require)
   local check = require "moongrad.check"
   local as_text, methods = {}, {} -- methods of layers
 
+  --- Builds a layer for examples of that size: a number or a table.
+  local function build(l, size)
+    local sizes, own = { 1 }, core.type(size) == nil and type(size) or ""
+    for i, v in ipairs(own == "table" and size or { own == "number" and size or nil }) do
+      sizes[i + 1] = v
+      if type(v) ~= "number" then sizes[2] = nil break end
+    end
+    if not sizes[2] or #sizes > 8 then
+      check.fail("summary", "size is %s, expected a number or a table of up to 7",
+        check.what(size))
+    end
+    local ok, message = pcall(l.build, l, (table.unpack or unpack)(sizes))
+    if not ok then check.fail("summary", "%s", tostring(message)) end
+  end
+
   function as_text.tensor(t)
     if not core.open(t) then return "tensor (closed)" end
     if t:dim() == 0 then return ("tensor {} %s"):format(number(t:item())) end
@@ -119,10 +135,7 @@ return function(_, core, require)
   -- @treturn string
   function methods.summary(l, size)
     check.is("layer", l, "summary", "self")
-    if size then
-      local sizes = type(size) == "table" and size or { size }
-      l:build(1, (table.unpack or unpack)(sizes))
-    end
+    if size ~= nil then build(l, size) end
     local out = { row("layer", "output", "parameters"), ("-"):rep(73) }
     add_rows(l, "", out)
     out[#out + 1] = ("-"):rep(73)

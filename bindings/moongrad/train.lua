@@ -65,6 +65,18 @@ return function(mg, core, require)
   local run_options = { ms = true, steps = true, epochs = true, batch = true, shuffle = true,
                         accumulate = true }
 
+  local DATA = { "x", "y", "batch", "shuffle", "accumulate" }
+
+  --- Does a run train on this data? Also where the table is a new one with the same in it.
+  local function same_data(now, data)
+    if now.data == data then return true end
+    if type(data) ~= "table" or data.x == nil then return false end
+    for _, name in ipairs(DATA) do
+      if now[name] ~= (data[name] or nil) then return false end
+    end
+    return true
+  end
+
   --- The run of a call of 'run': the one it is in, the loaded one, or a new one.
   local function run_of(t, data, options, epochs)
     local now = runs[t]
@@ -75,8 +87,9 @@ return function(mg, core, require)
     if same and now.loaded then -- it was over
       local _, loss = t:progress()
       now.loaded, now.data, now.loss = nil, data, loss
-    elseif not same or now.data ~= data then
+    elseif not same or not same_data(now, data) then
       now = begin(t, "run", data, options, epochs, "run")
+      for _, name in ipairs(DATA) do now[name] = type(data) == "table" and data[name] or nil end
     end
     return now
   end

@@ -108,10 +108,10 @@ FUNCTION(neg, -x, -1)
 MGRAD_OP(neg) = { MAP(neg),
   .doc = "-x", ONE_EXAMPLE };
 
-FUNCTION(clamp, x < p0 ? p0 : x > p1 ? p1 : x, x >= p0 && x <= p1)
+FUNCTION(clamp, x > p1 || p0 > p1 ? p1 : x < p0 ? p0 : x, x >= p0 && x <= p1)
 MGRAD_OP(clamp) = { MAP(clamp), .reads = READS_X,
-  MGRAD_ATTRS({ "lo", MGRAD_ATTR_REAL, MGRAD_REQUIRED, .doc = "the least result" },
-              { "hi", MGRAD_ATTR_REAL, MGRAD_REQUIRED, .doc = "the largest result" }),
+  MGRAD_ATTRS({ "lo", MGRAD_ATTR_REAL, -INFINITY, .doc = "the least result" },
+              { "hi", MGRAD_ATTR_REAL, INFINITY, .doc = "the largest result" }),
   .doc = "x, but at least lo and at most hi",
   MGRAD_EXAMPLES({ .shapes = { { 3, 4 } }, .low = -3, .high = 3,
                    .attrs = { { "lo", -1 }, { "hi", 0.5 } } }) };
