@@ -396,4 +396,39 @@ describe("a state that does not fit", function()
     end)
     assert.is_true(t:save(path))
   end)
+
+  it("loses nothing where memory is short: all of it is taken, or none", function()
+    local path = file()
+    local output = helper.script(([[
+      local mg = require "moongrad"
+      local function make()
+        return mg.trainer { loss = "mse", optimizer = "adam", metrics = { "r2" },
+                            net = mg.sequential { 3, mg.dense(4), mg.dense(2) } }
+      end
+      local t, u, data = make(), make(), { x = mg.rand(9, 3), y = mg.rand(9, 2), batch = 2 }
+      t:run(data, { steps = 3 })
+      u:run(data, { steps = 1 })
+      assert(t:save(PATH))
+      local whole, taken, refused = t:parts().net:hash(), 0, 0
+      local net = u:parts().net
+      local weight = net:named()["0.weight"]:detach()
+      for room = 20000, 0, -50 do
+        collectgarbage()
+        weight:fill(room)
+        local before = net:hash()
+        mg.limit { memory = mg.memory() + room }
+        local ok, done = pcall(u.load, u, PATH)
+        if ok and done then taken = taken + 1 else refused = refused + 1 end
+        assert(net:hash() == (ok and done and whole or before))
+        assert(ok or tostring(done):find "not enough memory")
+        ok, done = pcall(t.save, t, PATH)
+        assert(ok and done or tostring(done):find "not enough memory")
+      end
+      print(taken > 10 and refused > 10 and "fine")
+    ]]):gsub("PATH", function() return ("%q"):format(path) end), nil)
+    assert.equal("fine\n", output)
+    local t = mg.trainer { loss = "mse", optimizer = "adam", metrics = { "r2" },
+                           net = mg.sequential { 3, mg.dense(4), mg.dense(2) } }
+    assert.is_true(t:load(path)) -- what is there is a whole file
+  end)
 end)
