@@ -77,7 +77,8 @@ local function guard(path, f, last)
   if results[1] then return unpack(results, 2) end
   local err = results[2]
   if getmetatable(err) ~= failure then error(err, 0) end
-  return nil, path and ("%s: %s"):format(path, err.message) or err.message, err.code
+  local message = err.message:gsub("[%z\1-\31]", "?") -- it may quote what is in the file
+  return nil, path and ("%s: %s"):format(path, message) or message, err.code
 end
 
 --- C would take a path to end at a zero byte.

@@ -205,6 +205,8 @@ describe("a bad file", function()
       .. '"tensors":["weight"]}}' },
     { "weight is missing", '{"version":1,"net":{"layer":"dense","options":{"out":3},'
       .. '"input":[1,2]}}' },
+    { "there is no option \"a%?b\"", '{"version":1,"net":{"layer":"dense","options":'
+      .. '{"a\\\\nb":1}}}' },
     { "out is", '{"version":1,"net":{"layer":"dense","options":{"out":-3}}}' },
     { "there is no option", '{"version":1,"net":{"layer":"dense","options":{"x":1}}}' },
     { "part has no name", '{"version":1,"net":{"layer":"sequential","parts":[3]}}' },
