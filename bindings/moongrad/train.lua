@@ -163,6 +163,7 @@ return function(mg, core, require)
       run = begin(t, "epochs", data, options, n, "epochs")
     end
     run.batch, run.kind = run.batch or option("batch", options, data, 32), "epochs"
+    run.data = nil -- only run asks for it; Lua 5.1 would keep it for two collections more
     local done = run.rows >= n
     return function()
       run.over = run.over or done or stopped
