@@ -229,7 +229,7 @@ torture: all $(ALLOC) $(FAULT) ## allocations and calls for files failing in tur
 torture-quick: all $(ALLOC) $(FAULT)
 	$(LUA_ENV) $(ALLOC) --every 83
 	$(LUA_ENV) $(ALLOC) --every 89 --persistent
-	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
+	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua quick
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 25
 
 PROGRAMS ?= 100000

@@ -175,6 +175,21 @@ describe("a bad file", function()
     { "escape", file '{"\\udc00":1}' }, { "escape", file '{"\\u0000":1}' },
     { "UTF%-8", file '{"\255":1}' }, { "UTF%-8", file '{"\192\128":1}' },
     { "UTF%-8", file '{"\237\160\128":1}' }, { "UTF%-8", file '{"\1":1}' },
+    { "UTF%-8", file '{"\128":1}' }, { "UTF%-8", file '{"\195A":1}' },
+    { "UTF%-8", file '{"\244\144\128\128":1}' }, { "UTF%-8", file '{"\240\159' },
+    { "escape", file '{"\\u00g0":1}' }, { "escape", file '{"\\u0' }, { "escape", file '{"\\' },
+    { "escape", file '{"\\ud800\\n12345":1}' }, { "escape", file '{"\\ud800x12345":1}' },
+    { "escape", file '{"\\ud800\\ue000":1}' }, { "escape", file '{"\\ud800\\u00"' },
+    { "escape", file '{"\\\0z":1}' }, { "no JSON", file '{"abc' }, { "no JSON", file '{"a" 1' },
+    { "no JSON", file '{"a":[' }, { "no JSON", file '{1' }, { "no JSON", file '{"__metadata__":3}' },
+    { "no JSON", file '{"__metadata__":{3' }, { "no JSON", file '{"__metadata__":{"a" 3' },
+    { "no JSON", file(entry '3') }, { "no JSON", file(entry '"shape" 3') },
+    { "no JSON", file(entry '"shape":3') }, { "no JSON", file(entry '"dtype":3') },
+    { "no JSON", file '{"a":{"shape":[1' }, { "no JSON", file '{"__metadata__":{}3}' },
+    { "more than dtype", file(entry '"shape":[1],"shape":[1]') },
+    { "more than dtype", file(entry '"data_offsets":[0,4],"data_offsets":[0,4]') },
+    { "without dtype", file(entry '"dtype":"F32","data_offsets":[0,4]', 4) },
+    { "without dtype", file(entry '"shape":[1],"data_offsets":[0,4]', 4) },
     { 'two "__metadata__"', file '{"__metadata__":{},"__metadata__":{}}' },
     { "name twice", file '{"__metadata__":{"x":"1","x":"2"}}' },
     { "no JSON", file '{"__metadata__":{"x":1}}' }, { "no JSON", file '{"__metadata__":{"x":"1"' },
@@ -228,8 +243,15 @@ describe("a bad file", function()
     local t = mg.undump(file(text, 8))
     helper.near(0, t.b)
     helper.near({ 0 }, t["\240\159\140\153"])
+    assert.is_truthy(mg.undump(file('{"\\ue000\238\128\128":{"dtype":"F32",'
+      .. '"shape":[1],"data_offsets":[0,4]}}', 4))["\238\128\128\238\128\128"])
     assert.same({}, mg.undump(file '{"__metadata__":{}}'))
     assert.same({}, mg.undump(file "{}"))
+  end)
+
+  it("has a header that is a string", function()
+    helper.fails("text is table, expected a string", core.read_header, {})
+    assert.is_nil((core.read_header "x"))
   end)
 
   it("costs no memory for sizes that it only claims", function()
