@@ -220,17 +220,19 @@ $(FAULT): tests/torture/fault.c
 	@mkdir -p $(@D)
 	$(CC) -O1 -Wall -shared -fPIC $< -o $@ -ldl
 
-torture: all $(ALLOC) $(FAULT) ## allocations and calls for files failing in turn, kill -9
+torture: all $(ALLOC) $(FAULT) ## allocations and calls for files failing in turn, kill -9, stops
 	$(LUA_ENV) $(ALLOC) --every 1
 	$(LUA_ENV) $(ALLOC) --every 1 --persistent
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 1000
+	$(LUA_ENV) $(LUA_BIN) tests/torture/resume.lua 50
 
 torture-quick: all $(ALLOC) $(FAULT)
 	$(LUA_ENV) $(ALLOC) --every 83
 	$(LUA_ENV) $(ALLOC) --every 89 --persistent
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua quick
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 25
+	$(LUA_ENV) $(LUA_BIN) tests/torture/resume.lua 3
 
 PROGRAMS ?= 100000
 fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random programs, files
