@@ -178,6 +178,21 @@ static void refused(scene *s, kept *k, const char *says) {
   CHECK(mgrad_layer_hash(s->net) == hash && mgrad_optimizer_steps(s->optimizer) == 2);
 }
 
+static void test_claim(void) {
+  test("an input that is only claimed costs no memory");
+  scene from = open_scene(4), to = open_scene(4);
+  kept k = { 0 };
+  begin(&from);
+  OK(mgrad_trainer_state(from.trainer, keep, &k));
+  find(&k, "input")->numbers = (double[]){ 1, 1e8 };
+  CHECK(mgrad_trainer_restore(to.trainer, k.items, k.n) == MGRAD_INVALID);
+  SAYS(to.ctx, "much larger than its weights");
+  CHECK(mgrad_memory_peak(to.ctx) < 32 << 20 && mgrad_memory_limit_get(to.ctx) == 0);
+  forget(&k);
+  close_scene(&from);
+  close_scene(&to);
+}
+
 /* Values that no trainer writes, one at a time. */
 static void test_values(void) {
   test("values that make no sense are refused, each with a sentence");
@@ -279,6 +294,7 @@ static void test_resume(void) {
 
 int main(void) {
   test_memory();
+  test_claim();
   test_values();
   test_optimizer();
   test_resume();
