@@ -301,6 +301,13 @@ bench-gemm: core ## speed of the matrix product by shape, SHAPE='m n k' for one
 count: all ## instructions of steps of w1, w2, w3 under valgrind: the same on a busy machine
 	@$(LUA_ENV) $(LUA_BIN) tests/bench/count.lua
 
+COVER = $(MAKE) --no-print-directory -s KIND_SUFFIX=-cov ISAS= CFLAGS='-O0 -g --coverage'
+.PHONY: coverage coverage-run
+coverage: ## branches and lines of what saves and loads that tests reach
+	@$(COVER) coverage-run
+coverage-run: all $(TEST_DIR)/resume $(FUZZERS) $(FAULT)
+	@$(LUA_ENV) tests/coverage $(CORE_DIR) $(BIND_DIR) $(TEST_DIR)
+
 SEEDS ?= 100
 determinism: ## the same bits for each seed under all instruction sets, gcc, clang, AArch64
 	@tests/determinism $(SEEDS)

@@ -133,8 +133,7 @@ static void push_entry(lua_State *L, lmgrad_state *S, const entry *e, int boxes,
     }
   } else {
     lua_rawgeti(L, boxes, i + 1);
-    mgrad_tensor *t = lmgrad_test(L, -1, LMGRAD_TENSOR);
-    if (t != NULL) lmgrad_account(L, S, t);
+    lmgrad_account(L, S, *e->box);
   }
 }
 

@@ -203,11 +203,12 @@ describe("a bad file", function()
     end)
   end
 
-  -- A file of ours whose architecture says something else.
+  -- A file of ours whose architecture says something else, with a number as "weight".
   local function net(text)
     local text_in_json = text:gsub('"', '\\"')
-    local header = '{"__metadata__":{"crc32":"00000000","moongrad":"' .. text_in_json .. '"}}'
-    local bytes = file(header)
+    local header = '{"__metadata__":{"crc32":"00000000","moongrad":"' .. text_in_json .. '"},'
+      .. '"weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    local bytes = file(header, 4)
     return (bytes:gsub("00000000", ("%08x"):format(core.crc32(0, bytes)), 1))
   end
 
@@ -217,7 +218,10 @@ describe("a bad file", function()
     { "kind .* unknown", '{"version":1,"net":{"layer":"os"}}' },
     { "class \"x\"", '{"version":1,"net":{"class":"x"}}' },
     { "is missing", '{"version":1,"net":{"layer":"dense","options":{"out":3},"input":[1,2],'
-      .. '"tensors":["weight"]}}' },
+      .. '"tensors":["bias"]}}' },
+    { "the net has tensors that it cannot take", '{"version":1,"net":{"layer":"dense","options":'
+      .. '{"out":3},"tensors":["weight"]}}' },
+    { "belongs to no layer", '{"version":1,"net":{"layer":"dense","options":{"out":3}}}' },
     { "weight is missing", '{"version":1,"net":{"layer":"dense","options":{"out":3},'
       .. '"input":[1,2]}}' },
     { "there is no option \"a%?b\"", '{"version":1,"net":{"layer":"dense","options":'
