@@ -326,6 +326,7 @@ asan: ## C tests and specs under the address and undefined-behaviour sanitizers
 	@$(ASAN) all
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 $(ASAN) test-lua-built
+	ASAN_OPTIONS=detect_leaks=0 $(ASAN) replay
 
 TSAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-tsan CFLAGS='-O1 -g -fsanitize=thread'
 tsan: ## the pool and many contexts at once under the thread sanitizer

@@ -111,12 +111,11 @@ return function(core)
   function zip.read(s)
     local last = #s >= 22 and find_end(s)
     if not last then return nil, "not a zip file, or one cut short" end
-    local at, n, total = nil, nil, 0
-    at, last, n = list_of(s, last)
+    local at, stop, n = list_of(s, last)
     if not at then return nil, "the zip file's list of entries is damaged" end
-    local list = {}
+    local list, total = {}, 0
     for k = 1, n do
-      local e, after = entry(s, at, last - 1)
+      local e, after = entry(s, at, stop - 1)
       if not e then return nil, "the zip file's list of entries is damaged" end
       total = total + e.packed
       if total > #s then return nil, "the zip file's entries overlap" end
@@ -124,7 +123,7 @@ return function(core)
       if not data then return nil, ("entry %d of the zip file: %s"):format(k, wrong) end
       list[k], at = { name = e.name, data = data }, after
     end
-    if at ~= last then return nil, "the zip file's list of entries is damaged" end
+    if at ~= stop then return nil, "the zip file's list of entries is damaged" end
     return list
   end
 

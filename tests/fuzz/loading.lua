@@ -1,10 +1,9 @@
 --- What must hold for every file, whatever is in it: it is loaded or refused, with a message
--- of one line that names no file of C; what is loaded can be used and saved; and loading
--- takes at most twice the bytes of the file, and 1 MB; what a trainer's net is built with, which
--- is not built yet, 16 MB more.
+-- of one line that names no file of C; what is loaded can be used and saved; and loading takes
+-- at most twice the bytes of the file, and 1 MB; 16 MB more where the net of a trainer is built.
+-- An error is raised where one of these does not hold.
 --
--- 'peak' below gives the most bytes in use since it was called last, and those in use. An error is raised where
--- one of these does not hold.
+-- 'peak' below gives the most bytes in use since it was called last, and those in use.
 
 local mg = require "moongrad"
 local core = mg.core

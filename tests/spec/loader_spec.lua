@@ -182,7 +182,8 @@ describe("an optimizer alone", function()
 
   it("takes lists that make no sense for what they are", function()
     local o = mg.sgd { lr = 0.1 }:attach { helper.leaf { 1 } }
-    for _, case in ipairs { { { 1 }, { 2 }, {} }, { { "a" }, { 0 / 0 }, { 1 } }, { { "a" }, {}, {} },
+    for _, case in ipairs { { { 1 }, { 2 }, {} }, { { "a" }, { 0 / 0 }, { 1 } },
+                            { { "a" }, {}, {} },
                             { { "optimizer/lr" }, { 5 }, { 1 } }, { { "x" }, { -1 }, { 1 } } } do
       helper.refuses("load: ", core.state_in, o, case[1], case[2], case[3])
     end

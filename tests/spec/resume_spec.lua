@@ -394,7 +394,8 @@ describe("a state that does not fit", function()
     rejects("the state of the trainer is damaged", t, edited(path, '"{(\\"state)', '"[%1'))
     t:fit(1, data(), { restore_best = true })
     t:save(path)
-    rejects("where its run stands makes no sense", t, edited(path, 'epochs(\\",\\"over)', "epochx%1"))
+    rejects("where its run stands makes no sense", t,
+      edited(path, 'epochs(\\",\\"over)', "epochx%1"))
     rejects('"best/0.weighx" belongs to no weight', t, edited(path, '"best/0.weight"',
       '"best/0.weighx"'))
     t = make("adam", { lr = schedules.plateau() })

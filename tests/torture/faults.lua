@@ -109,14 +109,13 @@ end
 -- 'load' gives what 'same' is true for, or nil and a message.
 local function load_all(what, load, same)
   for code in pairs(codes) do
-    local n, calls = 0, 0
+    local n, calls = 0, nil
     repeat
       n = n + 1
-      local value, message
-      value, message, calls = with_fault(n, code, function() return load(path) end)
+      local value, message, count = with_fault(n, code, function() return load(path) end)
       check(value and same(value) or value == nil and type(message) == "string",
         what .. ": results", n, codes[code])
-      points = points + 1
+      points, calls = points + 1, count
       if value then survived = survived + 1 end
     until n > calls
   end

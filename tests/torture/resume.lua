@@ -94,8 +94,8 @@ for threads = 1, 3 do
       net = mg.sequential { { 1, 6, 6 }, mg.conv2d(2, 3), mg.batchnorm(), "relu",
                             mg.dropout(0.2), mg.flatten(), mg.dense(2) } }
   end, function(t, after)
-    local rows = t:fit(60, pictures, { batch = 4, shuffle = true, accumulate = 4, validation = others,
-      patience = 8, restore_best = true, on_batch = after })
+    local rows = t:fit(60, pictures, { batch = 4, shuffle = true, accumulate = 4,
+      validation = others, patience = 8, restore_best = true, on_batch = after })
     epochs = math.max(epochs, #rows)
   end)
   check(epochs > 8 and epochs < 60, "all at once: patience ends it after %d epochs", epochs)
