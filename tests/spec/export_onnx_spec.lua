@@ -108,7 +108,8 @@ describe("export.onnx", function()
     end
   end)
 
-  if not nets.output_of "node -e 'require.resolve(\"onnxruntime-web\"); console.log(1)'":find "^1" then
+  local found = "node -e 'require.resolve(\"onnxruntime-web\"); console.log(1)'"
+  if not nets.output_of(found):find "^1" then
     pending "skipped, there is no onnxruntime-web (npm install it, set NODE_PATH)"
     return
   end
