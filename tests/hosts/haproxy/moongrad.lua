@@ -5,7 +5,7 @@ local net = assert(mg.load(work .. "net.safetensors"))
 local x, out = mg.zeros(1, 2), mg.zeros(1, 1) -- so that a request makes no garbage in C
 
 local served = false
-core.register_service("answer", "http", function(applet) -- luacheck: ignore 113
+core.register_service("answer", "http", function(applet)
   local query = applet.qs or ""
   x:set(1, 1, tonumber(query:match "x=([^&]*)") or 0)
   x:set(1, 2, tonumber(query:match "y=([^&]*)") or 0)
@@ -16,10 +16,10 @@ core.register_service("answer", "http", function(applet) -- luacheck: ignore 113
   applet:send(text)
   if not served then -- which threads take part, for the test
     served = true
-    io.open(work .. "threads", "a"):write(core.thread, "\n"):close() -- luacheck: ignore 113
+    io.open(work .. "threads", "a"):write(core.thread, "\n"):close()
   end
 end)
 
-if core.thread == 1 then -- luacheck: ignore 113
+if core.thread == 1 then
   dofile(os.getenv "HOST").report(mg, work, "facts")
 end

@@ -1,6 +1,5 @@
 -- Run for each request, with new globals each time: what is to stay is in a module.
 local net = require "answer_net"
-local lighty = lighty -- luacheck: ignore 113
 local query = lighty.r.req_attr["uri.query"] or ""
 local x, y = query:match "x=([^&]*)&y=([^&]*)"
 local answer = net:predict({ { tonumber(x) or 0, tonumber(y) or 0 } }):item()

@@ -1,6 +1,5 @@
 -- A mod. C modules need the environment that a server gives to the mods named in its
 -- secure.trusted_mods. Keep it local: other mods must not get at it.
-local minetest = minetest -- luacheck: ignore 113
 local trusted = assert(minetest.request_insecure_environment(), "not in secure.trusted_mods")
 local package, root = trusted.package, trusted.os.getenv "MOONGRAD_ROOT"
 package.path = root .. "bindings/?.lua;" .. root .. "bindings/?/init.lua;" .. package.path

@@ -4,8 +4,8 @@ local host = dofile(os.getenv "HOST")
 host.report(mg, os.getenv "WORK", "facts")
 local net = assert(mg.load(os.getenv "WORK" .. "net.safetensors"))
 
-function Para(p) -- luacheck: ignore 111
-  local x, y = pandoc.utils.stringify(p):match "(%S+) (%S+)" -- luacheck: ignore 113
+function Para(p)
+  local x, y = pandoc.utils.stringify(p):match "(%S+) (%S+)"
   local answer = net:predict({ { tonumber(x), tonumber(y) } }):item()
-  return pandoc.Para { pandoc.Str(answer > 0.5 and "inside" or "outside") } -- luacheck: ignore 113
+  return pandoc.Para { pandoc.Str(answer > 0.5 and "inside" or "outside") }
 end

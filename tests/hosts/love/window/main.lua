@@ -25,11 +25,10 @@ end
 
 function love.update()
   if over then return end
-  local start = love.timer.getTime()
-  local state
-  state, loss = trainer:run(data, { epochs = host.LONG, ms = 4 })
-  times[#times + 1] = (love.timer.getTime() - start) * 1000
-  over = state == "done"
+  local start = os.clock() -- processor time: others may be at work here
+  local state, mean = trainer:run(data, { epochs = host.LONG, ms = 4 })
+  times[#times + 1] = (os.clock() - start) * 1000
+  over, loss = state == "done", mean
 end
 
 local function paint()
@@ -53,8 +52,8 @@ local function finish()
   table.sort(times)
   local half = times[math.ceil(#times / 2)]
   print(host.line(net:hash() == expected.long, "trains while it draws, to the same bits"))
-  print(host.line(#times > 3 and half < 6, "keeps to the time that it gives each frame"))
-  print(("# %d frames, half of their training within %.2f ms, all within %.2f ms"):format(
+  print(host.line(#times > 3 and half < 5, "keeps to the time that it gives each frame"))
+  print(("# %d frames train, half of them for at most %.2f ms, all for at most %.2f ms"):format(
     #times, half, times[#times]))
   love.event.quit()
 end
