@@ -20,6 +20,16 @@ core.register_service("answer", "http", function(applet)
   end
 end)
 
+-- The test. Training goes on in a task, a millisecond at a time, between requests.
+local host = dofile(os.getenv "HOST")
 if core.thread == 1 then
-  dofile(os.getenv "HOST").report(mg, work, "facts")
+  host.report(mg, work, "facts")
+  core.register_task(function()
+    local expected = dofile(work .. "expected.lua")
+    local pupil = host.net(mg)
+    local trainer, data = host.trainer(mg, pupil)
+    while trainer:run(data, { epochs = host.LONG, ms = 1 }) == "more" do core.msleep(1) end
+    io.open(work .. "trained", "w"):write(host.line(pupil:hash() == expected.long,
+      "trains in a task between requests, to the same bits"), "\n"):close()
+  end)
 end
