@@ -222,11 +222,12 @@ static void shrink_picture(void *ud, int64_t part, int worker) {
   }
 }
 
-/* The pool, where it pays to wake it. */
-static mgrad_pool *pool_for(const mgrad_call *call, const conv *c) {
+/* Calls f for each part, by the other threads too where it pays to wake them. */
+static void share(const mgrad_call *call, const conv *c, int64_t parts, mgrad_part_fn f,
+                  void *ud) {
   double work = (double)c->n * (double)c->groups * (double)weights(c) *
                 (double)c->h.small * (double)c->w.small;
-  return work >= WAKING ? call->ctx->pool : NULL;
+  mgrad_pool_run(call->ctx->pool, work >= WAKING, parts, f, ud);
 }
 
 static void shrink(const mgrad_call *call, const conv *c, const mgrad_real *large,
@@ -247,7 +248,7 @@ static void shrink(const mgrad_call *call, const conv *c, const mgrad_real *larg
   for (int64_t g = 0; g < c->groups; g++)
     mgrad_windows_pack(&v.windows, weight + g * weights(c), from, k,
                        bias != NULL ? bias + g * c->o : NULL, packed + g * v.packed_size);
-  mgrad_pool_run(pool_for(call, c), c->n, shrink_picture, &v);
+  share(call, c, c->n, shrink_picture, &v);
 }
 
 /* ---- grow: from the small pictures to the large ones, plane by plane ---- */
@@ -340,7 +341,7 @@ static void grow(const mgrad_call *call, const conv *c, const mgrad_real *small,
                          packed + g * v.packed_size +
                          mgrad_windows_packed(c->c, first + q - 1));
   }
-  mgrad_pool_run(pool_for(call, c), c->n, grow_picture, &v);
+  share(call, c, c->n, grow_picture, &v);
 }
 
 /* ---- the gradient of the weight ---- */
@@ -402,7 +403,7 @@ static void weigh(const mgrad_call *call, const conv *c, const mgrad_real *large
                  .sums = call->work + integers(taps(c)), .own = call->work + r.shared,
                  .own_size = r.own };
   locate_taps(c, at);
-  mgrad_pool_run(pool_for(call, c), blocks(c), weigh_block, &v);
+  share(call, c, blocks(c), weigh_block, &v);
   mgrad_real *dw = call->dx[1];
   mgrad_call_clear(call, 1);
   for (int64_t b = 0; b < blocks(c); b++)
