@@ -56,6 +56,8 @@ static mgrad_status take_options(mgrad_context *ctx, const mgrad_optimizer_def *
   if (common != NULL) out->common = *common;
   else mgrad_attrs_default(common_attrs, &out->common);
   MGRAD_TRY(mgrad_attrs_check(ctx, def->name, def->attrs, &out->attrs));
+  const char *wrong = def->check != NULL ? def->check(out->attrs.value) : NULL;
+  if (wrong != NULL) return mgrad_fail(ctx, MGRAD_INVALID, "%s: %s", def->name, wrong);
   return mgrad_attrs_check(ctx, def->name, common_attrs, &out->common);
 }
 
