@@ -131,6 +131,26 @@ static int module_fail(lua_State *L) {
   return lmgrad_error(L, "%s", lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : "fail");
 }
 
+/* The least of letters put in, left out, changed or swapped that makes b of a; MOST where
+** one of them is longer than a name. */
+enum { MOST = 32 };
+int lmgrad_distance(const char *a, const char *b) {
+  int row[3][MOST + 1], n = (int)strlen(a), m = (int)strlen(b);
+  if (n >= MOST || m >= MOST) return MOST;
+  for (int i = 0; i <= n; i++)
+    for (int j = 0; j <= m; j++) {
+      int *to = &row[i % 3][j], *above = &row[(i + 2) % 3][j];
+      *to = i == 0 ? j : *above + 1;
+      if (j > 0 && to[-1] + 1 < *to) *to = to[-1] + 1;
+      if (i == 0 || j == 0) continue;
+      int other = above[-1] + (a[i - 1] != b[j - 1]);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+          row[(i + 1) % 3][j - 2] + 1 < other) other = row[(i + 1) % 3][j - 2] + 1;
+      if (other < *to) *to = other;
+    }
+  return row[n % 3][m];
+}
+
 /* distance(name, name) -> how unlike they are */
 static int module_distance(lua_State *L) {
   lua_pushinteger(L, lmgrad_distance(luaL_checkstring(L, 1), luaL_checkstring(L, 2)));

@@ -218,7 +218,7 @@ MGRAD_OP(bce) = { WEIGHTED_PAIR(bce), MGRAD_ATTRS(REDUCTION),
   MGRAD_EXAMPLES(WEIGHTED(.low = 0.1, .high = 0.9)) };
 
 /* log(1 + exp(x)) - t x, with no difference of infinities in it */
-static inline mgrad_real logits_value(mgrad_real x, mgrad_real t) {
+INLINE mgrad_real logits_value(mgrad_real x, mgrad_real t) {
   mgrad_real rest = x > 0 ? 1 - t : t;
   return LOG1P(EXP(-ABS(x))) + (rest == 0 ? 0 : rest * ABS(x));
 }
@@ -229,11 +229,14 @@ static inline mgrad_real yes_weight(const mgrad_call *c, const mgrad_real *p) {
   return w->data[(p - c->x[0]->data) % mgrad_shape_numel(w)];
 }
 
+/* log(1 + exp(x)) */
+static mgrad_real softplus(mgrad_real x) { return logits_value(x, 0); }
+
 #define YES yes_weight(c, ps + i)
 LOSS(even, w * logits_value(p, t), w * (mgrad_sigmoid(p) - t), -w * p)
-LOSS(sided, w * (YES * t * logits_value(p, 1) + (1 - t) * logits_value(p, 0)),
+LOSS(sided, w * (YES * t * softplus(-p) + (1 - t) * softplus(p)),
      w * ((1 - t) * mgrad_sigmoid(p) - YES * t * mgrad_sigmoid(-p)),
-     w * (YES * logits_value(p, 1) - logits_value(p, 0)))
+     w * (YES * softplus(-p) - softplus(p)))
 
 static bool is_sided(const mgrad_call *c) { return c->n > 3 && c->x[3] != NULL; }
 
