@@ -27,9 +27,10 @@ static int full(lua_State *L, const char *who, int last, double value) {
 static int tensor_zeros(lua_State *L) { return full(L, "zeros", lua_gettop(L), 0); }
 static int tensor_ones(lua_State *L) { return full(L, "ones", lua_gettop(L), 1); }
 
+/* full(sizes.., value) or full({sizes}, value) */
 static int tensor_full(lua_State *L) {
-  if (lua_type(L, 1) != LUA_TTABLE) lmgrad_type_error(L, 1, "full", "shape", "a table of sizes");
-  return full(L, "full", 1, lmgrad_number(L, 2, "full", "value"));
+  int last = lua_gettop(L) > 2 ? lua_gettop(L) : 2;
+  return full(L, "full", last - 1, lmgrad_number(L, last, "full", "value"));
 }
 
 static int tensor_random(lua_State *L, const char *who, mgrad_random kind) {

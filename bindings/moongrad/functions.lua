@@ -12,8 +12,8 @@ mg.zeros(sizes..)
   zeros; sizes one by one or in a table, as in all that follow
 mg.ones(sizes..)
   ones
-mg.full(shape, v)
-  v everywhere; shape is a table or one size
+mg.full(sizes.., v)
+  v everywhere
 mg.eye(n)
   {n, n} with ones on the diagonal
 mg.arange(first, last [, step=1])
