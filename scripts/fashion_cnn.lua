@@ -36,7 +36,7 @@ local net = mg.sequential(layers)
 print(net:summary())
 
 -- From a low rate up to the highest within two epochs, then down to nothing.
-local steps = options.epochs * math.ceil(pictures / options.batch)
+local steps = options.epochs * math.ceil(#train / options.batch)
 local trainer = mg.trainer {
   net = net, loss = "cross_entropy", metrics = { "accuracy" },
   optimizer = mg.sgd { momentum = 0.9, nesterov = true, weight_decay = 5e-4,

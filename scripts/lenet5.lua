@@ -27,7 +27,7 @@ local net = mg.sequential {
 }
 print(net:summary())
 
-local steps = options.epochs * math.ceil(pictures / options.batch)
+local steps = options.epochs * math.ceil(#train / options.batch)
 local trainer = mg.trainer {
   net = net, loss = "cross_entropy", metrics = { "accuracy" },
   optimizer = mg.sgd { momentum = 0.9, weight_decay = 5e-4, lr = function(step)
