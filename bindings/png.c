@@ -57,8 +57,8 @@ static void put_symbol(output *o, uint32_t s) {
 }
 
 static void put_match(output *o, uint32_t length, uint32_t distance) {
-  static const uint16_t lengths[] = { 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31,
-    35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258, 259 };
+  static const uint16_t lengths[] = { 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27,
+    31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258, 259 };
   uint32_t i = 0, d = 0, from = 1;
   while (lengths[i + 1] <= length) i++;
   put_symbol(o, 257 + i);
@@ -75,7 +75,7 @@ static uint32_t hash(const unsigned char *p) {
   return ((p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16) * 2654435761u) >> 18;
 }
 
-/* The places seen last of each hash, and before each place; 0 for none, else place + 1. */
+/* The places seen last of each hash, and before each place, from 1; 0 for none. */
 typedef struct {
   uint32_t head[HASHES], before[WINDOW];
 } chains;
@@ -129,26 +129,58 @@ static uint32_t adler32(const unsigned char *p, size_t n) {
 
 /* ---- PNG ---- */
 
-/* A row by the filter that leaves the smaller numbers: what stands to the left is taken
-** off (1), or what stands above (2). */
-static void filter(unsigned char *to, const unsigned char *row, const unsigned char *above,
-                   size_t n) {
-  long sum[3] = { 0, 0, 0 };
-  for (int f = 1; f <= 2; f++) {
-    for (size_t i = 0; i < n; i++) {
-      unsigned char old = f == 1 ? (i < 3 ? 0 : row[i - 3]) : above ? above[i] : 0;
-      sum[f] += abs((signed char)(row[i] - old));
+/* The colours of a picture, if they are 256 at most. */
+typedef struct {
+  uint32_t color[512]; /* by a hash; red, green, blue, and 1 in the highest byte */
+  unsigned char place[512], bytes[3 * 256];
+  int count;
+} palette;
+
+/* The place of a colour among those seen so far, or -1 when there are too many. */
+static int place_of(palette *p, const unsigned char *rgb) {
+  uint32_t c = rgb[0] | (uint32_t)rgb[1] << 8 | (uint32_t)rgb[2] << 16 | 1u << 24;
+  uint32_t h = (c * 2654435761u) >> 23;
+  while (p->color[h] != 0 && p->color[h] != c) h = (h + 1) % 512;
+  if (p->color[h] == 0) {
+    if (p->count == 256) return -1;
+    p->color[h] = c;
+    p->place[h] = (unsigned char)p->count;
+    memcpy(p->bytes + 3 * p->count++, rgb, 3);
+  }
+  return p->place[h];
+}
+
+/* Rows of places in the palette, unfiltered; false where there are too many colours. */
+static int index_rows(palette *p, unsigned char *to, const unsigned char *from,
+                      size_t width, size_t height) {
+  for (size_t y = 0; y < height; y++) {
+    *to++ = 0;
+    for (size_t x = 0; x < width; x++, from += 3) {
+      int place = place_of(p, from);
+      if (place < 0) return 0;
+      *to++ = (unsigned char)place;
     }
   }
-  int f = sum[2] <= sum[1] ? 2 : 1;
-  to[0] = (unsigned char)f;
-  for (size_t i = 0; i < n; i++) {
-    unsigned char old = f == 1 ? (i < 3 ? 0 : row[i - 3]) : above ? above[i] : 0;
-    to[1 + i] = (unsigned char)(row[i] - old);
+  return 1;
+}
+
+/* A row of colours by the filter that leaves the smaller numbers: what stands to the left
+** is taken off (1), or what stands above (2). */
+static void filter(unsigned char *to, const unsigned char *row,
+                   const unsigned char *above, size_t n) {
+  long sum[3] = { 0, 0, 0 };
+  for (int f = 2; f >= 0; f--) {
+    int by = f > 0 ? f : sum[2] <= sum[1] ? 2 : 1; /* both are tried */
+    to[0] = (unsigned char)by;
+    for (size_t i = 0; i < n; i++) {
+      unsigned char old = by == 1 ? (i < 3 ? 0 : row[i - 3]) : above ? above[i] : 0;
+      to[1 + i] = (unsigned char)(row[i] - old);
+      sum[f] += abs((signed char)to[1 + i]);
+    }
   }
 }
 
-/* Room for length, name and checksum of a chunk around what is written between. */
+/* Length, name and checksum of a chunk around what is written between. */
 static size_t begin_chunk(output *o, const char *name) {
   put_u32(o, 0);
   put(o, name, 4);
@@ -163,15 +195,20 @@ static void end_chunk(output *o, size_t from) {
   put_u32(o, lmgrad_crc32(0, o->p + from - 4, n - from + 4));
 }
 
-static void write_png(output *o, chains *c, const unsigned char *rows, uint32_t width,
-                      uint32_t height) {
-  size_t n = (size_t)height * (3 * (size_t)width + 1), at;
+/* The file of 'n' bytes of rows; p is NULL where they hold colours. */
+static void write_png(output *o, chains *c, const unsigned char *rows, size_t n,
+                      const palette *p, uint32_t width, uint32_t height) {
   put(o, "\x89PNG\r\n\x1a\n", 8);
-  at = begin_chunk(o, "IHDR");
+  size_t at = begin_chunk(o, "IHDR");
   put_u32(o, width);
   put_u32(o, height);
-  put(o, "\x08\x02\0\0", 5); /* 8 bits each of red, green, blue */
+  put(o, p ? "\x08\x03\0\0" : "\x08\x02\0\0", 5); /* 8 bits; a palette, or colours */
   end_chunk(o, at);
+  if (p) {
+    at = begin_chunk(o, "PLTE");
+    put(o, p->bytes, 3 * (size_t)p->count);
+    end_chunk(o, at);
+  }
   at = begin_chunk(o, "IDAT");
   put(o, "\x78\x01", 2);
   deflate(o, c, rows, n);
@@ -188,8 +225,8 @@ static size_t side(lua_State *L, int i, const char *name) {
   return (size_t)v;
 }
 
-/* encode(width, height, bytes) -> a PNG file; bytes are red, green, blue of each point, row
-** by row from the top */
+/* encode(width, height, bytes) -> a PNG file; bytes are red, green, blue of each point,
+** row by row from the top */
 static int png_encode(lua_State *L) {
   size_t width = side(L, 1, "width"), height = side(L, 2, "height"), length;
   const unsigned char *bytes = (const unsigned char *)luaL_checklstring(L, 3, &length);
@@ -197,12 +234,17 @@ static int png_encode(lua_State *L) {
   if (length != height * row) return luaL_error(L, "png: bytes are not 3 for each point");
   unsigned char *rows = lua_newuserdata(L, n);
   chains *c = lua_newuserdata(L, sizeof *c);
-  output o = { .p = lua_newuserdata(L, n + n / 8 + 128) }; /* a byte takes 9 bits at most */
+  palette *p = lua_newuserdata(L, sizeof *p);
+  output o = { .p = lua_newuserdata(L, n + n / 8 + 1024) }; /* 9 bits a byte at most */
   memset(c, 0, sizeof *c);
-  for (size_t i = 0; i < height; i++) {
-    filter(rows + i * (row + 1), bytes + i * row, i > 0 ? bytes + (i - 1) * row : NULL, row);
+  memset(p, 0, sizeof *p);
+  int few = index_rows(p, rows, bytes, width, height);
+  if (few) n = height * (width + 1);
+  for (size_t i = 0; i < height && !few; i++) {
+    const unsigned char *from = bytes + i * row;
+    filter(rows + i * (row + 1), from, i > 0 ? from - row : NULL, row);
   }
-  write_png(&o, c, rows, (uint32_t)width, (uint32_t)height);
+  write_png(&o, c, rows, n, few ? p : NULL, (uint32_t)width, (uint32_t)height);
   lua_pushlstring(L, (const char *)o.p, o.n);
   return 1;
 }
