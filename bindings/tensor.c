@@ -187,7 +187,10 @@ static int tensor_get(lua_State *L) {
 ** history: for changing numbers. */
 static mgrad_tensor *select_plain(lua_State *L, lmgrad_state *S, int n, const char *who) {
   if (mgrad_tensor_requires_grad(lmgrad_check_tensor(L, 1, who, "tensor"))) {
-    return select(L, S, 1, 2, n, who);
+    mgrad_tensor *part = select(L, S, 1, 2, n, who);
+    if (!mgrad_tensor_requires_grad(part)) return part;
+    lmgrad_error(L, "%s: the tensor records what is done with it for gradients; set its numbers"
+                 " inside mg.no_grad, or those of t:detach()", who);
   }
   mgrad_tensor **out = lmgrad_box_tensor(L);
   mgrad_tensor *t = lmgrad_check_tensor(L, 1, who, "tensor");

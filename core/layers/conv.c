@@ -8,6 +8,7 @@
 
 enum { OUT, KERNEL, STRIDE, PADDING, DILATION, GROUPS, BIAS, INIT, OUTPUT_PADDING };
 enum { OP_ATTRS = GROUPS - STRIDE + 1 };
+enum { VALID = -2 }; /* padding: the second word */
 
 static mgrad_status expect(const mgrad_layer *l, const mgrad_array *x, int dims,
                            int64_t channels) {
@@ -54,6 +55,7 @@ static mgrad_status forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, i
   mgrad_attrs attrs;
   mgrad_attrs_default(op->attrs, &attrs);
   memcpy(attrs.value, l->attrs.value + STRIDE, OP_ATTRS * sizeof *attrs.value);
+  if (attrs.value[PADDING - STRIDE] == VALID) attrs.value[PADDING - STRIDE] = 0;
   if (transpose) attrs.value[OP_ATTRS] = mgrad_layer_value(l, OUTPUT_PADDING);
   return mgrad_apply(op, l->ctx, operands, 3, &attrs, y);
 }
@@ -95,7 +97,7 @@ CONV(conv_transpose2d, 2, mgrad_op_conv_transpose)
 const mgrad_layer_def mgrad_layer_def_conv1d = {
   .name = "conv1d", .doc = "convolution, {n, c, l} to {n, out, ..}: weight"
                            " {out, c / groups, kernel}" STARTS,
-  MGRAD_ATTRS(CONV_ATTRS("same")), .build = conv1d_build, .forward = conv1d_forward,
+  MGRAD_ATTRS(CONV_ATTRS("same|valid")), .build = conv1d_build, .forward = conv1d_forward,
   MGRAD_LAYER_EXAMPLES(
     { .input = { 2, 3, 7 }, .attrs = { { "out", 4 }, { "kernel", MGRAD_PAIR(2, 2) } } },
     { .input = { 1, 4, 6 }, .attrs = { { "out", 2 }, { "kernel", MGRAD_PAIR(3, 3) },
@@ -105,7 +107,7 @@ const mgrad_layer_def mgrad_layer_def_conv1d = {
 const mgrad_layer_def mgrad_layer_def_conv2d = {
   .name = "conv2d", .doc = "convolution, {n, c, h, w} to {n, out, ..}: weight"
                            " {out, c / groups, kernel..}" STARTS,
-  MGRAD_ATTRS(CONV_ATTRS("same")), .build = conv2d_build, .forward = conv2d_forward,
+  MGRAD_ATTRS(CONV_ATTRS("same|valid")), .build = conv2d_build, .forward = conv2d_forward,
   MGRAD_LAYER_EXAMPLES(
     { .input = { 2, 3, 5, 6 }, .attrs = { { "out", 4 },
         { "kernel", MGRAD_PAIR(3, 2) }, { "stride", MGRAD_PAIR(2, 1) } } },
@@ -204,7 +206,7 @@ SIMPLE(global_maxpool2d, pool_all, 2, mgrad_op_adaptive_max_pool,
     .doc = "which numbers" }
 #define LARGER                                                                    \
   PAIR("factor", MGRAD_REQUIRED, 1, "how many times as large"),                   \
-  { .name = "mode", .type = MGRAD_ATTR_CHOICE, .choices = "nearest|bilinear",     \
+  { .name = "mode", .type = MGRAD_ATTR_CHOICE, .choices = "nearest|bilinear|linear", \
     .doc = "whether a number is repeated, or others lie between" }
 #define BEFORE_1 { "before", MGRAD_PAIR(1, 1) }
 #define FACTOR_2 { "factor", MGRAD_PAIR(2, 2) }
