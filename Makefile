@@ -62,10 +62,12 @@ CORE_OBJ := $(CORE_SRC:%.c=$(CORE_DIR)/%.o) \
             $(foreach isa,$(ISAS),$(ISA_SRC_$(isa):%.c=$(CORE_DIR)/$(isa)/%.o))
 CORE_LIB := $(CORE_DIR)/libmoongrad.a
 SYS_SRC  := bindings/system.c bindings/posix.c
-BIND_SRC := $(filter-out $(SYS_SRC),$(wildcard bindings/*.c))
+PNG_SRC  := bindings/png.c bindings/crc.c
+BIND_SRC := $(filter-out $(SYS_SRC) bindings/png.c,$(wildcard bindings/*.c))
 BIND_OBJ := $(BIND_SRC:%.c=$(BIND_DIR)/%.o)
 SYS_OBJ  := $(SYS_SRC:%.c=$(BIND_DIR)/%.o)
-MODULES  := $(LUA_OUT)/moongrad/core.so $(LUA_OUT)/moongrad/system.so
+PNG_OBJ  := $(PNG_SRC:%.c=$(BIND_DIR)/%.o)
+MODULES  := $(addprefix $(LUA_OUT)/moongrad/,core.so system.so png.so)
 
 .PHONY: all core demo test hosts deps-hosts tsan test-c test-lua test-luas test-torch test-scripts grad asan torture torture-quick fuzz fuzz-quick \
         maths maths-quick bench bench-gemm count determinism determinism-quick lint reference env install rock dist clean help deps deps-demo deps-test
@@ -127,11 +129,13 @@ $(LUA_OUT)/moongrad/core.so: $(BIND_OBJ) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(SHARED) -o $@ $^ -lm
 
+$(LUA_OUT)/moongrad/png.so: $(PNG_OBJ)
 $(LUA_OUT)/moongrad/system.so: $(SYS_OBJ)
+$(LUA_OUT)/moongrad/png.so $(LUA_OUT)/moongrad/system.so:
 	@mkdir -p $(@D)
 	$(SHARED) -o $@ $^
 
--include $(CORE_OBJ:.o=.d) $(BIND_OBJ:.o=.d) $(SYS_OBJ:.o=.d)
+-include $(CORE_OBJ:.o=.d) $(BIND_OBJ:.o=.d) $(SYS_OBJ:.o=.d) $(PNG_OBJ:.o=.d)
 
 # ---- running ----
 

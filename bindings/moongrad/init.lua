@@ -50,6 +50,8 @@ later(core.layer_methods, "summary", "show", 2)
 later(mg, "gradcheck", "gradcheck")
 mg.export = {}
 later(mg.export, "lua c onnx", "export")
+mg.plot = {} -- and backend, which the user may set
+later(mg.plot, "loss curve boundary weights confusion histogram gradients images surface", "plot")
 mg.npy = {}
 later(mg.npy, "read write dump undump", "npy")
 mg.schedule = {}

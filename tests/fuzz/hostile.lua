@@ -111,6 +111,22 @@ local usual = {
   ["mg.data.csv"] = function() return "/nowhere", { target = 1, header = true } end,
   ["mg.data.mnist"] = function() return "/nowhere" end,
   ["mg.data.fashion_mnist"] = function() return "/nowhere" end,
+  ["mg.plot.loss"] = function() return { { loss = 2 }, { loss = 1 } }, { log = true } end,
+  ["mg.plot.curve"] = function() return { f = math.sin, label = "sine" }, { to = 3 } end,
+  ["mg.plot.boundary"] = function()
+    return mg.sequential { 2, mg.dense(1) }, { x = mg.ones(4, 2), y = mg.ones(4, 1) },
+      { threshold = 0 }
+  end,
+  ["mg.plot.weights"] = function() return net(), { shape = { 1, 3 }, count = 2 } end,
+  ["mg.plot.confusion"] = function() return { { 1, 2 }, { 3, 4 } }, { names = { "a", "b" } } end,
+  ["mg.plot.histogram"] = function() return x(), { bins = 5 } end,
+  ["mg.plot.gradients"] = function() return { { name = "a", norm = 1 } }, { title = "t" } end,
+  ["mg.plot.images"] = function()
+    return mg.ones(2, 4, 4), { labels = { 1, 2 }, predicted = { 2, 2 }, count = 2 }
+  end,
+  ["mg.plot.surface"] = function()
+    return function(a, b) return a + b end, { x = { 0, 1 }, path = { { 0, 1 } }, width = 40 }
+  end,
   ["mg.save"] = function() return "/nowhere/x", net() end,
   ["mg.load"] = function() return "/nowhere/x", { weights_only = true } end,
   ["mg.dump"] = function() return net() end,
