@@ -7,7 +7,9 @@
 
 #include "maths.h"
 
-#if defined(__AVX512F__)
+#if defined(MGRAD_VEC_BYTES) /* by the amalgamation, for the set it has switched to */
+#define VEC_BYTES MGRAD_VEC_BYTES
+#elif defined(__AVX512F__)
 #define VEC_BYTES 64
 #elif defined(__AVX__)
 #define VEC_BYTES 32
