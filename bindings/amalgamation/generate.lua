@@ -6,7 +6,7 @@
 --                wide=FILES sets="avx2 avx512" avx2=FLAGS avx512=FLAGS
 --
 -- Names that a file keeps for itself would meet those of other files. So they stand under
--- #defines that put the file's name in front, taken back behind it. What is compiled for
+-- #defines that put the file's name behind them, taken back after it. What is compiled for
 -- each instruction set stands in moongrad.c once; that file includes itself under another
 -- MGRAD_ISA, where such names get the set's name as well.
 
@@ -92,7 +92,7 @@ local function preprocess(path, flags)
   for line in pipe:lines() do
     local marker = line:match('^# %d+ "([^"]*)"')
     if marker then
-      file = marker:find("%.def$") and file or marker
+      file = marker:find("%.def$") and file or marker:gsub("[^/]+/%.%./", "")
     elseif not line:find("^#") then
       texts[file] = texts[file] or {}
       table.insert(texts[file], line)
@@ -175,16 +175,24 @@ local function all_headers(paths, list)
   return list
 end
 
---- A source; its own names by 'pattern', in which %s stands for one with the file's in front.
-local function source(path, pattern)
+--- A source; its own names by 'pattern', in which %s stands for one that ends with the file's.
+-- A name that headers have as well, by 'above', is theirs again behind it.
+local function source(path, pattern, above)
   local prefix = path:gsub("^%w+/", ""):gsub("%.c$", ""):gsub("/", "_")
-  local names = sorted(kept[path] or {})
   banner(path)
+  local names = {}
+  for _, name in ipairs(sorted(kept[path] or {})) do
+    if not name:find("^l?mgrad_") then names[#names + 1] = name end
+  end
   for _, name in ipairs(names) do
-    write(("#define %s " .. pattern):format(name, prefix .. "_" .. name))
+    if above and above[name] then write("#undef " .. name) end
+    write(("#define %s " .. pattern):format(name, name .. "_in_" .. prefix))
   end
   body(path)
-  for _, name in ipairs(names) do write("#undef " .. name) end
+  for _, name in ipairs(names) do
+    write("#undef " .. name)
+    if above and above[name] then write(above[name]) end
+  end
   for _, name in ipairs(sorted(macros(path, {}))) do write("#undef " .. name) end
 end
 
@@ -223,6 +231,7 @@ local STRICT = [[
 #endif
 #if defined __clang__
 #pragma clang diagnostic ignored "-Wpass-failed"
+#pragma clang diagnostic ignored "-Wunused-function"
 #endif]]
 
 -------------------------------------------------------------------------------- the core
@@ -280,16 +289,20 @@ local function write_core()
         "#define MGRAD_X86_SETS", "#endif")
   write_headers(core, function(h) return not each_set(h) end)
   write("#endif /* MGRAD_AGAIN */", "", "#ifdef MGRAD_ISA")
-  local names, defined = {}, {}
+  local names, defined, undefined, others = {}, {}, {}, {}
+  for _, path in ipairs(core) do others[#others + 1] = not isa[path] and path or nil end
+  local needed = all_headers(others) -- by what is compiled once
   for _, h in ipairs(all_headers(core)) do
     if each_set(h) then
       macros(h, defined)
+      if not needed[h] then macros(h, undefined) end
       for name in pairs(kept[h] or {}) do names[name] = true end
     end
   end
   for _, name in ipairs(sorted(defined)) do write("#undef " .. name) end
   for _, name in ipairs(sorted(names)) do
-    if not defined[name] then write(("#define %s MGRAD_CODE(%s)"):format(name, name)) end
+    names[name] = not defined[name] and ("#define %s MGRAD_CODE(%s)"):format(name, name) or nil
+    write(names[name])
   end
   write("#endif")
   body("core/isa.h")
@@ -297,14 +310,14 @@ local function write_core()
   for _, path in ipairs(core) do
     if isa[path] then
       if not wide[path] then write("#ifndef MGRAD_NARROWER") end
-      source(path, "MGRAD_CODE(%s)")
+      source(path, "MGRAD_CODE(%s)", names)
       if not wide[path] then write("#endif") end
     end
   end
+  for _, name in ipairs(sorted(names)) do write("#undef " .. name) end
   write("", "#ifndef MGRAD_AGAIN", "#define MGRAD_AGAIN")
-  for _, path in ipairs(core) do
-    if not isa[path] then source(path, "%s") end
-  end
+  for _, name in ipairs(sorted(undefined)) do write("#undef " .. name) end
+  for _, path in ipairs(others) do source(path, "%s") end
   write("", "#ifdef MGRAD_X86_SETS")
   for _, name in ipairs(sets) do write_again(name) end
   write("#endif", "#undef MGRAD_AGAIN", "#endif")
