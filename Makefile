@@ -68,7 +68,7 @@ BIND_OBJ := $(BIND_SRC:%.c=$(BIND_DIR)/%.o)
 SYS_OBJ  := $(SYS_SRC:%.c=$(BIND_DIR)/%.o)
 MODULES  := $(LUA_OUT)/moongrad/core.so $(LUA_OUT)/moongrad/system.so
 
-.PHONY: all core demo test tsan test-c test-lua test-luas test-torch test-scripts grad asan torture torture-quick fuzz fuzz-quick \
+.PHONY: all core demo test tsan test-c test-lua test-luas test-torch test-scripts test-amalgamation amalgamation grad asan torture torture-quick fuzz fuzz-quick \
         maths maths-quick bench bench-gemm count determinism determinism-quick lint reference env install rock dist clean help deps deps-demo deps-test
 
 all: $(MODULES) ## build the Lua module (LUA=5.1 .. 5.4, jit)
@@ -164,7 +164,7 @@ $(TEST_DIR)/%: tests/c/%.c $(CORE_LIB)
 -include $(wildcard $(TEST_DIR)/*.d)
 
 test: deps-test ## install what is missing, build, run all tests
-	@tests/run test-c test-lua test-luas test-torch test-scripts torture-quick fuzz-quick determinism-quick asan lint
+	@tests/run test-c test-lua test-luas test-torch test-scripts test-amalgamation torture-quick fuzz-quick determinism-quick asan lint
 
 # The functions of maths.h as each instruction set compiles them.
 HERE  = $(foreach isa,$(ISAS),$(if $(shell \
@@ -209,6 +209,9 @@ test-torch: all ## the same formulas as PyTorch's, where it is installed
 
 test-scripts: all ## the experiments, each with its claim
 	$(BUSTED) tests/scripts
+
+test-amalgamation: all amalgamation ## it builds everywhere here, with the same bits
+	@tests/amalgamation
 
 ALLOC := $(TEST_DIR)/alloc-$(LUA)
 $(ALLOC): tests/torture/alloc.c
@@ -296,7 +299,7 @@ test-lua-built:
 
 lint: all ## include directions, imported symbols, warnings as errors, luacheck
 	$(LUA_BIN) tests/lint.lua $(CORE_LIB) $(MODULES)
-	luacheck -q bindings/moongrad scripts tests
+	luacheck -q bindings/moongrad bindings/amalgamation scripts tests
 	@for cc in $(CC) $$(command -v clang); do \
 	  echo "warnings of $$cc"; \
 	  $(MAKE) --no-print-directory -s CC=$$cc KIND_SUFFIX=-strict-$${cc##*/} \
