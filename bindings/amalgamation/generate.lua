@@ -200,7 +200,9 @@ end
 local function system_headers(paths)
   local found = {}
   local function look(path)
-    for name in ("\n" .. read(path)):gmatch("\n%s*#%s*include%s*(<[^>]+>)") do found[name] = true end
+    for name in ("\n" .. read(path)):gmatch("\n%s*#%s*include%s*(<[^>]+>)") do
+      found[name] = true
+    end
   end
   for _, path in ipairs(paths) do look(path) end
   for _, path in ipairs(all_headers(paths)) do look(path) end
