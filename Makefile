@@ -41,6 +41,7 @@ STRICT := -std=c11 -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno \
           -fno-trapping-math -ffunction-sections -fdata-sections
 # MGRAD_EACH allows vectors, it does not demand them: clang need not say where it has none.
 WARN   := -Wall -Wextra -Wshadow -Wno-missing-field-initializers -Wno-psabi -Wno-pass-failed
+STERN  := -Wconversion -Wsign-conversion # these too, in "make lint"
 REAL_FLAG := $(if $(filter double,$(REAL)),-DMGRAD_REAL_DOUBLE)
 COMPILE = $(CC) $(STRICT) $(WARN) $(REAL_FLAG) $(CFLAGS) -MMD -MP
 SHARED  = $(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,nodelete,--gc-sections
@@ -69,7 +70,7 @@ SYS_OBJ  := $(SYS_SRC:%.c=$(BIND_DIR)/%.o)
 PNG_OBJ  := $(PNG_SRC:%.c=$(BIND_DIR)/%.o)
 MODULES  := $(addprefix $(LUA_OUT)/moongrad/,core.so system.so png.so)
 
-.PHONY: all core demo test hosts deps-hosts tsan test-c test-lua test-luas test-torch test-scripts grad asan torture torture-quick fuzz fuzz-quick \
+.PHONY: all core demo test hosts deps-hosts tsan test-c test-lua test-luas test-torch test-scripts test-amalgamation amalgamation grad asan torture torture-quick fuzz fuzz-quick \
         maths maths-quick bench bench-gemm count determinism determinism-quick lint reference env install rock dist clean help deps deps-demo deps-test
 
 all: $(MODULES) ## build the Lua module (LUA=5.1 .. 5.4, jit)
@@ -167,7 +168,7 @@ $(TEST_DIR)/%: tests/c/%.c $(CORE_LIB)
 -include $(wildcard $(TEST_DIR)/*.d)
 
 test: deps-test ## install what is missing, build, run all tests
-	@tests/run test-c test-lua test-luas test-torch test-scripts torture-quick fuzz-quick determinism-quick asan lint
+	@tests/run test-c test-lua test-luas test-torch test-scripts test-amalgamation torture-quick fuzz-quick determinism-quick asan lint
 
 # The functions of maths.h as each instruction set compiles them.
 HERE  = $(foreach isa,$(ISAS),$(if $(shell \
@@ -212,6 +213,9 @@ test-torch: all ## the same formulas as PyTorch's, where it is installed
 
 test-scripts: all ## the experiments, each with its claim
 	$(BUSTED) tests/scripts
+
+test-amalgamation: all amalgamation ## it builds everywhere here, with the same bits
+	@tests/amalgamation
 
 ALLOC := $(TEST_DIR)/alloc-$(LUA)
 $(ALLOC): tests/torture/alloc.c
@@ -304,12 +308,29 @@ test-lua-built:
 
 lint: all ## include directions, imported symbols, warnings as errors, luacheck
 	$(LUA_BIN) tests/lint.lua $(CORE_LIB) $(MODULES)
-	luacheck -q bindings/moongrad scripts tests
-	@$(MAKE) --no-print-directory -s KIND_SUFFIX=-strict CFLAGS='-O2 -Werror -Wconversion -Wno-sign-conversion' core
-	@if command -v clang >/dev/null; then \
-	  $(MAKE) --no-print-directory -s CC=clang KIND_SUFFIX=-clang CFLAGS='-O2 -Werror' core; fi
+	luacheck -q bindings/moongrad bindings/amalgamation scripts tests
+	@for cc in $(CC) $$(command -v clang); do \
+	  echo "warnings of $$cc"; \
+	  $(MAKE) --no-print-directory -s CC=$$cc KIND_SUFFIX=-strict-$${cc##*/} \
+	    CFLAGS='-O2 -Werror $(STERN)' all || exit 1; \
+	  for std in c99 c11 c++11 c++17; do \
+	    $$cc -x $${std%%[0-9]*} -std=$$std -fsyntax-only -pedantic -Wall -Wextra -Werror $(STERN) \
+	      core/moongrad.h || exit 1; \
+	  done; \
+	done
 
 # ---- documentation, installation ----
+
+AMALGAMATION := $(addprefix $(BUILD)/amalgamation/,moongrad.c moongrad.h lmoongrad.c)
+LUA_SRC := $(wildcard bindings/moongrad/*.lua)
+amalgamation: $(firstword $(AMALGAMATION)) ## all sources as moongrad.c, moongrad.h, lmoongrad.c
+$(firstword $(AMALGAMATION)): $(wildcard bindings/amalgamation/*) $(CORE_SRC) $(BIND_SRC) $(SYS_SRC) \
+    $(LUA_SRC) $(wildcard core/*.h core/*.def core/*/*.h bindings/*.h)
+	@mkdir -p $(@D)
+	$(LUA_BIN) bindings/amalgamation/generate.lua out=$(@D) version=$(VERSION) cc='$(CC)' \
+	  flags='$(LUA_CFLAGS)' core='$(CORE_SRC)' bind='$(BIND_SRC)' system='$(SYS_SRC)' \
+	  lua='$(LUA_SRC)' isa='$(ISA_SRC)' wide='$(ISA_SRC_avx512)' sets='avx2 avx512' \
+	  avx2='$(ISA_avx2)' avx512='$(ISA_avx512)'
 
 reference: all ## write the reference of all ops, layers, optimizers to build/reference.md
 	@$(LUA_ENV) $(LUA_BIN) -e 'io.write(require("moongrad.reference").text())' > $(BUILD)/reference.md

@@ -5,14 +5,6 @@
 
 #include <string.h>
 
-#if defined _WIN32
-#define EXPORT __declspec(dllexport)
-#elif defined __GNUC__
-#define EXPORT __attribute__((visibility("default")))
-#else
-#define EXPORT
-#endif
-
 /* ---- the state's own functions ---- */
 
 static int module_seed(lua_State *L) {
@@ -171,7 +163,7 @@ static void set_string(lua_State *L, const char *key, const char *value) {
   lua_setfield(L, -2, key);
 }
 
-EXPORT int luaopen_moongrad_core(lua_State *L);
+LMGRAD_EXPORT int luaopen_moongrad_core(lua_State *L);
 
 int luaopen_moongrad_core(lua_State *L) {
 #if LUA_VERSION_NUM >= 502

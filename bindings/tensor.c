@@ -51,14 +51,14 @@ static int tensor_randperm(lua_State *L) {
 }
 
 /* The numbers of a fresh packed tensor. */
-static mgrad_real *data(mgrad_tensor *t) { return mgrad_tensor_array(t)->data; }
+static mgrad_real *data_of(mgrad_tensor *t) { return mgrad_tensor_array(t)->data; }
 
 static int tensor_eye(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   int64_t n = lmgrad_integer(L, 1, "eye", "n", 1, LMGRAD_EXACT), size[] = { n, n };
   mgrad_tensor **out = lmgrad_box_tensor(L);
   LMGRAD_TRY_AS(L, S, "eye", mgrad_tensor_full(S->ctx, 2, size, 0, out));
-  for (int64_t i = 0; i < n; i++) data(*out)[i * n + i] = 1;
+  for (int64_t i = 0; i < n; i++) data_of(*out)[i * n + i] = 1;
   return made(L, S, *out);
 }
 
@@ -67,8 +67,8 @@ static int range(lua_State *L, int64_t n, double first, double step, const doubl
   lmgrad_state *S = LMGRAD_STATE(L);
   mgrad_tensor **out = lmgrad_box_tensor(L);
   LMGRAD_TRY(L, S, mgrad_tensor_new(S->ctx, 1, &n, out));
-  for (int64_t i = 0; i < n; i++) data(*out)[i] = (mgrad_real)(first + (double)i * step);
-  if (last != NULL) data(*out)[n - 1] = (mgrad_real)*last;
+  for (int64_t i = 0; i < n; i++) data_of(*out)[i] = (mgrad_real)(first + (double)i * step);
+  if (last != NULL) data_of(*out)[n - 1] = (mgrad_real)*last;
   return made(L, S, *out);
 }
 

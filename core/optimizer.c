@@ -460,7 +460,7 @@ static void update_shared(const mgrad_optimizer *o, const mgrad_param_run *r,
   mgrad_pool_stretches(o->ctx->pool, r->n, update_stretch, &all);
 }
 
-static void update(const mgrad_optimizer *o, const mgrad_param_run *r, mgrad_update *u) {
+static void update_run(const mgrad_optimizer *o, const mgrad_param_run *r, mgrad_update *u) {
   int64_t offset = o->params[r->first].offset;
   mgrad_real *average = o->steps > 0 ? mgrad_optimizer_average(o) : NULL;
   u->n = r->n;
@@ -517,7 +517,7 @@ mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
   double scale = clips ? mgrad_optimizer_clipping(o) : 1;
   for (int i = 0; i < o->nruns; i++) {
     mgrad_update u = options_of(o, &o->groups[o->runs[i].group], scale);
-    update(o, &o->runs[i], &u);
+    update_run(o, &o->runs[i], &u);
   }
   if (o->steps == 0) mgrad_optimizer_begin_averages(o);
   o->steps++;

@@ -61,7 +61,7 @@ static inline mgrad_real mgrad_update_gradient(const mgrad_update *u, int64_t i,
 #define MGRAD_OPTIMIZER(word) const mgrad_optimizer_def MGRAD_CODE(mgrad_optimizer_def_##word)
 #define MGRAD_RULE(word) .name = #word, .id = MGRAD_RULE_##word
 
-#define X(name) extern const mgrad_optimizer_def MGRAD_SHARED(mgrad_optimizer_def_##name);
+#define X(name) extern const mgrad_optimizer_def mgrad_optimizer_def_##name;
 #include "optimizers.def"
 #undef X
 
