@@ -36,7 +36,10 @@ static const struct kind {
 
 /* ---- making and checking ---- */
 
+static void tell_collector(lua_State *L, lmgrad_state *S);
+
 void **lmgrad_box(lua_State *L, lmgrad_kind kind) {
+  tell_collector(L, lua_touserdata(L, lua_upvalueindex(1)));
   box *b = lua_newuserdata(L, sizeof *b);
   *b = (box){ .magic = &kinds[kind] };
   lmgrad_rawgetp(L, LUA_REGISTRYINDEX, &kinds[kind]);
@@ -131,14 +134,23 @@ static int box_close(lua_State *L) {
 
 /* ---- the collector ---- */
 
-/* It sees a few bytes of a box, not the megabytes of its tensor. */
-void lmgrad_account(lua_State *L, lmgrad_state *S, const mgrad_tensor *t) {
-  enum { BATCH = 64 * 1024 };
-  S->pending += mgrad_tensor_owned(t);
-  if (S->pending < BATCH) return;
-  size_t kb = S->pending / 1024;
-  S->pending = 0;
-  if (lmgrad_gc_running(L)) lmgrad_gc_step(L, kb < 1u << 20 ? kb : 1u << 20);
+/* It sees the few bytes of a box, not the megabytes behind it: so it is told how far
+** the memory of all objects has grown, whichever of them holds it. */
+static void tell_collector(lua_State *L, lmgrad_state *S) {
+  enum { BATCH = 64 * 1024, MOST = 1 << 20, SPARE = 8192 };
+  size_t used = mgrad_memory_used(S->ctx);
+  if (used < S->told) S->told = used;
+  if (used - S->told < BATCH) return;
+  size_t kb = (used - S->told) / 1024;
+  S->told = used;
+  lmgrad_gc_work(L, kb < MOST ? (int)kb : MOST);
+  used = mgrad_memory_used(S->ctx);
+  if (used / 1024 > 2 * (S->kept / 1024 + (size_t)lua_gc(L, LUA_GCCOUNT, 0)) + SPARE) {
+    lmgrad_gc_all(L);
+    S->kept = used = mgrad_memory_used(S->ctx);
+  }
+  if (used < S->kept) S->kept = used;
+  S->told = used;
 }
 
 /* ---- errors ---- */

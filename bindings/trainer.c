@@ -291,7 +291,6 @@ static int trainer_table(lua_State *L) {
   mgrad_trainer *t = check_self(L, "table");
   LMGRAD_TRY(L, S, mgrad_trainer_table(t, metric, lua_toboolean(L, 3), out));
   if (*out == NULL) return 0;
-  lmgrad_account(L, S, *out);
   return 1;
 }
 
