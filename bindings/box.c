@@ -62,6 +62,13 @@ static box *to_box(lua_State *L, int i) {
   return NULL;
 }
 
+/* Does the state still have its objects? After its own finalizer, the last of all, boxes
+** are closed. */
+static int alive(lua_State *L) {
+  const lmgrad_state *S = lua_touserdata(L, lua_upvalueindex(1));
+  return S->ctx != NULL;
+}
+
 static box *to_kind(lua_State *L, int i, lmgrad_kind kind) {
   if (lua_type(L, i) != LUA_TUSERDATA || lua_rawlen(L, i) != sizeof(box)) return NULL;
   box *b = lua_touserdata(L, i);
@@ -75,13 +82,13 @@ const char *lmgrad_kind_name(lua_State *L, int i) {
 
 void *lmgrad_test(lua_State *L, int i, lmgrad_kind kind) {
   box *b = to_kind(L, i, kind);
-  return b != NULL && !b->closed ? b->object : NULL;
+  return b != NULL && !b->closed && alive(L) ? b->object : NULL;
 }
 
 void *lmgrad_check(lua_State *L, int i, lmgrad_kind kind, const char *who, const char *what) {
   box *b = to_kind(L, i, kind);
   if (b == NULL) lmgrad_type_error(L, i, who, what, kinds[kind].article);
-  else if (b->object == NULL || b->closed) lmgrad_error(L, "%s: %s is closed", who, what);
+  else if (b->object == NULL || b->closed || !alive(L)) lmgrad_error(L, "%s: %s is closed", who, what);
   return b != NULL ? b->object : NULL;
 }
 
@@ -119,7 +126,7 @@ static int release(box *b) {
 /* __gc */
 static int box_gc(lua_State *L) {
   box *b = to_box(L, 1);
-  return b != NULL ? release(b) : 0;
+  return b != NULL && alive(L) ? release(b) : 0;
 }
 
 /* close(), __close. What the core is using lies in a box that is on a stack, so
@@ -129,7 +136,7 @@ static int box_close(lua_State *L) {
   box *b = to_box(L, 1);
   if (b == NULL) return 0;
   b->closed = 1;
-  return S->L == NULL ? release(b) : 0;
+  return S->ctx != NULL && S->L == NULL ? release(b) : 0;
 }
 
 /* ---- the collector ---- */

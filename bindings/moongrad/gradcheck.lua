@@ -8,9 +8,11 @@ return function(mg, core, require)
   local function flat_view(t)
     local flat = t:reshape(-1)
     local old = flat[1]
+    local function unchanged() return t:reshape(-1)[1] == old and old + 1 ~= old end
     flat[1] = old + 1
-    local apart = t:reshape(-1)[1] == old and old + 1 ~= old
-    flat[1] = old
+    local ok, apart = pcall(unchanged)
+    flat[1] = old -- whatever happens
+    if not ok then error(apart, 0) end
     return flat, function(i, v)
       flat[i] = v
       if apart then t:copy(flat:reshape(t.shape)) end
