@@ -113,8 +113,8 @@ return function(mg, core, require)
   --- Seconds; from the system module where the host has left it in.
   local function seconds()
     if not clock then
-      local found, system = pcall(require, "moongrad.system")
-      clock = found and type(system) == "table" and system.clock or os.clock
+      local system = check.module(require, "moongrad.system")
+      clock = type(system) == "table" and system.clock or os.clock
     end
     return clock()
   end
