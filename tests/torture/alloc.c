@@ -94,35 +94,36 @@ static const char *name_of(lua_State *L, int k) {
   return name;
 }
 
-/* Leaves the function that does piece k, twice, at the top. */
+/* Leaves the function that does piece k, or the error of making it, above the list. */
 static int push_work(lua_State *L, int k) {
-  if (k == 0) {
-    lua_pushcfunction(L, load_and_probe);
-  } else {
-    lua_rawgeti(L, 1, k);
-    lua_rawgeti(L, -1, 2);
-    if (lua_pcall(L, 0, 1, 0) != 0) return 0;
-  }
-  lua_pushvalue(L, -1);
-  return 1;
+  lua_settop(L, 1);
+  if (k == 0) return 1; /* each attempt has its own */
+  lua_rawgeti(L, 1, k);
+  lua_rawgeti(L, -1, 2);
+  lua_replace(L, 2);
+  lua_settop(L, 2);
+  return lua_pcall(L, 0, 1, 0) == 0;
 }
 
 /* ---- one attempt, in a process of its own ---- */
 
-/* Writes "+calls result", or "-what is wrong", into 'to'. */
-static void attempt(memory *m, lua_State *L, int k, unsigned long n, mode how,
-                    const char *expected, char *to) {
+/* Does what is at the top of the stack; of no state, loading. Writes "+calls result", or
+** "-what is wrong", into 'to'. */
+static void attempt(memory *m, lua_State *L, unsigned long n, mode how, const char *expected,
+                    char *to) {
+  memory fresh = { L != NULL ? m->used : 0, 0, n, how };
+  *m = fresh;
   if (L == NULL) {
-    *m = (memory){ .fail_at = n, .mode = how };
     L = lua_newstate(alloc, m);
-    if (L == NULL && m->used == 0) { snprintf(to, REPORT, "+0 "); return; }
-    if (L == NULL) { snprintf(to, REPORT, "-lua_newstate leaks"); return; }
+    if (L == NULL) {
+      snprintf(to, REPORT, m->used == 0 ? "+0 " : "-lua_newstate leaks");
+      return;
+    }
+    m->fail_at = 0;
+    lua_pushcfunction(L, load_and_probe);
+    m->fail_at = n;
   }
-  m->fail_at = 0;
-  if (!push_work(L, k)) { snprintf(to, REPORT, "-cannot begin: %s", text(L)); return; }
-  if (k != 0) m->calls = 0;
-  m->fail_at = n;
-  m->mode = how;
+  lua_pushvalue(L, -1); /* to do it twice */
   int failed = lua_pcall(L, 0, 1, 0);
   unsigned long calls = m->calls;
   if (how != CLOSING) m->fail_at = 0;
@@ -156,7 +157,7 @@ static void in_child(memory *m, lua_State *L, int k, unsigned long n, mode how,
   if (child == 0) {
     alarm(SECONDS);
     memset(report, 0, REPORT);
-    attempt(m, k != 0 ? L : NULL, k, n, how, expected, report);
+    attempt(m, k != 0 ? L : NULL, n, how, expected, report);
     ssize_t unused = write(ends[1], report, REPORT);
     (void)unused;
     _exit(0);
@@ -204,7 +205,8 @@ int main(int argc, char **argv) {
   int pieces = (int)lua_rawlen(L, 1);
   for (int k = 0; k <= pieces && k < MOST_WORK; k++) { /* without failures, to compare with */
     if (only != NULL && strcmp(only, name_of(L, k)) != 0) continue;
-    in_child(&m, L, k, 0, ONCE, "", report);
+    snprintf(report, REPORT, "-cannot begin: %s", push_work(L, k) ? "" : text(L));
+    if (strlen(report) == strlen("-cannot begin: ")) in_child(&m, L, k, 0, ONCE, "", report);
     if (report[0] != '+') { report_failure(name_of(L, k), 0, ONCE, report + 1); continue; }
     char *rest;
     calls[k] = strtoul(report + 1, &rest, 10);
@@ -213,6 +215,7 @@ int main(int argc, char **argv) {
   }
   unsigned long every = points > 0 && total > points ? total / points : 1, next = every / 2 + 1;
   for (int k = 0; k <= pieces && k < MOST_WORK && failures < 20; at += calls[k++]) {
+    if (calls[k] > 0 && !push_work(L, k)) report_failure(name_of(L, k), 0, ONCE, text(L));
     for (; next <= at + calls[k] && failures < 20; next += every) {
       in_child(&m, L, k, next - at, how, expected[k], report);
       if (report[0] == '+') passed++;
