@@ -39,11 +39,11 @@ void mgrad_context_release(mgrad_context *ctx) {
   leave(ctx);
 }
 
-/* In front of each piece of memory: its neighbours in the list of all there are. */
+/* In front of each piece of memory: its neighbours in the list of all there are. Four
+** words, so that the piece is aligned as the allocator has aligned the whole. */
 typedef struct block {
-  _Alignas(max_align_t) struct block *next;
-  struct block *before; /* NULL: the first */
-  size_t size;          /* with this */
+  struct block *next, *before; /* before the first is NULL */
+  size_t size, unused;         /* with this */
 } block;
 
 static void free_block(mgrad_context *ctx, block *b) {

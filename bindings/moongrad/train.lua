@@ -124,19 +124,19 @@ return function(mg, core, require)
   -- @treturn ...  stopped, done, examples, loss, metrics
   local function epoch(t, run, total, on_batch, watch)
     local at, examples = t:position()
-    local stopped, done, loss, metrics
+    local stopped, done, loss
     if at > run.rows and examples == total then
       return false, at >= run.epochs, t:progress()
     end
     local batch = at > run.rows and math.ceil(examples / run.batch) or 0
     repeat -- in slices, so that hooks and signals of the host get their turn
-      done, examples, loss, metrics = t:advance(on_batch and 1 or nil, SLICE, true)
+      done, examples, loss = t:advance(on_batch and 1 or nil, SLICE, true)
       batch = batch + 1
       if watch then watch(examples, total, loss) end
       stopped = on_batch and on_batch(report(t, { epoch = t:position(), batch = batch }, "",
-        false, examples, loss, metrics)) == false
+        false, t:progress())) == false
     until done or stopped or examples >= total
-    return stopped, done, examples, loss, metrics
+    return stopped, done, t:progress()
   end
 
   --- Trains for n epochs, one a round of the loop; leaving it at any point keeps
