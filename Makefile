@@ -229,14 +229,17 @@ $(FAULT): tests/torture/fault.c
 	$(CC) -O1 -Wall -shared -fPIC $< -o $@ -ldl
 
 torture: all $(ALLOC) $(FAULT) ## allocations and calls for files failing in turn, kill -9
-	$(LUA_ENV) $(ALLOC) --every 1
-	$(LUA_ENV) $(ALLOC) --every 1 --persistent
+	$(LUA_ENV) $(ALLOC) --points 60000
+	$(LUA_ENV) $(ALLOC) --points 60000 --persistent
+	$(LUA_ENV) $(ALLOC) --points 20000 --closing
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 1000
 
 torture-quick: all $(ALLOC) $(FAULT)
-	$(LUA_ENV) $(ALLOC) --every 83
-	$(LUA_ENV) $(ALLOC) --every 89 --persistent
+	$(LUA_ENV) $(ALLOC) --points 250
+	$(LUA_ENV) $(ALLOC) --points 250 --persistent
+	$(LUA_ENV) $(ALLOC) --points 100 --closing
+	$(LUA_ENV) $(LUA_BIN) tests/torture/dropped.lua --count 50
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 25
 

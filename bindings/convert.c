@@ -115,7 +115,6 @@ static int tensor_tensor(lua_State *L) {
     lua_pop(L, 1);
   }
   lua_settop(L, 1);
-  lmgrad_account(L, S, t);
   return 1;
 }
 
@@ -355,7 +354,6 @@ static int tensor_from_string(lua_State *L) {
     }
     fill(&f, (const unsigned char *)bytes, length);
   }
-  lmgrad_account(L, S, *out);
   return 1;
 }
 

@@ -8,12 +8,6 @@
 
 /* ---- making ---- */
 
-/* Registers the tensor in the box at the top and returns it to Lua. */
-static int made(lua_State *L, lmgrad_state *S, mgrad_tensor *t) {
-  lmgrad_account(L, S, t);
-  return 1;
-}
-
 static int full(lua_State *L, const char *who, int last, double value) {
   lmgrad_state *S = LMGRAD_STATE(L);
   int64_t size[MGRAD_MAX_DIMS];
@@ -21,7 +15,7 @@ static int full(lua_State *L, const char *who, int last, double value) {
   int n = lmgrad_sizes(L, 1, who, size);
   mgrad_tensor **out = lmgrad_box_tensor(L);
   LMGRAD_TRY_AS(L, S, who, mgrad_tensor_full(S->ctx, n, size, value, out));
-  return made(L, S, *out);
+  return 1;
 }
 
 static int tensor_zeros(lua_State *L) { return full(L, "zeros", lua_gettop(L), 0); }
@@ -39,7 +33,7 @@ static int tensor_random(lua_State *L, const char *who, mgrad_random kind) {
   int n = lmgrad_sizes(L, 1, who, size);
   mgrad_tensor **out = lmgrad_box_tensor(L);
   LMGRAD_TRY_AS(L, S, who, mgrad_tensor_random(S->ctx, kind, n, size, out));
-  return made(L, S, *out);
+  return 1;
 }
 
 static int tensor_rand(lua_State *L) { return tensor_random(L, "rand", MGRAD_UNIFORM); }
@@ -59,7 +53,7 @@ static int tensor_eye(lua_State *L) {
   mgrad_tensor **out = lmgrad_box_tensor(L);
   LMGRAD_TRY_AS(L, S, "eye", mgrad_tensor_full(S->ctx, 2, size, 0, out));
   for (int64_t i = 0; i < n; i++) data_of(*out)[i * n + i] = 1;
-  return made(L, S, *out);
+  return 1;
 }
 
 /* n numbers: first + i * step, the last exactly 'last' when it is given. */
@@ -69,7 +63,7 @@ static int range(lua_State *L, int64_t n, double first, double step, const doubl
   LMGRAD_TRY(L, S, mgrad_tensor_new(S->ctx, 1, &n, out));
   for (int64_t i = 0; i < n; i++) data_of(*out)[i] = (mgrad_real)(first + (double)i * step);
   if (last != NULL) data_of(*out)[n - 1] = (mgrad_real)*last;
-  return made(L, S, *out);
+  return 1;
 }
 
 static int tensor_arange(lua_State *L) {

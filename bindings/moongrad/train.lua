@@ -113,8 +113,8 @@ return function(mg, core, require)
   --- Seconds; from the system module where the host has left it in.
   local function seconds()
     if not clock then
-      local found, system = pcall(require, "moongrad.system")
-      clock = found and type(system) == "table" and system.clock or os.clock
+      local system = check.module(require, "moongrad.system")
+      clock = type(system) == "table" and system.clock or os.clock
     end
     return clock()
   end
@@ -137,20 +137,20 @@ return function(mg, core, require)
   -- @treturn ...  stopped, done, examples, loss, metrics
   local function epoch(t, run, total, on_batch, watch, failed)
     local at, examples = t:position()
-    local stopped, done, loss, metrics
+    local stopped, done, loss
     if at > run.rows and examples == total then
       return false, at >= run.epochs, t:progress()
     end
     local batch = at > run.rows and math.ceil(examples / run.batch) or 0
     repeat -- in slices, so that hooks and signals of the host get their turn
-      done, examples, loss, metrics = guarded(failed, t.advance, t, on_batch and 1 or nil,
+      done, examples, loss = guarded(failed, t.advance, t, on_batch and 1 or nil,
         SLICE, true)
       batch = batch + 1
       if watch then watch(examples, total, loss) end
       stopped = on_batch and on_batch(report(t, { epoch = t:position(), batch = batch }, "",
-        false, examples, loss, metrics)) == false
+        false, t:progress())) == false
     until done or stopped or examples >= total
-    return stopped, done, examples, loss, metrics
+    return stopped, done, t:progress()
   end
 
   local epochs_options = { batch = true, shuffle = true, validation = true, accumulate = true,
