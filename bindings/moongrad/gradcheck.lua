@@ -40,8 +40,11 @@ return function(mg, core, require)
       for i, x in ipairs(inputs) do wanted[i] = mg.tensor(x, { requires_grad = true }) end
       inputs = wanted
     end
-    local grads = core.grad(f(unpack(inputs)), wanted)
-    local function value() return f(unpack(inputs)):item() end
+    local function result()
+      return check.is("tensor", f(unpack(inputs)), "gradcheck", "the result of f")
+    end
+    local grads = core.grad(result(), wanted)
+    local function value() return result():item() end
     for k, x in ipairs(wanted) do
       local flat, put = flat_view(x:detach())
       local g = grads[k]:reshape(-1)

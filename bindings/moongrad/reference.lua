@@ -7,6 +7,7 @@
 --   print(reference.help "adam")     -- one entry as a few lines of plain text
 
 local core = require "moongrad.core"
+local check = require "moongrad.check"
 
 local concat = table.concat
 
@@ -411,7 +412,7 @@ end
 function reference.help(name)
   if name == nil then return overview(collect()) end
   if type(name) ~= "string" then
-    error(("help: name is a %s, expected a string"):format(type(name)), 2)
+    check.fail("help", "name is a %s, expected a string", type(name))
   end
   local all, tables = collect()
   local found, names = {}, {}
