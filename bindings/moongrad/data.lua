@@ -6,7 +6,7 @@
 local FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
 local GZIP = "\31\139"
 
-return function(mg, core, require)
+return function(_, core, require)
   local check, data, methods = require "moongrad.check", {}, {}
 
   ---------------------------------------------------------------------- tensors
