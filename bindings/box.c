@@ -162,14 +162,21 @@ static void tell_collector(lua_State *L, lmgrad_state *S) {
 
 /* ---- errors ---- */
 
+/* Is there a function of moongrad's own Lua files at that level? */
+static int is_own(lua_State *L, const lmgrad_state *S, int level, lua_Debug *ar) {
+  size_t n = strlen(S->own);
+  if (!lua_getstack(L, level, ar) || !lua_getinfo(L, "Sl", ar)) return 0;
+  return n > 0 && strncmp(ar->source, S->own, n) == 0;
+}
+
 /* Pushes "file:line: " of the function that called into moongrad, or "". */
 static void push_position(lua_State *L) {
   const lmgrad_state *S = lua_touserdata(L, lua_upvalueindex(1));
-  size_t n = S != NULL ? strlen(S->own) : 0;
-  lua_Debug ar;
+  lua_Debug ar, next;
   for (int level = 1; lua_getstack(L, level, &ar); level++) {
-    lua_getinfo(L, "Sl", &ar);
-    if (n > 0 && strncmp(ar.source, S->own, n) == 0) continue;
+    if (is_own(L, S, level, &ar) || *ar.what == 't') continue; /* 5.1: a tail call */
+    int inside = S->depth > 0 || is_own(L, S, level + 1, &next); /* a callback, or its pcall */
+    if (ar.currentline <= 0 && inside) continue;
     if (ar.currentline <= 0) break;
     lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
     return;

@@ -52,9 +52,8 @@ return function(mg, core, require)
     for _, name in ipairs { "batch", "shuffle", "accumulate" } do
       local v = option(name, options, data)
       if v ~= nil and v ~= run[name] then
-        error(("%s: %s is %s, but %s in the run that was loaded; to begin another one, load with"
-          .. " { run = false }"):format(who, name, tostring(v), tostring(run[name])),
-          who == "epochs" and 3 or 4)
+        check.fail(who, "%s is %s, but %s in the run that was loaded; to begin another one, load"
+          .. " with { run = false }", name, tostring(v), tostring(run[name]))
       end
     end
     t:resume(mg.data.dataset(data, who), math.max(epochs, (t:position())))
@@ -186,7 +185,7 @@ return function(mg, core, require)
     return function()
       run.over = run.over or done or stopped
       if run.over then return nil end
-      if runs[t] ~= run then error("epochs: the trainer has begun another run since", 2) end
+      if runs[t] ~= run then check.fail("epochs", "the trainer has begun another run since") end
       local start = seconds()
       local examples, loss, metrics
       stopped, done, examples, loss, metrics = epoch(t, run, total, on_batch, watch, failed)
@@ -302,7 +301,7 @@ return function(mg, core, require)
       local name = options.monitor or row.val_loss and "val_loss" or "loss"
       local v, least = row[name], options.min_delta or 0
       if type(v) ~= "number" then
-        error(('fit: monitor is "%s", which is no number of an epoch'):format(name), 3)
+        check.fail("fit", 'monitor is "%s", which is no number of an epoch', name)
       end
       if larger(name, options.mode) then v = -v end
       local better = v == v and (fit.best == nil or v < fit.best - least)
