@@ -249,8 +249,42 @@ fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random progra
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/programs.lua --programs $(PROGRAMS)
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/files.lua --rounds $(PROGRAMS)
 
+# The loader of model files, with Lua and without, fed by libFuzzer or, without clang, by
+# replay.c.
+FUZZERS   := $(TEST_DIR)/fuzz-header $(TEST_DIR)/fuzz-loader
+FUZZ_MAIN ?= tests/fuzz/replay.c
+FUZZ_SRC   = tests/fuzz/mutate.c $(FUZZ_MAIN)
+$(TEST_DIR)/fuzz-header: FUZZ_OBJ := $(BIND_DIR)/bindings/header.o $(BIND_DIR)/bindings/crc.o
+$(TEST_DIR)/fuzz-loader: FUZZ_OBJ := $(BIND_OBJ)
+$(TEST_DIR)/fuzz-loader: FUZZ_LIB := -l$(LUA_PACKAGE)
+$(FUZZERS): $(TEST_DIR)/fuzz-%: tests/fuzz/%.c $(wildcard tests/fuzz/*.[ch]) $(BIND_OBJ) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(COMPILE) -D_POSIX_C_SOURCE=200809L $(LUA_CFLAGS) $< $(FUZZ_SRC) $(FUZZ_OBJ) $(CORE_LIB) \
+	  -o $@ $(LDFLAGS) $(FUZZ_LIB) -lm
+
+CORPUS  := tests/fuzz/corpus
+CHANGES ?= 20
+.PHONY: replay fuzz-files
+replay: $(FUZZERS) ## the corpus of model files, and CHANGES=20 changes of each
+	$(TEST_DIR)/fuzz-header $(CORPUS) $(CHANGES)
+	$(LUA_ENV) $(TEST_DIR)/fuzz-loader $(CORPUS) $(CHANGES)
+
+# Inputs that add something go to build/corpus; each fuzzer has its own share of the runs.
+INPUTS     ?= 10000000
+FUZZ_FLAGS := -O2 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined \
+  -fno-sanitize-coverage=trace-cmp
+FUZZ_LIMIT := -timeout=2 -malloc_limit_mb=64 -rss_limit_mb=1024 -max_len=8192 -print_final_stats=1
+fuzz-files: ## INPUTS=10000000 model files by libFuzzer (clang), under the sanitizers
+	@$(MAKE) --no-print-directory -s CC=clang KIND_SUFFIX=-fuzz ISAS= CFLAGS='$(FUZZ_FLAGS)' \
+	  FUZZ_MAIN= LDFLAGS=-fsanitize=fuzzer $(FUZZERS:$(TEST_DIR)/%=$(TEST_DIR)-fuzz/%)
+	@mkdir -p $(BUILD)/corpus
+	$(TEST_DIR)-fuzz/fuzz-header $(FUZZ_LIMIT) -runs=$(INPUTS) $(BUILD)/corpus $(CORPUS)
+	$(LUA_ENV) $(TEST_DIR)-fuzz/fuzz-loader $(FUZZ_LIMIT) -runs=$$(($(INPUTS) / 50)) \
+	  $(BUILD)/corpus $(CORPUS)
+
 fuzz-quick:
 	@$(MAKE) --no-print-directory fuzz PROGRAMS=300
+	@$(MAKE) --no-print-directory replay
 
 HOSTS ?=
 hosts: deps-hosts ## train, infer and load in real programs; HOSTS='love wrk' for some
