@@ -22,6 +22,7 @@ LUA_BIN     ?= lua$(LUA)
 LUA_FOLDER  := $(LUA)
 LUA_DEBIAN  := lua$(LUA) $(if $(filter 5.1,$(LUA)),liblua5.1-0-dev,liblua$(LUA)-dev)
 endif
+LIBDIR  ?= $(PREFIX)/lib
 LUA_LIBDIR   ?= $(PREFIX)/lib/lua/$(LUA_FOLDER)
 LUA_SHAREDIR ?= $(PREFIX)/share/lua/$(LUA_FOLDER)
 # asked for when used, not now: "make demo" may install it first
@@ -70,8 +71,8 @@ SYS_OBJ  := $(SYS_SRC:%.c=$(BIND_DIR)/%.o)
 PNG_OBJ  := $(PNG_SRC:%.c=$(BIND_DIR)/%.o)
 MODULES  := $(addprefix $(LUA_OUT)/moongrad/,core.so system.so png.so)
 
-.PHONY: all core demo test hosts deps-hosts tsan test-c test-lua test-luas test-torch test-scripts test-amalgamation amalgamation grad asan torture torture-quick fuzz fuzz-quick \
-        maths maths-quick bench bench-gemm count determinism determinism-quick lint reference env install rock dist clean help deps deps-demo deps-test
+# No target that is a plain word is a file.
+.PHONY: $(shell sed -n 's/^\([a-z][a-z-]*\):[^=].*/\1/p;s/^\([a-z][a-z-]*\):$$/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 all: $(MODULES) ## build the Lua module (LUA=5.1 .. 5.4, jit)
 
@@ -168,7 +169,8 @@ $(TEST_DIR)/%: tests/c/%.c $(CORE_LIB)
 -include $(wildcard $(TEST_DIR)/*.d)
 
 test: deps-test ## install what is missing, build, run all tests
-	@tests/run test-c test-lua test-luas test-torch test-scripts test-amalgamation torture-quick fuzz-quick determinism-quick asan lint
+	@tests/run test-c test-lua test-luas test-torch test-scripts test-package-quick test-amalgamation \
+	  torture-quick fuzz-quick determinism-quick asan lint
 
 # The functions of maths.h as each instruction set compiles them.
 HERE  = $(foreach isa,$(ISAS),$(if $(shell \
@@ -339,7 +341,6 @@ tsan: ## the pool and many contexts at once under the thread sanitizer
 	@$(TSAN) $(BUILD)/tests-float-tsan/pool
 	TSAN_OPTIONS=die_after_fork=0 setarch -R $(BUILD)/tests-float-tsan/pool
 
-.PHONY: test-lua-built
 test-lua-built:
 	$(BUSTED) tests/spec
 
@@ -373,13 +374,33 @@ reference: all ## write the reference of all ops, layers, optimizers to build/re
 	@$(LUA_ENV) $(LUA_BIN) -e 'io.write(require("moongrad.reference").text())' > $(BUILD)/reference.md
 	@echo wrote $(BUILD)/reference.md
 
-install: all ## copy the module to PREFIX (/usr/local), below DESTDIR
+# A rock has folders of its own, and needs no library for C.
+install: install-module core ## copy module, command, C library to PREFIX (/usr/local), below DESTDIR
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(CORE_LIB) $(DESTDIR)$(LIBDIR)
+	install -m 644 core/moongrad.h $(DESTDIR)$(PREFIX)/include
+	sed '1s,env lua,env $(LUA_BIN),' bindings/command > $(DESTDIR)$(PREFIX)/bin/moongrad
+	chmod 755 $(DESTDIR)$(PREFIX)/bin/moongrad
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: moongrad' 'Version: $(VERSION)' \
+	  'Description: Neural networks for everything that runs Lua' \
+	  'Cflags: -I$${prefix}/include' 'Libs: -L$(LIBDIR:$(PREFIX)%=$${prefix}%) -lmoongrad -lm -pthread' \
+	  > $(DESTDIR)$(LIBDIR)/pkgconfig/moongrad.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/moongrad.pc
+
+install-module: all
 	install -d $(DESTDIR)$(LUA_LIBDIR)/moongrad $(DESTDIR)$(LUA_SHAREDIR)/moongrad
 	install -m 755 $(MODULES) $(DESTDIR)$(LUA_LIBDIR)/moongrad
 	install -m 644 bindings/moongrad/*.lua $(DESTDIR)$(LUA_SHAREDIR)/moongrad
 
 rock: ## install the rock into build/rocks, as its users would
-	luarocks --lua-version $(LUA_FOLDER) make --deps-mode=none --tree $(CURDIR)/$(BUILD)/rocks
+	luarocks --lua-version $(LUA_FOLDER) make --deps-mode=none --tree $(CURDIR)/$(BUILD)/rocks \
+	  moongrad-$(VERSION)-1.rockspec
+
+test-package: ## make install, make dist and the rock, for Lua 5.1 to 5.4, without a network
+	tests/package
+
+test-package-quick: all
+	@tests/package 5.4
 
 dist: ## the sources of the last commit as moongrad-VERSION.tar.gz
 	git archive --prefix=moongrad-$(VERSION)/ -o moongrad-$(VERSION).tar.gz HEAD
@@ -395,7 +416,7 @@ help: ## this list
 # ---- Debian packages ----
 
 DEMO_PACKAGES := gcc libc6-dev $(LUA_DEBIAN) dataset-fashion-mnist
-TEST_PACKAGES := $(DEMO_PACKAGES) pkg-config lua-busted lua-cjson lua-check gzip \
+TEST_PACKAGES := $(DEMO_PACKAGES) pkg-config lua-busted lua-cjson lua-argparse luarocks lua-check gzip \
   lua5.1 liblua5.1-0-dev lua5.2 liblua5.2-dev lua5.3 liblua5.3-dev luajit libluajit-5.1-dev
 
 HOST_PACKAGES := $(TEST_PACKAGES) love xvfb xauth zip haproxy wrk curl lighttpd \
