@@ -49,7 +49,7 @@ static void free_block(mgrad_context *ctx, block *b) {
 
 void mgrad_context_close(mgrad_context *ctx) {
   if (ctx == NULL) return;
-  set_pool(ctx, NULL);
+  mgrad_pool_set(ctx, ctx->pool, 1);
   while (ctx->blocks != NULL) free_block(ctx, ctx->blocks);
   ctx->alloc(ctx->ud, ctx, sizeof *ctx, 0);
 }
