@@ -5,14 +5,6 @@
 
 #include <string.h>
 
-#if defined _WIN32
-#define EXPORT __declspec(dllexport)
-#elif defined __GNUC__
-#define EXPORT __attribute__((visibility("default")))
-#else
-#define EXPORT
-#endif
-
 /* ---- the state's own functions ---- */
 
 static int module_seed(lua_State *L) {
@@ -111,11 +103,11 @@ static int module_set_tostring(lua_State *L) {
   return 0;
 }
 
-/* own_files(): tells, called from init.lua, where moongrad's own Lua files are */
+/* own_files(): tells, called from init.lua, where moongrad's own Lua files are; once */
 static int module_own_files(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_Debug ar;
-  S->own[0] = '\0';
+  if (S->own[0] != '\0') return 0;
   if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "S", &ar)) return 0;
   const char *end = strrchr(ar.source, '/');
   size_t n = end != NULL ? (size_t)(end + 1 - ar.source) : 0;
@@ -171,7 +163,7 @@ static void set_string(lua_State *L, const char *key, const char *value) {
   lua_setfield(L, -2, key);
 }
 
-EXPORT int luaopen_moongrad_core(lua_State *L);
+LMGRAD_EXPORT int luaopen_moongrad_core(lua_State *L);
 
 int luaopen_moongrad_core(lua_State *L) {
 #if LUA_VERSION_NUM >= 502

@@ -8,6 +8,7 @@
 
 local core = require "moongrad.core"
 local functions = require "moongrad.functions"
+local check = require "moongrad.check"
 
 local concat = table.concat
 
@@ -448,7 +449,7 @@ function reference.help(name)
   collect()
   if name == nil then return overview() end
   if type(name) ~= "string" then
-    error(("help: name is a %s, expected a string"):format(type(name)), 2)
+    check.fail("help", "name is a %s, expected a string", type(name))
   end
   local found = choose(function(entry) return name ~= "" and is_called(entry, name) end)
   if #found == 0 and name ~= "" then found = others(name) end

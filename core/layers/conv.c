@@ -31,7 +31,7 @@ static mgrad_status check_groups(const mgrad_layer *l, const mgrad_array *x) {
                     " groups = %d divides", x, out, groups);
 }
 
-static mgrad_status build(mgrad_layer *l, const mgrad_array *x, int dims, bool transpose) {
+static mgrad_status build_any(mgrad_layer *l, const mgrad_array *x, int dims, bool transpose) {
   MGRAD_TRY(expect(l, x, dims, 0));
   MGRAD_TRY(check_groups(l, x));
   int64_t out = (int64_t)mgrad_layer_value(l, OUT), in = x->size[1];
@@ -45,7 +45,7 @@ static mgrad_status build(mgrad_layer *l, const mgrad_array *x, int dims, bool t
   return mgrad_layer_param(l, "bias", 1, &out, mgrad_init_find("zeros"));
 }
 
-static mgrad_status forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, int dims,
+static mgrad_status forward_any(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, int dims,
                             const mgrad_op *op) {
   mgrad_tensor *weight = mgrad_layer_tensor(l, "weight");
   bool transpose = op == &mgrad_op_conv_transpose;
@@ -81,10 +81,10 @@ static mgrad_status forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, i
 
 #define CONV(word, dims, op)                                                      \
   static mgrad_status word##_build(mgrad_layer *l, const mgrad_array *x) {        \
-    return build(l, x, dims, &op == &mgrad_op_conv_transpose);                    \
+    return build_any(l, x, dims, &op == &mgrad_op_conv_transpose);                    \
   }                                                                               \
   static mgrad_status word##_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) { \
-    return forward(l, x, y, dims, &op);                                           \
+    return forward_any(l, x, y, dims, &op);                                           \
   }
 CONV(conv1d, 1, mgrad_op_conv)
 CONV(conv2d, 2, mgrad_op_conv)

@@ -213,6 +213,15 @@ static void test_values(void) {
     *item = right;
   }
   OK(mgrad_trainer_restore(s.trainer, k.items, k.n));
+  for (int i = 0; i < k.n; i++) { /* nor be there twice, of whatever kind */
+    for (int text = 0; text < 2; text++) {
+      k.items[k.n] = (mgrad_item){ .name = k.items[i].name, .text = text ? "1" : NULL,
+                                   .tensor = text ? NULL : k.items[0].tensor };
+      k.n++;
+      refused(&s, &k, "twice");
+      k.n--;
+    }
+  }
   forget(&k);
   close_scene(&s);
 }
