@@ -345,7 +345,8 @@ test-lua-built:
 
 lint: all ## include directions, imported symbols, warnings as errors, luacheck
 	$(LUA_BIN) tests/lint.lua $(CORE_LIB) $(MODULES)
-	luacheck -q bindings/moongrad bindings/amalgamation scripts tests
+	luacheck -q bindings scripts tests
+	$(LUA_ENV) $(LUA_BIN) bindings/reference/generate.lua --check
 	@for cc in $(CC) $$(command -v clang); do \
 	  echo "warnings of $$cc"; \
 	  $(MAKE) --no-print-directory -s CC=$$cc KIND_SUFFIX=-strict-$${cc##*/} \
@@ -369,9 +370,8 @@ $(firstword $(AMALGAMATION)): $(wildcard bindings/amalgamation/*) $(CORE_SRC) $(
 	  lua='$(LUA_SRC)' isa='$(ISA_SRC)' wide='$(ISA_SRC_avx512)' sets='avx2 avx512' \
 	  avx2='$(ISA_avx2)' avx512='$(ISA_avx512)'
 
-reference: all ## write the reference of all ops, layers, optimizers to build/reference.md
-	@$(LUA_ENV) $(LUA_BIN) -e 'io.write(require("moongrad.reference").text())' > $(BUILD)/reference.md
-	@echo wrote $(BUILD)/reference.md
+docs: all ## write the reference and the annotations for editors, bindings/reference
+	$(LUA_ENV) $(LUA_BIN) bindings/reference/generate.lua
 
 # A rock has folders of its own, and needs no library for C.
 install: install-module core ## copy module, command, C library to PREFIX (/usr/local), below DESTDIR

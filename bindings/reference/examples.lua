@@ -1,8 +1,9 @@
 -- An example for every public name, as the reference shows and the tests run it: by kind of
--- entry, then by name. What it prints stands behind it in the reference. mg is
--- require "moongrad", seeded by 1 for each.
+-- entry, then by name. mg is require "moongrad", seeded by 1 for each; what is printed stands
+-- behind it in the reference. A line TINY stands for the ones of 'tiny'; NAME for the name.
 --
--- An operation or activation of one tensor without an example gets the one of 'unary'.
+-- An operation of one tensor without an example of its own gets 'unary', an optimizer the one
+-- of all.
 
 return {
   unary = "print(mg.tensor({ -2, -0.5, 1 }):NAME())",
@@ -79,8 +80,6 @@ return {
     adaptive_max_pool = "print(mg.tensor({ { { 1, 3, 5, 7 } } }):adaptive_max_pool(1))",
     pad = "print(mg.tensor({ { { 1, 2, 3 } } }):pad(1))",
     upsample = "print(mg.tensor({ { { 1, 2 } } }):upsample(2))",
-    softmax = "print(mg.tensor({ 0, 0, 5 }):softmax(1))",
-    log_softmax = "print(mg.tensor({ 0, 0, 5 }):log_softmax(1))",
     dropout = "print(mg.ones(6):dropout(0.5))",
     spatial_dropout = "print(mg.ones(1, 2, 3):spatial_dropout(0.5))",
   },
@@ -176,8 +175,7 @@ return {
     upsample2d = "print(mg.upsample2d(2, \"bilinear\")(mg.tensor { { { { 1, 2 } } } }))",
   },
 
-  -- One for all: OPTIMIZER is its name.
-  optimizer = "local w = mg.tensor({ 1 }, { requires_grad = true })\n"
+  any_optimizer = "local w = mg.tensor({ 1 }, { requires_grad = true })\n"
     .. "local opt = mg.NAME {}:attach { w }\n"
     .. "local function loss() return ((w - 3) ^ 2):sum() end\n"
     .. "for _ = 1, 3 do\n  opt:step(function()\n    opt:zero_grad()\n    local l = loss()\n"
@@ -193,8 +191,6 @@ return {
       .. "print(opt)",
   },
 
-  -- Functions of mg, and methods as "kind:name". TINY is a net with data, a line that comes
-  -- before those that need one.
   tiny = "local net = mg.sequential { 2, mg.dense(8), \"tanh\", mg.dense(1), \"sigmoid\" }\n"
     .. "local xor = { x = { { 0, 0 }, { 0, 1 }, { 1, 0 }, { 1, 1 } }, y = { 0, 1, 1, 0 } }\n"
     .. "local trainer = mg.trainer { net = net, loss = \"bce\", optimizer = mg.adam { lr = 0.1 } }\n",
@@ -230,6 +226,9 @@ return {
     ["mg.limit"] = "mg.limit { memory = 1e9 }\nprint(select(3, mg.memory()))",
     ["mg.memory"] = "local used, most = mg.memory()\nprint(used <= most)",
     ["mg.info"] = "print(mg.info().real)",
+    ["mg.optimizers"] = "print(mg.optimizers.adam == mg.adam)",
+    ["mg._VERSION"] = "print(type(mg._VERSION))",
+    ["mg.core"] = "print(type(mg.core))",
     ["mg.help"] = "print(mg.help \"softplus\")",
     ["mg.save"] = "local path = os.tmpname()\nprint(mg.save(path, { w = mg.ones(2) }))\nos.remove(path)",
     ["mg.load"] = "print(mg.load \"/nowhere.safetensors\")",
@@ -256,6 +255,19 @@ return {
     ["mg.data.csv"] = "local path = os.tmpname()\nlocal file = io.open(path, \"w\")\n"
       .. "file:write(\"a,b,y\\n1,2,0\\n3,4,1\\n\")\nfile:close()\n"
       .. "print(mg.data.csv(path, { target = \"y\", header = true }))\nos.remove(path)",
+    ["mg.plot"] = "print(type(mg.plot.loss { 3, 2, 1 }))",
+    ["mg.plot.loss"] = "print(mg.plot.loss({ 3, 1.5, 0.8, 0.5 }, { width = 40, height = 10, color = \"none\" }))",
+    ["mg.plot.curve"] = "print(mg.plot.curve(function(x) return x * x end,"
+      .. " { width = 40, height = 10, color = \"none\" }))",
+    ["mg.plot.boundary"] = "TINY\nprint(#mg.plot.boundary(net, xor) > 100)",
+    ["mg.plot.weights"] = "TINY\nprint(#mg.plot.weights(net) > 100)",
+    ["mg.plot.confusion"] = "print(mg.plot.confusion({ { 9, 1 }, { 2, 8 } }, { width = 40, color = \"none\" }))",
+    ["mg.plot.histogram"] = "print(mg.plot.histogram(mg.linspace(0, 1, 100),"
+      .. " { width = 40, height = 10, color = \"none\" }))",
+    ["mg.plot.gradients"] = "TINY\nlocal loss = net(mg.tensor(xor.x)):sum()\nloss:backward()\n"
+      .. "print(#mg.plot.gradients(net) > 100)",
+    ["mg.plot.images"] = "print(#mg.plot.images(mg.rand(4, 8, 8)) > 100)",
+    ["mg.plot.surface"] = "print(#mg.plot.surface(function(a, b) return a * a + b * b end) > 100)",
     ["mg.no_decay"] = "local opt = mg.adamw { weight_decay = 0.1, groups = { mg.no_decay } }\nprint(opt)",
 
     ["tensor:size"] = "print(mg.zeros(2, 3):size(2))",
@@ -296,6 +308,13 @@ return {
     ["layer:save"] = "TINY\nlocal path = os.tmpname()\nprint(net:save(path))\nos.remove(path)",
     ["layer:load_weights"] = "TINY\nlocal other = net:clone()\nprint(net:load_weights(other:named()))",
 
+    ["tensor:add_"] = "print(mg.ones(2):add_(1))",
+    ["tensor:sub_"] = "print(mg.ones(2):sub_(1))",
+    ["tensor:mul_"] = "print(mg.ones(2):mul_(3))",
+    ["tensor:div_"] = "print(mg.ones(2):div_(2))",
+
+    ["optimizer:observe"] = "local opt = mg.sgd { lr = mg.schedule.plateau { lr = 0.1, patience = 1 } }\n"
+      .. "opt:observe(3)\nprint(opt.lr)",
     ["optimizer:attach"] = "TINY\nprint(mg.sgd({ lr = 0.1 }):attach(net))",
     ["optimizer:step"] = "local w = mg.tensor({ 1 }, { requires_grad = true })\n"
       .. "local opt = mg.sgd({ lr = 0.1 }):attach { w };\n(w * w):sum():backward()\nopt:step()\nprint(w)",
@@ -319,6 +338,12 @@ return {
     ["dataset:batch"] = "local d = mg.data.tensors({ 1, 2, 3 }, { 2, 4, 6 })\nprint(d:batch(2, 2))",
     ["dataset:batches"] = "local d = mg.data.tensors({ 1, 2, 3 }, { 2, 4, 6 })\n"
       .. "for x, y in d:batches(2) do print(#x) end",
+    ["dataset:range"] = "print(mg.data.tensors({ 1, 2, 3 }, { 2, 4, 6 }):range(2, 2))",
+    ["dataset:info"] = "print(mg.data.tensors({ 1 }, { 2 }):info())",
+    ["dataset:features"] = "print(mg.data.tensors(mg.rand(5, 3), mg.rand(5)):features())",
+    ["dataset:stats"] = "local means, deviations = mg.data.tensors({ 1, 2, 3 }, { 2, 4, 6 }):stats(true)\n"
+      .. "print(means[1])",
+    ["dataset:affine"] = "print((mg.data.tensors({ 1, 2 }, { 2, 4 }):affine({ 10 }, { 1 }):batch(1, 2)))",
     ["dataset:split"] = "local d = mg.data.tensors(mg.rand(10, 2), mg.rand(10))\n"
       .. "local train, test = d:split(0.8)\nprint(#train, #test)",
     ["dataset:shuffle"] = "local d = mg.data.tensors({ 1, 2, 3 }, { 2, 4, 6 })\nprint(d:shuffle():batch(1, 3))",
