@@ -8,7 +8,7 @@ local mg = require "moongrad"
 local reference = require "moongrad.reference"
 
 local folder = arg[0]:match("^(.*[/\\])") or ""
-local examples = dofile(folder .. "examples_run.lua")
+local examples = dofile(folder .. "examples.lua")
 local types = dofile(folder .. "types_text.lua")
 
 --- An entry's example in Markdown, what it prints behind it.
