@@ -29,6 +29,7 @@ struct mgrad_context {
   void *ud;
   size_t used, peak, limit;      /* limit 0 = none */
   uint64_t allocations;
+  struct block *blocks;          /* all memory, but that of the context itself */
   size_t objects;                /* alive; the last one takes the context along */
   bool released;
   bool no_grad;

@@ -86,7 +86,8 @@ void mgrad_call_clear(const mgrad_call *c, int i) {
 
 void mgrad_view_backward(mgrad_call *c) {
   if (c->dx[0] == NULL) return;
-  mgrad_call_clear(c, 0);
+  bool all = !c->add[0] && mgrad_shape_numel(c->y) == mgrad_call_numel(c, 0);
+  if (!all) mgrad_call_clear(c, 0);
   mgrad_array whole = *c->x[0], window, dy = *c->y;
   mgrad_shape_pack(&whole);
   whole.data = c->dx[0];
@@ -96,7 +97,8 @@ void mgrad_view_backward(mgrad_call *c) {
   if (c->op->infer(&view) != MGRAD_OK) return; /* it went well in forward */
   mgrad_shape_pack(&dy);
   dy.data = (mgrad_real *)c->dy; /* only read */
-  mgrad_array_add(&window, &dy);
+  if (all) mgrad_array_copy(&window, &dy);
+  else mgrad_array_add(&window, &dy);
 }
 
 mgrad_status mgrad_op_fail(const mgrad_call *c, const char *format, ...) {
