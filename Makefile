@@ -41,7 +41,7 @@ LUA_OUT  := $(BUILD)/lua$(LUA)$(KIND_SUFFIX)
 STRICT := -std=c11 -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno \
           -fno-trapping-math -ffunction-sections -fdata-sections
 # MGRAD_EACH allows vectors, it does not demand them: clang need not say where it has none.
-WARN   := -Wall -Wextra -Wshadow -Wno-missing-field-initializers -Wno-psabi -Wno-pass-failed
+WARN   := -Werror=implicit-function-declaration -Wall -Wextra -Wshadow -Wno-missing-field-initializers -Wno-psabi -Wno-pass-failed
 STERN  := -Wconversion -Wsign-conversion # these too, in "make lint"
 REAL_FLAG := $(if $(filter double,$(REAL)),-DMGRAD_REAL_DOUBLE)
 COMPILE = $(CC) $(STRICT) $(WARN) $(REAL_FLAG) $(CFLAGS) -MMD -MP
@@ -273,7 +273,6 @@ $(FUZZERS): $(TEST_DIR)/fuzz-%: tests/fuzz/%.c $(wildcard tests/fuzz/*.[ch]) $(B
 
 CORPUS  := tests/fuzz/corpus
 CHANGES ?= 20
-.PHONY: replay fuzz-files
 replay: $(FUZZERS) ## the corpus of model files, and CHANGES=20 changes of each
 	$(TEST_DIR)/fuzz-header $(CORPUS) $(CHANGES)
 	$(LUA_ENV) $(TEST_DIR)/fuzz-loader $(CORPUS) $(CHANGES)
