@@ -224,26 +224,33 @@ $(ALLOC): tests/torture/alloc.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(LUA_CFLAGS) $< -o $@ -l$(LUA_PACKAGE)
 
+INTERRUPT := $(BUILD)/interrupt
+$(INTERRUPT): tests/torture/interrupt.c
+	@mkdir -p $(@D)
+	$(CC) -O1 -Wall $< -o $@
+
 # Preloaded: lets calls for files fail.
 FAULT := $(BUILD)/fault.so
 $(FAULT): tests/torture/fault.c
 	@mkdir -p $(@D)
 	$(CC) -O1 -Wall -shared -fPIC $< -o $@ -ldl
 
-torture: all $(ALLOC) $(FAULT) ## allocations and calls for files failing in turn, kill -9
+torture: all $(ALLOC) $(FAULT) $(INTERRUPT) ## allocations and calls for files failing in turn, kill -9, Ctrl-C
 	$(LUA_ENV) $(ALLOC) --points 60000
 	$(LUA_ENV) $(ALLOC) --points 60000 --persistent
 	$(LUA_ENV) $(ALLOC) --points 20000 --closing
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 1000
+	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 1000
 
-torture-quick: all $(ALLOC) $(FAULT)
+torture-quick: all $(ALLOC) $(FAULT) $(INTERRUPT)
 	$(LUA_ENV) $(ALLOC) --points 250
 	$(LUA_ENV) $(ALLOC) --points 250 --persistent
 	$(LUA_ENV) $(ALLOC) --points 100 --closing
 	$(LUA_ENV) $(LUA_BIN) tests/torture/dropped.lua --count 50
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 25
+	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 28
 
 PROGRAMS ?= 100000
 fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random programs, files

@@ -269,8 +269,9 @@ static mgrad_status make_node(applying *a) {
   size_t bytes = sizeof(mgrad_node) + (n + 1) * sizeof *a->node->kept +
                  n * sizeof(mgrad_tensor *) + attrs +
                  (size_t)c->nsaved * sizeof(mgrad_real) + where;
-  mgrad_node *node = mgrad_new_zeroed(c->ctx, bytes);
+  mgrad_node *node = mgrad_new(c->ctx, bytes);
   if (node == NULL) return MGRAD_NOMEM;
+  memset(node, 0, bytes - (size_t)c->nsaved * sizeof(mgrad_real) - where);
   node->op = c->op;
   node->n = c->n;
   node->bytes = bytes;
