@@ -68,7 +68,8 @@ BIND_OBJ := $(BIND_SRC:%.c=$(BIND_DIR)/%.o)
 SYS_OBJ  := $(SYS_SRC:%.c=$(BIND_DIR)/%.o)
 MODULES  := $(LUA_OUT)/moongrad/core.so $(LUA_OUT)/moongrad/system.so
 
-.PHONY: all core demo test tsan test-c test-lua test-luas test-torch test-scripts test-amalgamation amalgamation grad asan torture torture-quick fuzz fuzz-quick \
+.PHONY: all core demo test hosts deps-hosts tsan test-c test-lua test-luas test-torch test-scripts test-amalgamation grad asan torture torture-quick fuzz fuzz-quick \
+        amalgamation mingw tidy \
         maths maths-quick bench bench-gemm count determinism determinism-quick lint reference env install rock dist clean help deps deps-demo deps-test
 
 all: $(MODULES) ## build the Lua module (LUA=5.1 .. 5.4, jit)
@@ -245,6 +246,11 @@ fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random progra
 fuzz-quick:
 	@$(MAKE) --no-print-directory fuzz PROGRAMS=300
 
+HOSTS ?=
+hosts: deps-hosts ## train, infer and load in real programs; HOSTS='love wrk' for some
+	@set -e; for v in jit 5.3 5.4; do $(MAKE) --no-print-directory -s LUA=$$v all; done
+	@tests/hosts/run $(HOSTS)
+
 WORKLOADS ?= $(patsubst tests/bench/%.lua,%,$(wildcard tests/bench/w[0-9].lua))
 ROUNDS    ?= 1
 bench: all $(BUILD)/bench-core ## figures of workloads w1 to w8; PEERS=folder shows built peers beside
@@ -352,11 +358,17 @@ DEMO_PACKAGES := gcc libc6-dev $(LUA_DEBIAN) dataset-fashion-mnist
 TEST_PACKAGES := $(DEMO_PACKAGES) pkg-config lua-busted lua-cjson lua-check gzip \
   lua5.1 liblua5.1-0-dev lua5.2 liblua5.2-dev lua5.3 liblua5.3-dev luajit libluajit-5.1-dev
 
+HOST_PACKAGES := $(TEST_PACKAGES) love xvfb xauth zip haproxy wrk curl lighttpd \
+  lighttpd-modules-lua minetest-server neovim pandoc
+
 deps-demo:
 	@$(MAKE) --no-print-directory deps PACKAGES='$(DEMO_PACKAGES)'
 
 deps-test:
 	@$(MAKE) --no-print-directory deps PACKAGES='$(TEST_PACKAGES)'
+
+deps-hosts:
+	@$(MAKE) --no-print-directory deps PACKAGES='$(HOST_PACKAGES)'
 
 # Installs those of PACKAGES that are missing, or says which they are.
 deps:

@@ -164,6 +164,26 @@ void lmgrad_attribute(lua_State *L, int i, const char *who, const mgrad_attr_spe
   }
 }
 
+/* The least of letters put in, left out, changed or swapped that makes b of a; MOST where
+** one of them is longer than a name. */
+enum { MOST = 32 };
+int lmgrad_distance(const char *a, const char *b) {
+  int row[3][MOST + 1], n = (int)strlen(a), m = (int)strlen(b);
+  if (n >= MOST || m >= MOST) return MOST;
+  for (int i = 0; i <= n; i++)
+    for (int j = 0; j <= m; j++) {
+      int *to = &row[i % 3][j], *above = &row[(i + 2) % 3][j];
+      *to = i == 0 ? j : *above + 1;
+      if (j > 0 && to[-1] + 1 < *to) *to = to[-1] + 1;
+      if (i == 0 || j == 0) continue;
+      int other = above[-1] + (a[i - 1] != b[j - 1]);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+          row[(i + 1) % 3][j - 2] + 1 < other) other = row[(i + 1) % 3][j - 2] + 1;
+      if (other < *to) *to = other;
+    }
+  return row[n % 3][m];
+}
+
 void lmgrad_known_option(lua_State *L, int i, const char *who, const char *name) {
   if (lua_type(L, i) != LUA_TTABLE) lmgrad_type_error(L, i, who, "options", "a table");
   for (lua_pushnil(L); lua_next(L, i) != 0; lua_pop(L, 1)) {
@@ -250,6 +270,17 @@ static void read_slot(lua_State *L, lmgrad_state *S, const lmgrad_signature *s,
   }
 }
 
+static int no_option(lua_State *L, const lmgrad_signature *s, const char *key) {
+  const char *nearest = NULL;
+  for (int k = 0, least = LMGRAD_NEAR + 1; k < s->nslots; k++) {
+    int far = lmgrad_distance(key, s->slots[k].name);
+    if (far < least) least = far, nearest = s->slots[k].name;
+  }
+  if (nearest == NULL) return lmgrad_error(L, "%s: there is no option \"%s\"", s->name, key);
+  return lmgrad_error(L, "%s: there is no option \"%s\", did you mean \"%s\"?", s->name, key,
+                      nearest);
+}
+
 static void read_options(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, int table,
                          mgrad_tensor **x, mgrad_attrs *attrs, lmgrad_other other, void *ud) {
   lua_pushnil(L);
@@ -266,7 +297,7 @@ static void read_options(lua_State *L, lmgrad_state *S, const lmgrad_signature *
     } else if (slot != NULL) {
       lmgrad_attribute(L, lua_gettop(L), s->name, &s->attrs[slot->attr], attrs, slot->attr);
     } else if (other == NULL || !other(L, ud, key)) {
-      lmgrad_error(L, "%s: there is no option \"%s\"", s->name, key);
+      no_option(L, s, key);
     }
     lua_pop(L, 1);
   }
@@ -278,6 +309,20 @@ static void take_operands(lua_State *L, const lmgrad_signature *s, const int *at
   for (int k = 0; k < s->operands; k++) {
     x[k] = at[k] != 0 ? lmgrad_check_tensor(L, at[k], s->name, "an operand") : NULL;
   }
+}
+
+static int takes_word(const lmgrad_signature *s, const lmgrad_slot *slot, const char *word) {
+  const char *choices = slot->attr >= 0 ? s->attrs[slot->attr].choices : NULL;
+  return choices != NULL && choice_index(choices, word) >= 0;
+}
+
+/* Is the argument at i a word that slot k, of a pair, does not take, but a later one? */
+static int passes_by(lua_State *L, const lmgrad_signature *s, int k, int i) {
+  const lmgrad_slot *slot = &s->slots[k];
+  if (slot->attr < 0 || s->attrs[slot->attr].type != MGRAD_ATTR_PAIR) return 0;
+  if (lua_type(L, i) != LUA_TSTRING || takes_word(s, slot, lua_tostring(L, i))) return 0;
+  while (++k < s->nslots && !takes_word(s, &s->slots[k], lua_tostring(L, i))) continue;
+  return k < s->nslots && s->attrs[slot->attr].initial != MGRAD_REQUIRED;
 }
 
 void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, int first,
@@ -299,6 +344,7 @@ void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, 
         (lua_rawlen(L, i) == 0 || (slot->operand < 0 && !pairs))) {
       break;
     }
+    if (passes_by(L, s, k, i)) continue;
     if (!lua_isnil(L, i)) read_slot(L, S, s, slot, i, at, attrs);
     i++;
   }

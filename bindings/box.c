@@ -168,8 +168,22 @@ int lmgrad_error(lua_State *L, const char *format, ...) {
   return lua_error(L);
 }
 
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* Calls something, so that the hook that has interrupted runs and raises its own error;
+** where it is that of another coroutine, or raises none, this is the error. */
+static int raise_interrupted(lua_State *L) {
+  lua_pushcfunction(L, nothing);
+  lua_call(L, 0, 0);
+  return lmgrad_error(L, "interrupted");
+}
+
 int lmgrad_raise_as(lua_State *L, lmgrad_state *S, mgrad_status status, const char *who) {
   if (status == MGRAD_CALLBACK) return lua_error(L); /* its value is at the top */
+  if (status == MGRAD_INTERRUPTED) return raise_interrupted(L);
   if (status == MGRAD_NOMEM) {
     lua_pushliteral(L, "not enough memory");
     return lua_error(L);

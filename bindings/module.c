@@ -123,12 +123,19 @@ static int module_fail(lua_State *L) {
   return lmgrad_error(L, "%s", lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : "fail");
 }
 
+/* distance(name, name) -> how unlike they are */
+static int module_distance(lua_State *L) {
+  lua_pushinteger(L, lmgrad_distance(luaL_checkstring(L, 1), luaL_checkstring(L, 2)));
+  return 1;
+}
+
 static const lmgrad_function functions[] = {
   { "own_files", module_own_files },
   { "type", module_type }, { "open", module_open }, { "set_tostring", module_set_tostring },
   { "seed", module_seed }, { "isa", module_isa }, { "threads", module_threads },
   { "recording", module_recording }, { "anomaly", module_anomaly }, { "limit", module_limit },
-  { "memory", module_memory }, { "fail", module_fail }, { NULL, NULL }
+  { "memory", module_memory }, { "fail", module_fail },
+  { "distance", module_distance }, { NULL, NULL }
 };
 
 static void set_string(lua_State *L, const char *key, const char *value) {

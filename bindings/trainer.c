@@ -233,7 +233,8 @@ static int push_report(lua_State *L, const mgrad_report *r) {
   return 3;
 }
 
-/* advance(steps or nil, ms or nil, one_epoch) -> done, examples, loss, metrics */
+/* advance(steps or nil, ms or nil, one_epoch) -> done, examples, loss; no table: it is
+** called for each frame of a game */
 static int trainer_advance(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   mgrad_trainer *t = check_self(L, "run");
@@ -253,7 +254,9 @@ static int trainer_advance(lua_State *L) {
   int done = 0;
   LMGRAD_TRY(L, S, run(L, S, t, &r, &report, &done));
   lua_pushboolean(L, done);
-  return 1 + push_report(L, &report);
+  lua_pushinteger(L, (lua_Integer)report.examples);
+  lua_pushnumber(L, report.loss);
+  return 3;
 }
 
 static mgrad_status evaluate(lua_State *L, lmgrad_state *S, mgrad_trainer *t,
@@ -291,7 +294,6 @@ static int trainer_table(lua_State *L) {
   mgrad_trainer *t = check_self(L, "table");
   LMGRAD_TRY(L, S, mgrad_trainer_table(t, metric, lua_toboolean(L, 3), out));
   if (*out == NULL) return 0;
-  lmgrad_account(L, S, *out);
   return 1;
 }
 

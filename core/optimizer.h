@@ -41,6 +41,7 @@ struct mgrad_optimizer_def {
   int states;                             /* vectors it keeps */
   const char *keeps;                      /* their names; "moves*": as many as there are */
   int (*states_for)(const double *h);     /* or: how many, by the attributes; or NULL */
+  const char *(*check)(const double *h);  /* what is wrong with attributes together, or NULL */
   void (*update)(const mgrad_update *u);
   mgrad_status (*solve)(mgrad_problem *p); /* instead: moves w to a better point */
   int work;                               /* vectors it needs while it does */

@@ -535,33 +535,54 @@ const mgrad_array *mgrad_plan_y(const mgrad_plan *p) { return &p->y; }
 const mgrad_array *mgrad_plan_prediction(const mgrad_plan *p) { return &p->prediction; }
 mgrad_real mgrad_plan_loss(const mgrad_plan *p) { return *p->loss; }
 
-mgrad_status mgrad_plan_forward(mgrad_plan *p) {
-  mgrad_context *ctx = p->ctx;
-  for (int i = 0; i < p->nupdated; i++) p->updated[i]->storage->version++;
-  for (step *s = p->forward, *end = s + p->nforward; s < end; s++) {
-    if (s->check != NULL) MGRAD_TRY(s->check(&s->call));
-    if (s->source != NULL && s->version != s->source->version) {
-      s->call.op->prepare(&s->call);
-      s->version = s->source->version;
+/* What comes before an op in each run. */
+static mgrad_status make_ready(mgrad_context *ctx, step *s) {
+  if (s->check != NULL) MGRAD_TRY(s->check(&s->call));
+  if (s->source != NULL && s->version != s->source->version) {
+    s->call.op->prepare(&s->call);
+    s->version = s->source->version;
+  }
+  if (s->call.op->flags & MGRAD_OP_RANDOM) {
+    s->call.seed = ctx->seed;
+    s->call.stream = ctx->stream++;
+    if (s->back != NULL) {
+      s->back->call.seed = s->call.seed;
+      s->back->call.stream = s->call.stream;
     }
-    if (s->call.op->flags & MGRAD_OP_RANDOM) {
-      s->call.seed = ctx->seed;
-      s->call.stream = ctx->stream++;
-      if (s->back != NULL) {
-        s->back->call.seed = s->call.seed;
-        s->back->call.stream = s->call.stream;
-      }
-    }
-    if (s->run != NULL) s->run(&s->call); /* NULL: a view */
   }
   return MGRAD_OK;
 }
 
-void mgrad_plan_backward(mgrad_plan *p) {
+/* About as long as a small op takes: many small ops are a long loop as well. */
+enum { SMALL_OP = MGRAD_POOL_ASK / 64 };
+
+static mgrad_status run_steps(mgrad_plan *p, bool forward) {
+  mgrad_pool *pool = p->ctx->pool;
+  mgrad_status status = MGRAD_OK;
+  step *s = forward ? p->forward : p->backward;
+  int n = forward ? p->nforward : p->nbackward;
+  mgrad_pool_watch(pool);
+  bool going = mgrad_pool_goes_on(pool, 0, (int64_t)n * SMALL_OP);
+  for (step *end = s + n; s < end && going; s++) {
+    if (forward && (status = make_ready(p->ctx, s)) != MGRAD_OK) break;
+    if (s->run != NULL) s->run(&s->call); /* NULL: a view */
+    going = !pool->stopped;
+  }
+  bool whole = mgrad_pool_finish(pool);
+  return status == MGRAD_OK && !whole ? mgrad_fail_interrupted(p->ctx) : status;
+}
+
+mgrad_status mgrad_plan_forward(mgrad_plan *p) {
+  for (int i = 0; i < p->nupdated; i++) p->updated[i]->storage->version++;
+  return run_steps(p, true);
+}
+
+mgrad_status mgrad_plan_backward(mgrad_plan *p) {
   *p->loss_gradient = 1;
-  for (step *s = p->backward, *end = s + p->nbackward; s < end; s++) s->run(&s->call);
+  MGRAD_TRY(run_steps(p, false));
   for (int i = 0; i < p->nleaves; i++) {
     p->leaves[i]->has_grad = true;
     p->leaves[i]->zeroed = 0;
   }
+  return MGRAD_OK;
 }

@@ -45,11 +45,25 @@ function check.integer(v, who, what, low)
     type(v) == "number" and tostring(v) or check.what(v), low)
 end
 
---- Every key of the table must be in 'known'.
-function check.options(options, known, who)
-  check.is("table", options, who, "options")
+--- Of the names that are keys of a table the one most like 'name', or nil.
+local function nearest(name, known)
+  local least, found = 3, nil
+  for other in pairs(known) do
+    local far = core.distance(name, other)
+    if far < least or far == least and found and other < found then least, found = far, other end
+  end
+  return found
+end
+
+--- Every key of the table must be in 'known'; 'what' it is: "options".
+function check.options(options, known, who, what)
+  check.is("table", options, who, what or "options")
   for name in pairs(options) do
-    if not known[name] then check.fail(who, 'there is no option "%s"', tostring(name)) end
+    if not known[name] then
+      local like = nearest(tostring(name), known)
+      check.fail(who, 'there is no %s "%s"%s', what and "field of " .. what or "option",
+        tostring(name), like and (', did you mean "%s"?'):format(like) or "")
+    end
   end
   return options
 end

@@ -29,7 +29,7 @@ return function(mg, core, require)
   --- Loss and metrics over data, in eval mode, as a table by name.
   function methods.evaluate(t, data, options)
     check.is("trainer", t, "evaluate", "self")
-    check.optional("table", options, "evaluate", "options")
+    check.options(options or {}, { batch = true }, "evaluate")
     local set = mg.data.dataset(data, "evaluate")
     return report(t, {}, "", true, t:assess(set, option("batch", options, data, 256)))
   end
@@ -139,6 +139,9 @@ return function(mg, core, require)
     return stopped, done, examples, loss, metrics
   end
 
+  local epochs_options = { batch = true, shuffle = true, validation = true, accumulate = true,
+                           on_batch = true, watch = true, who = true } -- these two are fit's
+
   --- Trains for n epochs, one a round of the loop; leaving it at any point keeps
   -- the net as it is after the last whole batch. After trainer:load it goes on with the run
   -- that was loaded, unless that was over: n counts its epochs from the first one on.
@@ -150,7 +153,7 @@ return function(mg, core, require)
   function methods.epochs(t, n, data, options)
     check.is("trainer", t, "epochs", "self")
     check.integer(n, "epochs", "n", 1)
-    check.optional("table", options, "epochs", "options")
+    check.options(options or {}, epochs_options, "epochs")
     local set, validation = mg.data.dataset(data, "epochs"), option("validation", options, data)
     local watch, on_batch = options and options.watch, option("on_batch", options, data)
     check.optional("function", on_batch, "epochs", "on_batch")

@@ -306,6 +306,11 @@ INLINE int64_t strip_rows(int64_t rows) {
   return rows > TILE_ROWS ? (rows + 1) / 2 : rows;
 }
 
+/* Is there reason to go on with so many rows of C? */
+INLINE bool goes_on(const gemm *x, int64_t rows) {
+  return mgrad_pool_goes_on(x->pool, x->worker, rows * x->n * x->k);
+}
+
 /* All rows of A against a block of B, strip by strip. A strip read often is packed
 ** into 'room' (NULL: never). */
 static void block(const gemm *x, const source *b, mgrad_real *room) {
@@ -318,6 +323,7 @@ static void block(const gemm *x, const source *b, mgrad_real *room) {
   if (room != NULL) t.a_row = 1, t.a_col = TILE_ROWS;
   for (int64_t i = 0, rows; i < x->m; i += rows) {
     rows = strip_rows(x->m - i);
+    if (i > 0 && !goes_on(x, rows)) return;
     const mgrad_real *a = x->a.data + i * x->a.row;
     if (room != NULL) {
       mgrad_pack(x->k, rows, (mgrad_matrix){ a, x->a.col, x->a.row }, room, TILE_ROWS);
@@ -379,6 +385,7 @@ static void multiply_packing(const gemm *x) {
       n = take(x->n - j, vecs);
       gemm part = row;
       part.n = n;
+      if (p + j > 0 && !goes_on(&part, strip_rows(x->m))) return;
       part.b.data += j * x->b.col;
       part.c += j * x->c_col;
       if (part.start.data != NULL) part.start.data += j * row.start.col;
@@ -399,6 +406,7 @@ static void multiply_reading(const gemm *x, source b) {
   }
   for (int64_t p = 0; p < x->k; p += kc, b.data += kc * b.row) {
     gemm part = block_of_k(x, p, mgrad_min_size(kc, x->k - p));
+    if (p > 0 && !goes_on(&part, strip_rows(x->m))) return;
     block(&part, &b, NULL);
   }
 }
@@ -427,7 +435,7 @@ static bool reads_directly(const gemm *x) {
 }
 
 /* Rows or columns of C, whichever are contiguous; all of it where it is in one piece. */
-static __attribute__((noinline)) void finish_rows(const gemm *x) {
+static __attribute__((noinline)) void finish(const gemm *x) {
   bool rows = x->c_col == 1;
   int64_t n = rows ? x->n : x->m, step = rows ? x->c_row : x->c_col;
   int64_t count = rows ? x->m : x->n;
@@ -447,6 +455,7 @@ typedef struct parts {
 static void multiply_part(void *ud, int64_t part, int worker) {
   const parts *p = ud;
   gemm x = *p->x;
+  x.worker = worker;
   int64_t first = part * p->size;
   if (p->columns) {
     x.n = mgrad_min_size(p->size, x.n - first);
@@ -463,7 +472,7 @@ static void multiply_part(void *ud, int64_t part, int worker) {
   x.nwork /= mgrad_pool_threads(x.pool);
   if (x.work != NULL) x.work += worker * x.nwork;
   x.run(&x);
-  if (x.finish != NULL) finish_rows(&x);
+  if (x.finish != NULL) finish(&x);
 }
 
 static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
@@ -473,7 +482,7 @@ static void multiply_in_parts(const gemm *x) {
   parts p = { .x = x, .columns = x->n >= x->m };
   int64_t n = p.columns ? x->n : x->m, unit = p.columns ? 2 * LANES : TILE_ROWS;
   p.size = round_up((n + most - 1) / most, unit);
-  mgrad_pool_run(x->pool, (n + p.size - 1) / p.size, multiply_part, &p);
+  mgrad_pool_run(x->pool, true, (n + p.size - 1) / p.size, multiply_part, &p);
 }
 
 /* Settles how x is computed; C' = B' A' may take its place. */
@@ -494,12 +503,12 @@ static bool pays_for_waking(const gemm *x) {
 
 void mgrad_gemm(gemm *x) {
   if (x->run == NULL) choose(x);
-  if (x->pool != NULL && pays_for_waking(x)) {
+  if (x->pool != NULL && x->pool->crew != NULL && pays_for_waking(x)) {
     multiply_in_parts(x);
     return;
   }
   x->run(x);
-  if (x->finish != NULL) finish_rows(x);
+  if (x->finish != NULL) finish(x);
 }
 
 /* Sizes are the same for all instruction sets. */

@@ -280,13 +280,13 @@ static void in_parts(sequence *q, int64_t n, int64_t fewest, int64_t most, mgrad
   enum { WAKING = 1 << 20 };
   mgrad_pool *pool = q->call->ctx->pool;
   double work = (double)(q->time * q->batch) * (double)q->gates * (double)(q->n + q->in);
-  if (work < WAKING) pool = NULL;
+  bool share = work >= WAKING;
   q->rows = mgrad_min_size(n, most);
-  if (pool != NULL) {
+  if (share && pool->crew != NULL) {
     int64_t parts = 2 * mgrad_pool_threads(pool), rows = (n + parts - 1) / parts;
     q->rows = mgrad_min_size(q->rows, (rows + fewest - 1) / fewest * fewest);
   }
-  mgrad_pool_run(pool, (n + q->rows - 1) / q->rows, f, q);
+  mgrad_pool_run(pool, share, (n + q->rows - 1) / q->rows, f, q);
 }
 
 /* ---- forward ---- */
@@ -380,8 +380,13 @@ static void step_forward(const sequence *q, int64_t step, int64_t row) {
   copy_row(y, alive ? h : NULL, n);
 }
 
+/* Is another step to be done, by rows of so many? */
+static bool goes_on(const sequence *q, int64_t rows, int worker) {
+  int64_t work = rows * q->gates * (q->n + q->in);
+  return mgrad_pool_goes_on(q->call->ctx->pool, worker, work);
+}
+
 static void forward_part(void *ud, int64_t part, int worker) {
-  (void)worker;
   const sequence *q = ud;
   int64_t first = part * q->rows, end = mgrad_min_size(first + q->rows, q->batch), n = q->n;
   const mgrad_real *h = operand(q, H), *c = operand(q, C);
@@ -389,7 +394,7 @@ static void forward_part(void *ud, int64_t part, int worker) {
     copy_row(q->h + r * n, h != NULL ? h + r * n : NULL, n);
     if (q->cell == LSTM) copy_row(q->c + r * n, c != NULL ? c + r * n : NULL, n);
   }
-  for (int64_t step = 0; step < q->time; step++) {
+  for (int64_t step = 0; step < q->time && goes_on(q, end - first, worker); step++) {
     gates_of(q, step, first, end - first);
     for (int64_t r = first; r < end; r++) step_forward(q, step, r);
   }
@@ -458,7 +463,6 @@ static void step_backward(const sequence *q, int64_t step, int64_t row) {
 }
 
 static void backward_part(void *ud, int64_t part, int worker) {
-  (void)worker;
   const sequence *q = ud;
   int64_t first = part * q->rows, end = mgrad_min_size(first + q->rows, q->batch), n = q->n;
   for (int64_t r = first; r < end; r++) {
@@ -466,7 +470,7 @@ static void backward_part(void *ud, int64_t part, int worker) {
     copy_row(q->dh + r * n, q->gives != SEQUENCE ? dy : NULL, n);
     copy_row(q->dc + r * n, q->gives == ALL && q->cell == LSTM ? dy + n : NULL, n);
   }
-  for (int64_t step = q->time - 1; step >= 0; step--) {
+  for (int64_t step = q->time - 1; step >= 0 && goes_on(q, end - first, worker); step--) {
     for (int64_t r = first; r < end; r++) step_backward(q, step, r);
     if (step > 0 || q->call->dx[H] != NULL) back_to_h(q, step, first, end - first);
     if (q->call->dx[X] != NULL) back_to_x(q, step, first, end - first);

@@ -9,7 +9,7 @@
 
 enum { BEFORE, AFTER, PAD_MODE, FACTOR = 0, SCALE_MODE = 1 };
 enum { ZERO, REFLECT, REPLICATE };
-enum { NEAREST, BILINEAR };
+enum { NEAREST, BILINEAR, LINEAR }; /* two names for one: of pictures, of sequences */
 
 /* (1 - weight) x[from] + weight x[to]; 0 where from is -1. */
 typedef struct spot {
@@ -211,7 +211,7 @@ MGRAD_OP(upsample) = {
   .doc = "x scaled up by a whole factor; linear in between where it is bilinear",
   MGRAD_ATTRS({ .name = "factor", .type = MGRAD_ATTR_PAIR, .initial = MGRAD_REQUIRED,
                 .low = 1, .high = MGRAD_MOST_PAIR, .doc = "how many times as large" },
-              { .name = "mode", .type = MGRAD_ATTR_CHOICE, .choices = "nearest|bilinear",
+              { .name = "mode", .type = MGRAD_ATTR_CHOICE, .choices = "nearest|bilinear|linear",
                 .doc = "whether a number is repeated, or others lie between" }),
   .infer = upsample_infer, .forward = upsample_forward, .backward = upsample_backward,
   MGRAD_EXAMPLES(
