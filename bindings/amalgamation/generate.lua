@@ -240,7 +240,8 @@ local function begin(name, text)
         " by \"make amalgamation\"; edit those.", "*/")
 end
 
--- What the Makefile says to the compiler is said here to whatever compiler there is.
+-- What the Makefile says to the compiler is said here to whatever compiler there is. Roots
+-- that set errno could not be vectors.
 local HIDDEN = [[
 #if defined __GNUC__ && !defined _WIN32
 #pragma GCC visibility push(hidden)
@@ -251,8 +252,13 @@ local STRICT = [[
 #pragma STDC FP_CONTRACT OFF
 #elif defined __GNUC__
 #pragma GCC optimize("fp-contract=off", "no-math-errno", "no-trapping-math")
+#if defined __OPTIMIZE__ && !defined __OPTIMIZE_SIZE__
+#pragma GCC optimize("O3")
+#endif
 #endif
 #if defined __GNUC__
+extern float sqrtf(float) __attribute__((const));
+extern double sqrt(double) __attribute__((const));
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 #pragma GCC diagnostic ignored "-Wpsabi"
 #endif
