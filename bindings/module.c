@@ -118,11 +118,11 @@ static int module_set_tostring(lua_State *L) {
   return 0;
 }
 
-/* own_files(): tells, called from init.lua, where moongrad's own Lua files are */
+/* own_files(): tells, called from init.lua, where moongrad's own Lua files are; once */
 static int module_own_files(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_Debug ar;
-  S->own[0] = '\0';
+  if (S->own[0] != '\0') return 0;
   if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "S", &ar)) return 0;
   const char *end = strrchr(ar.source, '/');
   size_t n = end != NULL ? (size_t)(end + 1 - ar.source) : 0;
@@ -136,6 +136,26 @@ static int module_own_files(lua_State *L) {
 static int module_fail(lua_State *L) {
   lua_settop(L, 1);
   return lmgrad_error(L, "%s", lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : "fail");
+}
+
+/* The least of letters put in, left out, changed or swapped that makes b of a; MOST where
+** one of them is longer than a name. */
+enum { MOST = 32 };
+int lmgrad_distance(const char *a, const char *b) {
+  int row[3][MOST + 1], n = (int)strlen(a), m = (int)strlen(b);
+  if (n >= MOST || m >= MOST) return MOST;
+  for (int i = 0; i <= n; i++)
+    for (int j = 0; j <= m; j++) {
+      int *to = &row[i % 3][j], *above = &row[(i + 2) % 3][j];
+      *to = i == 0 ? j : *above + 1;
+      if (j > 0 && to[-1] + 1 < *to) *to = to[-1] + 1;
+      if (i == 0 || j == 0) continue;
+      int other = above[-1] + (a[i - 1] != b[j - 1]);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+          row[(i + 1) % 3][j - 2] + 1 < other) other = row[(i + 1) % 3][j - 2] + 1;
+      if (other < *to) *to = other;
+    }
+  return row[n % 3][m];
 }
 
 /* distance(name, name) -> how unlike they are */

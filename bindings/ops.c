@@ -20,7 +20,6 @@ static int apply(lua_State *L, lmgrad_state *S, const mgrad_op *op, mgrad_tensor
   LMGRAD_TRY(L, S, mgrad_apply(op, S->ctx, x, n, attrs, &y));
   lmgrad_fill(L, to, y);
   lua_settop(L, to);
-  lmgrad_account(L, S, y);
   return 1;
 }
 

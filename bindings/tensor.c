@@ -360,11 +360,12 @@ static int tensor_gradients(lua_State *L) {
     lua_replace(L, 2);
   }
   int n = lmgrad_own_list(L, 2, "grad", "the list of tensors");
-  luaL_checkstack(L, n + 8, "grad");
   mgrad_tensor **of = lua_newuserdata(L, (size_t)(2 * n + 1) * sizeof *of), **out = of + n;
   lua_createtable(L, n, 0);
-  int first = lua_gettop(L) + 1;
-  for (int k = 0; k < n; k++) lmgrad_box_tensor(L);
+  for (int k = 1; k <= n; k++) {
+    lmgrad_box_tensor(L);
+    lua_rawseti(L, -2, k);
+  }
   for (int k = 0; k < n; k++) {
     lua_rawgeti(L, 2, k + 1);
     of[k] = lmgrad_check_element(L, LMGRAD_TENSOR, "grad", k + 1);
@@ -372,8 +373,11 @@ static int tensor_gradients(lua_State *L) {
   }
   mgrad_tensor *loss = lmgrad_check_tensor(L, 1, "grad", "loss");
   LMGRAD_TRY(L, S, mgrad_gradients(loss, of, n, retain, out));
-  for (int k = 0; k < n; k++) lmgrad_fill(L, first + k, out[k]);
-  for (int k = n; k > 0; k--) lua_rawseti(L, first - 1, k);
+  for (int k = 0; k < n; k++) {
+    lua_rawgeti(L, -1, k + 1);
+    lmgrad_fill(L, -1, out[k]);
+    lua_pop(L, 1);
+  }
   return 1;
 }
 

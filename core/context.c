@@ -33,6 +33,27 @@ void mgrad_context_release(mgrad_context *ctx) {
   leave(ctx);
 }
 
+/* In front of each piece of memory: its neighbours in the list of all there are. Four
+** words, so that the piece is aligned as the allocator has aligned the whole. */
+typedef struct block {
+  struct block *next, *before; /* before the first is NULL */
+  size_t size, unused;         /* with this */
+} block;
+
+static void free_block(mgrad_context *ctx, block *b) {
+  *(b->before != NULL ? &b->before->next : &ctx->blocks) = b->next;
+  if (b->next != NULL) b->next->before = b->before;
+  ctx->used -= b->size;
+  ctx->alloc(ctx->ud, b, b->size, 0);
+}
+
+void mgrad_context_close(mgrad_context *ctx) {
+  if (ctx == NULL) return;
+  mgrad_pool_set(ctx, ctx->pool, 1);
+  while (ctx->blocks != NULL) free_block(ctx, ctx->blocks);
+  ctx->alloc(ctx->ud, ctx, sizeof *ctx, 0);
+}
+
 void mgrad_object_born(mgrad_context *ctx) { ctx->objects++; }
 
 void mgrad_object_gone(mgrad_context *ctx) {
@@ -43,18 +64,24 @@ void mgrad_object_gone(mgrad_context *ctx) {
 /* ---- memory ---- */
 
 void *mgrad_new(mgrad_context *ctx, size_t size) {
-  void *p = NULL;
-  uint64_t limit = ctx->limits[MGRAD_LIMIT_MEMORY];
-  bool fits = limit == 0 || (ctx->used <= limit && size <= limit - ctx->used);
-  if (fits) p = ctx->alloc(ctx->ud, NULL, 0, size);
-  if (p == NULL) {
+  uint64_t most = ctx->limits[MGRAD_LIMIT_MEMORY];
+  uint64_t limit = most != 0 ? most : SIZE_MAX;
+  block *b = NULL;
+  if (ctx->used <= limit && limit - ctx->used > sizeof *b && size <= limit - ctx->used - sizeof *b) {
+    size += sizeof *b;
+    b = ctx->alloc(ctx->ud, NULL, 0, size);
+  }
+  if (b == NULL) {
     mgrad_fail_memory(ctx);
     return NULL;
   }
+  *b = (block){ .next = ctx->blocks, .size = size };
+  if (b->next != NULL) b->next->before = b;
+  ctx->blocks = b;
   ctx->allocations++;
   ctx->used += size;
   if (ctx->used > ctx->peak) ctx->peak = ctx->used;
-  return p;
+  return b + 1;
 }
 
 void *mgrad_new_zeroed(mgrad_context *ctx, size_t size) {
@@ -64,9 +91,8 @@ void *mgrad_new_zeroed(mgrad_context *ctx, size_t size) {
 }
 
 void mgrad_free(mgrad_context *ctx, void *p, size_t size) {
-  if (p == NULL) return;
-  ctx->used -= size;
-  ctx->alloc(ctx->ud, p, size, 0);
+  (void)size;
+  if (p != NULL) free_block(ctx, (block *)p - 1);
 }
 
 void mgrad_memory_limit(mgrad_context *ctx, size_t bytes) {

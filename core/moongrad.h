@@ -70,6 +70,10 @@ MGRAD_API mgrad_context *mgrad_context_new(mgrad_alloc alloc, void *ud);
 /* Drops the caller's hold. Memory goes when the last object made from the
 ** context is released, so the order of releases does not matter. */
 MGRAD_API void mgrad_context_release(mgrad_context *ctx);
+/* Frees the context and all that was made from it, whoever still holds it: for hosts that
+** cannot be sure to have released everything, such as a Lua state that is closed and had
+** no memory to run finalizers. Nothing made from it may be used or released any more. */
+MGRAD_API void mgrad_context_close(mgrad_context *ctx);
 MGRAD_API const char *mgrad_error(const mgrad_context *ctx);
 /* Records 'message' as the error sentence, for callbacks; returns 'status'. */
 MGRAD_API mgrad_status mgrad_error_set(mgrad_context *ctx, mgrad_status status,

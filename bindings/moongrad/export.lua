@@ -522,7 +522,7 @@ return function(mg, core, require)
   local function safely(f)
     local ok, value = pcall(f)
     if ok then return value end
-    if type(value) == "table" and value.sentence then error(value.sentence, 3) end
+    if type(value) == "table" and value.sentence then core.fail(value.sentence) end
     error(value, 0)
   end
 
