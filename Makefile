@@ -373,7 +373,7 @@ $(firstword $(AMALGAMATION)): $(wildcard bindings/amalgamation/*) $(CORE_SRC) $(
     $(LUA_SRC) $(wildcard core/*.h core/*.def core/*/*.h bindings/*.h)
 	@mkdir -p $(@D)
 	$(LUA_BIN) bindings/amalgamation/generate.lua out=$(@D) version=$(VERSION) cc='$(CC)' \
-	  flags='$(LUA_CFLAGS)' core='$(CORE_SRC)' bind='$(BIND_SRC)' system='$(SYS_SRC)' \
+	  flags='$(LUA_CFLAGS)' core='$(CORE_SRC)' bind='$(BIND_SRC) bindings/png.c' system='$(SYS_SRC)' \
 	  lua='$(LUA_SRC)' isa='$(ISA_SRC)' wide='$(ISA_SRC_avx512)' sets='avx2 avx512' \
 	  avx2='$(ISA_avx2)' avx512='$(ISA_avx512)'
 
