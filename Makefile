@@ -67,7 +67,7 @@ BIND_OBJ := $(BIND_SRC:%.c=$(BIND_DIR)/%.o)
 SYS_OBJ  := $(SYS_SRC:%.c=$(BIND_DIR)/%.o)
 MODULES  := $(LUA_OUT)/moongrad/core.so $(LUA_OUT)/moongrad/system.so
 
-.PHONY: all core demo test tsan test-c test-lua test-luas test-torch test-scripts grad asan torture torture-quick fuzz fuzz-quick \
+.PHONY: all core demo test tsan tsan-built test-c test-lua test-luas test-torch test-scripts grad asan torture torture-quick fuzz fuzz-quick \
         maths maths-quick bench bench-gemm count determinism determinism-quick lint reference env install rock dist clean help deps deps-demo deps-test
 
 all: $(MODULES) ## build the Lua module (LUA=5.1 .. 5.4, jit)
@@ -214,6 +214,12 @@ $(ALLOC): tests/torture/alloc.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(LUA_CFLAGS) $< -o $@ -l$(LUA_PACKAGE)
 
+# A host of many states, threads and processes.
+STATES := $(TEST_DIR)/states-$(LUA)
+$(STATES): tests/torture/states.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(LUA_CFLAGS) $< -o $@ -l$(LUA_PACKAGE) -lpthread -ldl -lm
+
 # Preloaded: lets calls for files fail.
 FAULT := $(BUILD)/fault.so
 $(FAULT): tests/torture/fault.c
@@ -227,11 +233,18 @@ torture: all $(ALLOC) $(FAULT) ## allocations and calls for files failing in tur
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 1000
 
-torture-quick: all $(ALLOC) $(FAULT)
+torture-quick: all $(ALLOC) $(FAULT) $(STATES)
 	$(LUA_ENV) $(ALLOC) --points 250
 	$(LUA_ENV) $(ALLOC) --points 250 --persistent
 	$(LUA_ENV) $(ALLOC) --points 100 --closing
 	$(LUA_ENV) $(LUA_BIN) tests/torture/dropped.lua --count 50
+	$(LUA_ENV) $(LUA_BIN) tests/torture/drift.lua --scale 0.002
+	$(LUA_ENV) $(LUA_BIN) tests/torture/steady.lua
+	$(LUA_ENV) $(STATES) threads
+	$(LUA_ENV) $(STATES) forks 5
+	$(LUA_ENV) $(STATES) cycles 20
+	$(LUA_ENV) $(STATES) unload 10 $(LUA_OUT)/moongrad/core.so
+	$(LUA_ENV) $(STATES) host
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 25
 
@@ -288,9 +301,15 @@ asan: ## C tests and specs under the address and undefined-behaviour sanitizers
 	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 $(ASAN) test-lua-built
 
 TSAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-tsan CFLAGS='-O1 -g -fsanitize=thread'
-tsan: ## the pool and many contexts at once under the thread sanitizer
+TSAN_STATES = $(BUILD)/tests-float-tsan/states-$(LUA)
+tsan: ## the pool, many contexts and Lua states at once under the thread sanitizer
 	@$(TSAN) $(BUILD)/tests-float-tsan/pool
 	TSAN_OPTIONS=die_after_fork=0 setarch -R $(BUILD)/tests-float-tsan/pool
+	@$(TSAN) all $(TSAN_STATES)
+	@$(TSAN) tsan-built
+
+tsan-built:
+	$(LUA_ENV) setarch -R $(TSAN_STATES) threads
 
 .PHONY: test-lua-built
 test-lua-built:
