@@ -162,14 +162,21 @@ static void tell_collector(lua_State *L, lmgrad_state *S) {
 
 /* ---- errors ---- */
 
+/* Is there a function of moongrad's own Lua files at that level? */
+static int is_own(lua_State *L, const lmgrad_state *S, int level, lua_Debug *ar) {
+  size_t n = strlen(S->own);
+  if (!lua_getstack(L, level, ar) || !lua_getinfo(L, "Sl", ar)) return 0;
+  return n > 0 && strncmp(ar->source, S->own, n) == 0;
+}
+
 /* Pushes "file:line: " of the function that called into moongrad, or "". */
 static void push_position(lua_State *L) {
   const lmgrad_state *S = lua_touserdata(L, lua_upvalueindex(1));
-  size_t n = S != NULL ? strlen(S->own) : 0;
-  lua_Debug ar;
+  lua_Debug ar, next;
   for (int level = 1; lua_getstack(L, level, &ar); level++) {
-    lua_getinfo(L, "Sl", &ar);
-    if (n > 0 && strncmp(ar.source, S->own, n) == 0) continue;
+    if (is_own(L, S, level, &ar) || *ar.what == 't') continue; /* 5.1: a tail call */
+    int inside = S->depth > 0 || is_own(L, S, level + 1, &next); /* a callback, or its pcall */
+    if (ar.currentline <= 0 && inside) continue;
     if (ar.currentline <= 0) break;
     lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
     return;
@@ -187,8 +194,22 @@ int lmgrad_error(lua_State *L, const char *format, ...) {
   return lua_error(L);
 }
 
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* Calls something, so that the hook that has interrupted runs and raises its own error;
+** where it is that of another coroutine, or raises none, this is the error. */
+static int raise_interrupted(lua_State *L) {
+  lua_pushcfunction(L, nothing);
+  lua_call(L, 0, 0);
+  return lmgrad_error(L, "interrupted");
+}
+
 int lmgrad_raise_as(lua_State *L, lmgrad_state *S, mgrad_status status, const char *who) {
   if (status == MGRAD_CALLBACK) return lua_error(L); /* its value is at the top */
+  if (status == MGRAD_INTERRUPTED) return raise_interrupted(L);
   if (status == MGRAD_NOMEM) {
     lua_pushliteral(L, "not enough memory");
     return lua_error(L);

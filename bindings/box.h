@@ -23,6 +23,8 @@ typedef struct lmgrad_state {
   mgrad_context *ctx;
   lua_State *L;   /* whose call of the core is under way, or NULL */
   int depth;      /* callbacks under way */
+  lua_State *caller, *main;  /* who called moongrad last; the main thread, or NULL */
+  lua_Hook hook, main_hook;  /* theirs at that time */
   size_t told;    /* bytes in use when the collector last heard of them */
   size_t kept;    /* bytes that the last full collection has left */
   char own[256];  /* how the names of moongrad's own Lua files begin */
@@ -119,12 +121,14 @@ void lmgrad_collect(lua_State *L, lmgrad_state *S);
 
 /* Calls the core for a change in place. A graph that is garbage may hold on to
 ** the tensor, so a refusal is believed only after a full collection. */
-#define LMGRAD_CHANGE(L, S, call)                       \
-  do {                                                  \
-    if ((call) != MGRAD_OK) {                           \
-      lmgrad_collect(L, S);                             \
-      LMGRAD_TRY(L, S, call);                           \
-    }                                                   \
+#define LMGRAD_CHANGE(L, S, call)                                               \
+  do {                                                                          \
+    mgrad_status refused_ = (call);                                             \
+    if (refused_ == MGRAD_INTERRUPTED) lmgrad_raise_as(L, S, refused_, NULL);   \
+    if (refused_ != MGRAD_OK) {                                                 \
+      lmgrad_collect(L, S);                                                     \
+      LMGRAD_TRY(L, S, call);                                                   \
+    }                                                                           \
   } while (0)
 
 /* Adds functions to the table at the top, each with the state, which is at that

@@ -8,6 +8,15 @@
 #include <lua.h>
 #include <lauxlib.h>
 
+/* What a module shows: its luaopen_ functions, nothing else. */
+#if defined _WIN32
+#define LMGRAD_EXPORT __declspec(dllexport)
+#elif defined __GNUC__
+#define LMGRAD_EXPORT __attribute__((visibility("default")))
+#else
+#define LMGRAD_EXPORT
+#endif
+
 #if LUA_VERSION_NUM < 502
 #define lua_rawlen lua_objlen
 /* A table that belongs to a userdata. Before 5.2 that is its environment. */

@@ -26,15 +26,9 @@ static void leave(mgrad_context *ctx) {
   if (ctx->released && ctx->objects == 0) ctx->alloc(ctx->ud, ctx, sizeof *ctx, 0);
 }
 
-static void set_pool(mgrad_context *ctx, mgrad_pool *pool) {
-  mgrad_pool_free(ctx, ctx->pool);
-  ctx->pool = pool;
-  ctx->changes++; /* plans know the pool */
-}
-
 void mgrad_context_release(mgrad_context *ctx) {
   if (ctx == NULL) return;
-  set_pool(ctx, NULL);
+  mgrad_pool_set(ctx, ctx->pool, 1);
   ctx->released = true;
   leave(ctx);
 }
@@ -55,7 +49,7 @@ static void free_block(mgrad_context *ctx, block *b) {
 
 void mgrad_context_close(mgrad_context *ctx) {
   if (ctx == NULL) return;
-  set_pool(ctx, NULL);
+  mgrad_pool_set(ctx, ctx->pool, 1);
   while (ctx->blocks != NULL) free_block(ctx, ctx->blocks);
   ctx->alloc(ctx->ud, ctx, sizeof *ctx, 0);
 }
@@ -125,13 +119,20 @@ mgrad_status mgrad_threads_set(mgrad_context *ctx, int threads) {
                       (int64_t)threads, (int64_t)MGRAD_MAX_THREADS);
   }
   if (threads == mgrad_threads(ctx)) return MGRAD_OK;
-  mgrad_pool *pool = threads > 1 ? mgrad_pool_new(ctx, threads) : NULL;
-  if (threads > 1 && pool == NULL) return MGRAD_NOMEM;
-  set_pool(ctx, pool);
-  return MGRAD_OK;
+  ctx->changes++; /* plans have scratch for so many */
+  return mgrad_pool_set(ctx, ctx->pool, threads);
 }
 
 int mgrad_threads(const mgrad_context *ctx) { return mgrad_pool_threads(ctx->pool); }
+
+void mgrad_interrupt(mgrad_context *ctx, mgrad_interrupt_fn fn, void *ud) {
+  ctx->pool->interrupt = fn;
+  ctx->pool->ud = ud;
+}
+
+mgrad_status mgrad_fail_interrupted(mgrad_context *ctx) {
+  return mgrad_fail(ctx, MGRAD_INTERRUPTED, "interrupted");
+}
 
 /* ---- the error sentence ---- */
 

@@ -41,8 +41,11 @@ return function(mg, core, require)
       for i, x in ipairs(inputs) do wanted[i] = mg.tensor(x, { requires_grad = true }) end
       inputs = wanted
     end
-    local grads = core.grad(f(unpack(inputs)), wanted)
-    local function value() return f(unpack(inputs)):item() end
+    local function result()
+      return check.is("tensor", f(unpack(inputs)), "gradcheck", "the result of f")
+    end
+    local grads = core.grad(result(), wanted)
+    local function value() return result():item() end
     local function compare(x, g)
       local flat, put = flat_view(x)
       local scale = math.max(g:abs():max():item(), 1e-3)

@@ -35,12 +35,15 @@ local function is_terminal(stream)
   return fd ~= nil and isatty ~= nil and isatty(fd) and true or false
 end
 
---- Columns to draw in. The last one stays free: a full line would wrap.
-local function line_width()
-  local columns = tonumber(os.getenv("COLUMNS") or "")
+--- Columns of the terminal, by the environment, or 80.
+function progress.columns()
+  local columns = tonumber(os.getenv and os.getenv("COLUMNS") or "")
   if not columns or not (columns >= 20 and columns <= 1000) then columns = 80 end
-  return math.floor(columns) - 1
+  return math.floor(columns)
 end
+
+--- Columns to draw in. The last one stays free: a full line would wrap.
+local function line_width() return progress.columns() - 1 end
 
 --- "812", "12.3k", "4.5M": four figures at most.
 local function short(n)

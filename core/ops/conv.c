@@ -14,7 +14,7 @@
 enum { STRIDE, PADDING, DILATION, GROUPS, OUTPUT_PADDING };
 enum {
   MOST_BLOCKS = 8,      /* of pictures that share in the gradient of the weight */
-  TOGETHER = 1 << 17,   /* numbers of pictures whose gradients are summed in registers */
+  TOGETHER = 1 << 14,   /* numbers of pictures whose gradients are summed in registers */
   WAKING = 1 << 20      /* multiplications that pay for waking a thread */
 };
 
@@ -129,21 +129,38 @@ static int64_t integers(int64_t n) {
   return round_16(n * (int64_t)(sizeof(int64_t) / sizeof(mgrad_real)));
 }
 
-/* A row of positions as the gradient of the weight reads it. */
+/* A row of positions, made up to 16, where the gradient of the weight has vectors of them;
+** or does it have vectors of results? */
 static int64_t position_numbers(const conv *c) {
   return round_16((c->h.small - 1) * large_planes(c).width + c->w.small);
+}
+static bool by_channel(const conv *c) {
+  return round_16(c->o) * c->h.small * c->w.small < c->o * position_numbers(c);
+}
+
+/* A small picture as that gradient reads it, and the gradient in one group. */
+static int64_t spread_numbers(const conv *c) {
+  return by_channel(c) ? round_16(c->o) * c->h.small * c->w.small : c->o * position_numbers(c);
+}
+static int64_t sum_numbers(const conv *c) {
+  return (by_channel(c) ? round_16(c->o) : c->o) * taps(c);
 }
 
 /* Pictures whose share in the gradient is summed in registers: by size alone. */
 static int64_t together(const conv *c, int64_t block) {
   mgrad_planes p = large_planes(c);
-  int64_t each = mgrad_planes_size(&p) + c->o * position_numbers(c);
+  int64_t each = mgrad_planes_size(&p) + spread_numbers(c);
   return each >= TOGETHER ? 1 : mgrad_min_size(TOGETHER / each, block);
 }
 
 static int64_t blocks(const conv *c) { return mgrad_min_size(c->n, MOST_BLOCKS); }
 static int64_t block_pictures(const conv *c) {
   return (c->n + blocks(c) - 1) / blocks(c);
+}
+
+/* Numbers of one block: the gradients of the weight and of the bias. */
+static int64_t block_sums(const conv *c) {
+  return c->groups * (sum_numbers(c) + (c->o > c->c ? c->o : c->c));
 }
 
 /* Scratch: what all threads read, then as much again for each of them. */
@@ -167,9 +184,9 @@ static room room_to_grow(const conv *c) {
 
 static room room_for_weight(const conv *c) {
   mgrad_planes p = large_planes(c);
-  return (room){ integers(taps(c)) + round_16(blocks(c) * c->groups * weights(c)),
+  return (room){ integers(taps(c)) + round_16(blocks(c) * block_sums(c)),
                  together(c, block_pictures(c)) *
-                 (round_16(mgrad_planes_size(&p)) + c->o * position_numbers(c)) };
+                 (round_16(mgrad_planes_size(&p)) + spread_numbers(c)) };
 }
 
 static int64_t numbers(const mgrad_call *call, room r) {
@@ -193,6 +210,14 @@ static void locate_taps(const conv *c, int64_t *at) {
                     j % c->w.stride;
     at[k] = (plane * p.rows + i / c->h.stride) * p.width + j / c->w.stride;
   }
+}
+
+/* What is known of windows over planes; where strides part them, not which are zeros. */
+static mgrad_windows windows_over(mgrad_planes p) {
+  bool whole = p.stride_h * p.stride_w == 1;
+  return (mgrad_windows){ .width = p.width, .channels = p.channels,
+                          .from = whole ? p.pad_h * p.width : 0,
+                          .to = whole ? (p.pad_h + p.h) * p.width : INT64_MAX };
 }
 
 /* What is moved from picture to picture. */
@@ -222,11 +247,12 @@ static void shrink_picture(void *ud, int64_t part, int worker) {
   }
 }
 
-/* The pool, where it pays to wake it. */
-static mgrad_pool *pool_for(const mgrad_call *call, const conv *c) {
+/* Calls f for each part, by the other threads too where it pays to wake them. */
+static void share(const mgrad_call *call, const conv *c, int64_t parts, mgrad_part_fn f,
+                  void *ud) {
   double work = (double)c->n * (double)c->groups * (double)weights(c) *
                 (double)c->h.small * (double)c->w.small;
-  return work >= WAKING ? call->ctx->pool : NULL;
+  mgrad_pool_run(call->ctx->pool, work >= WAKING, parts, f, ud);
 }
 
 static void shrink(const mgrad_call *call, const conv *c, const mgrad_real *large,
@@ -239,15 +265,16 @@ static void shrink(const mgrad_call *call, const conv *c, const mgrad_real *larg
   moving v = { .c = c, .from = large, .to = small, .add = add, .packed = packed,
                .packed_size = mgrad_windows_packed(c->o, k), .own = call->work + r.shared,
                .own_size = r.own };
-  v.windows = (mgrad_windows){ .m = c->o, .k = k, .rows = c->h.small, .cols = c->w.small,
-                               .width = large_planes(c).width, .at = at };
+  v.windows = windows_over(large_planes(c));
+  v.windows.m = c->o, v.windows.k = k, v.windows.at = at;
+  v.windows.rows = c->h.small, v.windows.cols = c->w.small;
   locate_taps(c, at);
   for (int64_t i = 0; i < k; i++) from[i] = i;
   mgrad_windows_choose(&v.windows, !add);
   for (int64_t g = 0; g < c->groups; g++)
     mgrad_windows_pack(&v.windows, weight + g * weights(c), from, k,
                        bias != NULL ? bias + g * c->o : NULL, packed + g * v.packed_size);
-  mgrad_pool_run(pool_for(call, c), c->n, shrink_picture, &v);
+  share(call, c, c->n, shrink_picture, &v);
 }
 
 /* ---- grow: from the small pictures to the large ones, plane by plane ---- */
@@ -325,8 +352,8 @@ static void grow(const mgrad_call *call, const conv *c, const mgrad_real *small,
                .packed = packed, .packed_size = mgrad_windows_packed(c->c, k + n),
                .own = call->work + r.shared, .own_size = r.own, .at = at, .starts = starts };
   mgrad_planes p = large_planes(c);
-  v.windows = (mgrad_windows){ .m = c->c, .rows = p.rows, .cols = p.width,
-                               .width = small_planes(c).width };
+  v.windows = windows_over(small_planes(c));
+  v.windows.m = c->c, v.windows.rows = p.rows, v.windows.cols = p.width;
   mgrad_windows_choose(&v.windows, !add && p.stride_w == 1);
   starts[0] = 0;
   for (int64_t q = 0; q < n; q++) {
@@ -340,12 +367,13 @@ static void grow(const mgrad_call *call, const conv *c, const mgrad_real *small,
                          packed + g * v.packed_size +
                          mgrad_windows_packed(c->c, first + q - 1));
   }
-  mgrad_pool_run(pool_for(call, c), c->n, grow_picture, &v);
+  share(call, c, c->n, grow_picture, &v);
 }
 
 /* ---- the gradient of the weight ---- */
 
 typedef struct weighing {
+  const mgrad_call *call;
   const conv *c;
   const mgrad_real *large, *small;
   mgrad_real *sums, *own;
@@ -353,13 +381,19 @@ typedef struct weighing {
   const int64_t *at;
 } weighing;
 
-/* A small picture with its rows as far apart as those of the planes, zeros between. */
-static void spread_rows(const conv *c, const mgrad_real *x, mgrad_real *to) {
-  int64_t width = large_planes(c).width, size = position_numbers(c), cols = c->w.small;
-  for (int64_t o = 0; o < c->o; o++, to += size, x += c->h.small * cols) {
-    memset(to, 0, (size_t)size * sizeof *to);
-    mgrad_pack(c->h.small, cols, (mgrad_matrix){ x, cols, 1 }, to, width);
+/* A small picture {o, h, w} with its rows as far apart as those of the planes, zeros
+** between; or as {h, w, 16} for each 16 results. */
+static void spread(const conv *c, const mgrad_real *x, mgrad_real *to) {
+  int64_t width = large_planes(c).width, cols = c->w.small, all = c->h.small * cols;
+  memset(to, 0, (size_t)spread_numbers(c) * sizeof *to);
+  if (by_channel(c)) {
+    for (int64_t o = 0; o < c->o; o += 16, to += 16 * all)
+      mgrad_pack(all, mgrad_min_size(16, c->o - o), (mgrad_matrix){ x + o * all, 1, all }, to,
+                 16);
+    return;
   }
+  for (int64_t o = 0; o < c->o; o++, to += position_numbers(c), x += all)
+    mgrad_pack(c->h.small, cols, (mgrad_matrix){ x, cols, 1 }, to, width);
 }
 
 /* Adds the share of 'count' pictures from 'first' on, in one group. */
@@ -367,56 +401,71 @@ static void weigh_pictures(const weighing *v, int64_t first, int64_t count, int6
                            mgrad_real *own, mgrad_real *sum) {
   const conv *c = v->c;
   mgrad_planes planes = large_planes(c);
-  int64_t size = round_16(mgrad_planes_size(&planes)), d_size = c->o * position_numbers(c);
+  int64_t size = round_16(mgrad_planes_size(&planes)), d_size = spread_numbers(c);
   mgrad_real *d = own + count * size;
   for (int64_t i = 0; i < count; i++) {
     int64_t picture = (first + i) * c->groups + group;
     mgrad_planes_fill(&planes, v->large + picture * large_size(c), own + i * size);
-    spread_rows(c, v->small + picture * small_size(c), d + i * d_size);
+    spread(c, v->small + picture * small_size(c), d + i * d_size);
   }
-  mgrad_window_sums s = { .m = c->o, .k = taps(c), .size = position_numbers(c),
-                          .pictures = count, .at = v->at, .planes = own, .d = d,
-                          .planes_step = size, .d_step = d_size };
+  mgrad_window_sums s = { .m = c->o, .k = taps(c), .rows = c->h.small, .cols = c->w.small,
+                          .width = planes.width, .by_channel = by_channel(c), .at = v->at,
+                          .size = position_numbers(c), .pictures = count, .planes = own,
+                          .d = d, .planes_step = size, .d_step = d_size };
   mgrad_windows_gradient(&s, sum);
 }
+
+/* Adds the sums of all channels of dy over 'count' pictures from 'first' on. */
+static void weigh_bias(const mgrad_call *call, int64_t first, int64_t count, mgrad_real *sum) {
+  int64_t channels = call->y->size[1];
+  int64_t size = mgrad_shape_numel(call->y) / (call->y->size[0] * channels);
+  const mgrad_real *dy = call->dy + first * channels * size;
+  for (int64_t i = 0; i < count; i++)
+    for (int64_t o = 0; o < channels; o++, dy += size) sum[o] += REAL(mgrad_sum(size, dy, 1));
+}
+
+static bool wants_bias(const mgrad_call *call) { return call->n > 2 && call->dx[2] != NULL; }
 
 static void weigh_block(void *ud, int64_t part, int worker) {
   const weighing *v = ud;
   const conv *c = v->c;
-  int64_t all = c->groups * weights(c), each = block_pictures(c), most = together(c, each);
+  int64_t all = block_sums(c), each = block_pictures(c), most = together(c, each);
   int64_t end = mgrad_min_size((part + 1) * each, c->n);
   mgrad_real *sum = v->sums + part * all, *own = v->own + worker * v->own_size;
   memset(sum, 0, (size_t)all * sizeof *sum);
   for (int64_t i = part * each, n; i < end; i += n) {
     n = mgrad_min_size(most, end - i);
-    for (int64_t g = 0; g < c->groups; g++)
-      weigh_pictures(v, i, n, g, own, sum + g * weights(c));
+    for (int64_t g = 0; g < c->groups && v->call->dx[1] != NULL; g++)
+      weigh_pictures(v, i, n, g, own, sum + g * sum_numbers(c));
+    if (wants_bias(v->call)) weigh_bias(v->call, i, n, sum + c->groups * sum_numbers(c));
   }
 }
 
+/* Adds what a block has found. */
+static void add_block(const mgrad_call *call, const conv *c, const mgrad_real *sum) {
+  int64_t k = taps(c), step = by_channel(c) ? 16 : 1;
+  mgrad_real *dw = call->dx[1];
+  for (int64_t o = 0; dw != NULL && o < c->groups * c->o; o++) {
+    int64_t i = o % c->o;
+    const mgrad_real *from = sum + o / c->o * sum_numbers(c) + (i - i % step) * k + i % step;
+    for (int64_t t = 0; t < k; t++) *dw++ += from[t * step];
+  }
+  for (int64_t o = 0; wants_bias(call) && o < call->y->size[1]; o++)
+    call->dx[2][o] += sum[c->groups * sum_numbers(c) + o];
+}
+
+/* The gradients of weight and bias: those that are wanted. */
 static void weigh(const mgrad_call *call, const conv *c, const mgrad_real *large,
                   const mgrad_real *small) {
   room r = room_for_weight(c);
-  int64_t *at = (int64_t *)(void *)call->work, all = c->groups * weights(c);
-  weighing v = { .c = c, .large = large, .small = small, .at = at,
+  int64_t *at = (int64_t *)(void *)call->work;
+  weighing v = { .call = call, .c = c, .large = large, .small = small, .at = at,
                  .sums = call->work + integers(taps(c)), .own = call->work + r.shared,
                  .own_size = r.own };
   locate_taps(c, at);
-  mgrad_pool_run(pool_for(call, c), blocks(c), weigh_block, &v);
-  mgrad_real *dw = call->dx[1];
-  mgrad_call_clear(call, 1);
-  for (int64_t b = 0; b < blocks(c); b++)
-    for (int64_t i = 0; i < all; i++) dw[i] += v.sums[b * all + i];
-}
-
-/* db[o] = the sum of channel o over all pictures */
-static void weigh_bias(const mgrad_call *call, int64_t channels, int64_t size) {
-  for (int64_t o = 0; o < channels; o++) {
-    double sum = 0;
-    for (int64_t i = 0; i < call->x[0]->size[0]; i++)
-      sum += mgrad_sum(size, call->dy + (i * channels + o) * size, 1);
-    call->dx[2][o] = (call->add[2] ? call->dx[2][o] : 0) + REAL(sum);
-  }
+  share(call, c, blocks(c), weigh_block, &v);
+  for (int i = 1; i < call->n; i++) mgrad_call_clear(call, i);
+  for (int64_t b = 0; b < blocks(c); b++) add_block(call, c, v.sums + b * block_sums(c));
 }
 
 /* ---- the ops ---- */
@@ -485,9 +534,7 @@ static void conv_backward(mgrad_call *call) {
   conv c = describe_conv(call);
   if (call->dx[0] != NULL)
     grow(call, &c, call->dy, call->x[1]->data, NULL, call->dx[0], call->add[0]);
-  if (call->dx[1] != NULL) weigh(call, &c, call->x[0]->data, call->dy);
-  if (call->n > 2 && call->dx[2] != NULL)
-    weigh_bias(call, c.groups * c.o, c.h.small * c.w.small);
+  weigh(call, &c, call->x[0]->data, call->dy);
 }
 
 static mgrad_status conv_transpose_infer(mgrad_call *call) {
@@ -521,9 +568,7 @@ static void conv_transpose_backward(mgrad_call *call) {
   conv c = describe_transpose(call);
   if (call->dx[0] != NULL)
     shrink(call, &c, call->dy, call->x[1]->data, NULL, call->dx[0], call->add[0]);
-  if (call->dx[1] != NULL) weigh(call, &c, call->dy, call->x[0]->data);
-  if (call->n > 2 && call->dx[2] != NULL)
-    weigh_bias(call, c.groups * c.c, c.h.large * c.w.large);
+  weigh(call, &c, call->dy, call->x[0]->data);
 }
 
 #define SHARED_ATTRS(padding_words)                                                       \
