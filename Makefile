@@ -250,7 +250,7 @@ torture-quick: all $(ALLOC) $(FAULT) $(INTERRUPT)
 	$(LUA_ENV) $(LUA_BIN) tests/torture/dropped.lua --count 50
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 25
-	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 28
+	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 14
 
 PROGRAMS ?= 100000
 fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random programs, files
