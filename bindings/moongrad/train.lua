@@ -5,6 +5,7 @@ local SLICE = 20 -- milliseconds of work in one call of the core
 
 return function(mg, core, require)
   local check, methods = require "moongrad.check", {}
+  pcall(require, "moongrad.system") -- leaves its clock to time limits, where there is one
 
   ------------------------------------------------------------------------ running
 
