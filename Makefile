@@ -263,7 +263,7 @@ torture-quick: all $(ALLOC) $(FAULT) $(INTERRUPT) $(STATES)
 	$(LUA_ENV) $(STATES) host
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 25
-	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 28
+	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 14
 
 PROGRAMS ?= 100000
 fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random programs, files
