@@ -224,6 +224,11 @@ $(ALLOC): tests/torture/alloc.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(LUA_CFLAGS) $< -o $@ -l$(LUA_PACKAGE)
 
+INTERRUPT := $(BUILD)/interrupt
+$(INTERRUPT): tests/torture/interrupt.c
+	@mkdir -p $(@D)
+	$(CC) -O1 -Wall $< -o $@
+
 # A host of many states, threads and processes.
 STATES := $(TEST_DIR)/states-$(LUA)
 $(STATES): tests/torture/states.c
@@ -242,11 +247,14 @@ torture-alloc: all $(ALLOC)
 	$(LUA_ENV) $(ALLOC) --points $(POINTS) --persistent
 	$(LUA_ENV) $(ALLOC) --points $(POINTS) --closing
 
-torture: torture-alloc $(FAULT) ## allocations and calls for files failing in turn, kill -9
+torture: torture-alloc interrupts $(FAULT) ## allocations and calls for files failing in turn, kill -9, Ctrl-C
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 1000
 
-torture-quick: all $(ALLOC) $(FAULT) $(STATES)
+interrupts: all $(INTERRUPT)
+	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 1000
+
+torture-quick: all $(ALLOC) $(FAULT) $(INTERRUPT) $(STATES)
 	@$(MAKE) --no-print-directory torture-alloc POINTS=100
 	$(LUA_ENV) $(LUA_BIN) tests/torture/dropped.lua --count 50
 	$(LUA_ENV) $(LUA_BIN) tests/torture/drift.lua --scale 0.002
@@ -259,6 +267,7 @@ torture-quick: all $(ALLOC) $(FAULT) $(STATES)
 	$(LUA_ENV) $(STATES) host
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 25
+	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 28
 
 PROGRAMS ?= 100000
 fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random programs, files
@@ -408,7 +417,8 @@ soak: all $(STATES) ## 518,400 frames of a game, with states reopened and faults
 
 lint: all ## include directions, imported symbols, warnings as errors, luacheck
 	$(LUA_BIN) tests/lint.lua $(CORE_LIB) $(MODULES)
-	luacheck -q bindings/moongrad bindings/amalgamation scripts tests
+	luacheck -q bindings scripts tests
+	$(LUA_ENV) $(LUA_BIN) bindings/reference/generate.lua --check
 	@for cc in $(CC) $$(command -v clang); do \
 	  echo "warnings of $$cc"; \
 	  $(MAKE) --no-print-directory -s CC=$$cc KIND_SUFFIX=-strict-$${cc##*/} \
@@ -428,13 +438,12 @@ $(firstword $(AMALGAMATION)): $(wildcard bindings/amalgamation/*) $(CORE_SRC) $(
     $(LUA_SRC) $(wildcard core/*.h core/*.def core/*/*.h bindings/*.h)
 	@mkdir -p $(@D)
 	$(LUA_BIN) bindings/amalgamation/generate.lua out=$(@D) version=$(VERSION) cc='$(CC)' \
-	  flags='$(LUA_CFLAGS)' core='$(CORE_SRC)' bind='$(BIND_SRC)' system='$(SYS_SRC)' \
+	  flags='$(LUA_CFLAGS)' core='$(CORE_SRC)' bind='$(BIND_SRC) bindings/png.c' system='$(SYS_SRC)' \
 	  lua='$(LUA_SRC)' isa='$(ISA_SRC)' wide='$(ISA_SRC_avx512)' sets='avx2 avx512' \
 	  avx2='$(ISA_avx2)' avx512='$(ISA_avx512)'
 
-reference: all ## write the reference of all ops, layers, optimizers to build/reference.md
-	@$(LUA_ENV) $(LUA_BIN) -e 'io.write(require("moongrad.reference").text())' > $(BUILD)/reference.md
-	@echo wrote $(BUILD)/reference.md
+docs: all ## write the reference and the annotations for editors, bindings/reference
+	$(LUA_ENV) $(LUA_BIN) bindings/reference/generate.lua
 
 # A rock has folders of its own, and needs no library for C.
 install: install-module core ## copy module, command, C library to PREFIX (/usr/local), below DESTDIR

@@ -36,6 +36,8 @@ local rows = {
     "make states S=host", "figure F3 changed (%d+)", "most", 0 },
   { "time", "ms that 99 of 100 calls of trainer:run go over their budget at most",
     "make run S=tests/torture/budget.lua", "figure time p99_ms (%-?[%d.]+)", "most", 1 },
+  { "F4", "ms of work that 99 of 100 of 1,000 Ctrl-C at random moments take",
+    "make interrupts", "within ([%d.]+) ms of work", "most", 20 },
   { "G1", "frames of a game with faults, a tenth of 24 hours, that end as without them",
     "make soak", "figure G1 frames (%d+)", "least", 518400 },
   { "H2", "failures of lint: imported symbols, include directions, warnings",

@@ -497,7 +497,8 @@ static void weight_gradient(const sequence *q, int operand, block b, const mgrad
                       .a = { q->dz + b.column, 1, q->width }, .b = { a, n, 1 },
                       .start = { q->call->add[operand] ? dw : NULL, n, 1 }, .c = dw,
                       .c_row = n, .c_col = 1, .work = q->rest + worker * q->nrest,
-                      .nwork = q->nrest };
+                      .nwork = q->nrest, .pool = q->call->ctx->pool, .worker = worker,
+                      .alone = true };
   mgrad_gemm(&p);
 }
 
