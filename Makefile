@@ -70,7 +70,7 @@ PNG_OBJ  := $(PNG_SRC:%.c=$(BIND_DIR)/%.o)
 MODULES  := $(addprefix $(LUA_OUT)/moongrad/,core.so system.so png.so)
 
 .PHONY: all core demo test hosts deps-hosts tsan test-c test-lua test-luas test-torch test-scripts grad asan torture torture-quick fuzz fuzz-quick \
-        maths maths-quick bench bench-gemm count determinism determinism-quick lint reference env install rock dist clean help deps deps-demo deps-test
+        maths maths-quick bench bench-gemm count determinism determinism-quick lint pictures reference env install rock dist clean help deps deps-demo deps-test
 
 all: $(MODULES) ## build the Lua module (LUA=5.1 .. 5.4, jit)
 
@@ -310,6 +310,16 @@ lint: all ## include directions, imported symbols, warnings as errors, luacheck
 	  $(MAKE) --no-print-directory -s CC=clang KIND_SUFFIX=-clang CFLAGS='-O2 -Werror' core; fi
 
 # ---- documentation, installation ----
+
+# Those that README.md of the scripts shows.
+PICTURES := line neuron similarity train_and activations bend train_xor regression \
+            descent learning_rate line_fit sigmoid_fit initialization regularization \
+            fashion_mnist vanishing_gradient
+pictures: all ## write the pictures in scripts/pictures, by the scripts themselves
+	@mkdir -p scripts/pictures
+	@set -e; for s in $(PICTURES); do echo $$s; \
+	  $(LUA_ENV) $(LUA_BIN) scripts/$$s.lua --plot scripts/pictures/$$s.png > /dev/null; done
+
 
 reference: all ## write the reference of all ops, layers, optimizers to build/reference.md
 	@$(LUA_ENV) $(LUA_BIN) -e 'io.write(require("moongrad.reference").text())' > $(BUILD)/reference.md

@@ -7,7 +7,8 @@
 -- distance of |b| / |w|. Nothing is trained here; the numbers are ours.
 
 local common = dofile((arg[0]:match("^.*[/\\]") or "") .. "common.lua")
-local mg = common.start("One neuron, and the line that it draws.", { pictures = true })
+local mg = common.start("One neuron, and the line that it draws.",
+  { pictures = true, { "epochs", 1, "accepted as everywhere; nothing is trained here" } })
 
 --- A neuron with given weights and bias.
 local function neuron(w1, w2, b)
@@ -33,8 +34,9 @@ end
 
 print("  weights         bias   the arrow points   line from (0, 0)   points by their side")
 local least = 1000
-for _, n in ipairs { { 2, 0, 0 }, { 2, 2, 0 }, { 0, 2, 0 }, { -2, 2, 0 }, { 2, 2, 2 }, { 2, 2, -2 },
-                     { 6, 6, -6 } } do
+local neurons = { { 2, 0, 0 }, { 2, 2, 0 }, { 0, 2, 0 }, { -2, 2, 0 }, { 2, 2, 2 },
+                  { 2, 2, -2 }, { 6, 6, -6 } }
+for _, n in ipairs(neurons) do
   local w1, w2, b = n[1], n[2], n[3]
   local right = by_side(w1, w2, b)
   least = math.min(least, right)

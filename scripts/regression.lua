@@ -41,11 +41,14 @@ for _, at in ipairs { 1, 3, 4, 5, 7 } do
     which:predict { { at } }:item()))
 end
 print()
-common.show("curve", { { x = hours, y = points, label = "examples" }, { f = much, label = "net" } },
-  { title = "How much", xlabel = "hours", ylabel = "points" })
+local function show(title, y, net, label)
+  common.show("curve", { { x = hours, y = y, label = "examples" }, { f = net, label = "net" } },
+    { title = title, xlabel = "hours", ylabel = label })
+end
+print "A line through the middle of the examples; and a curve between no and yes.\n"
+show("How much", points, much, "points")
 print()
-common.show("curve", { { x = hours, y = passed, label = "examples" }, { f = which, label = "net" } },
-  { title = "Which", xlabel = "hours", ylabel = "passed" })
+show("Which", passed, which, "passed")
 
 common.claim(math.abs(slope - 1.5) < 0.15 and math.abs(border - 4) < 0.4,
   ("a line of slope %.2f, and a border at %.2f hours"):format(slope, border))

@@ -9,7 +9,8 @@
 
 local common = dofile((arg[0]:match("^.*[/\\]") or "") .. "common.lua")
 local mg, options = common.start("A neuron's weights are what it looks for.", {
-  pictures = true, { "noise", 0.1, "share of the points that are turned over" },
+  pictures = true, { "epochs", 1, "accepted as everywhere; nothing is trained here" },
+  { "noise", 0.1, "share of the points that are turned over" },
 })
 
 local drawings = {
@@ -51,8 +52,9 @@ print(("\nWith %g in 100 points wrong, %d of %d letters are known by the largest
 
 local seen = {}
 for i, v in ipairs(common.numbers(answers)) do seen[i] = v end
-common.show("images", noisy:narrow(1, 1, 10):reshape(10, 5, 5),
-  { names = names, labels = which, predicted = seen, title = "What it was, and what it is known as" })
+common.show("images", -noisy:narrow(1, 1, 10):reshape(10, 5, 5),
+  { names = names, labels = which, predicted = seen,
+    title = "What it was, and what it is known as" })
 
 common.claim(right >= 0.98 * 4 * tries, ("%.1f in 100 spoilt letters are known again")
   :format(100 * right / (4 * tries)))
