@@ -24,10 +24,8 @@ local function try()
   return loss < 0.05 and net or nil
 end
 
-local net, tries = nil, 0
-repeat
-  net, tries = try(), tries + 1
-until net or tries == 20
+local net, tries = try(), 1
+while not net and tries < 20 do net, tries = try(), tries + 1 end
 if not net then common.claim(false, "no net learned XOR within 20 tries") end
 print(("A net with two hidden neurons learned XOR at try %d.\n"):format(tries))
 

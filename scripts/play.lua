@@ -60,9 +60,10 @@ local pages = {
   end,
   function()
     local loss = model.losses[#model.losses] or 0
+    local state = ("\n%s  loss %.4f, %d of 4 rows right"):format(paused and "paused  "
+      or "learning", loss, model.right())
     return mg.plot.boundary(model.net, model.data,
-      { height = 19, hidden = false, title = "XOR, learned live" }) .. ("\n%s  loss %.4f, %d of 4 rows right"):format(paused and "paused  " or "learning", loss,
-      model.right())
+      { height = 19, hidden = false, title = "XOR, learned live" }) .. state
   end,
 }
 
