@@ -164,26 +164,6 @@ void lmgrad_attribute(lua_State *L, int i, const char *who, const mgrad_attr_spe
   }
 }
 
-/* The least of letters put in, left out, changed or swapped that makes b of a; MOST where
-** one of them is longer than a name. */
-enum { MOST = 32 };
-int lmgrad_distance(const char *a, const char *b) {
-  int row[3][MOST + 1], n = (int)strlen(a), m = (int)strlen(b);
-  if (n >= MOST || m >= MOST) return MOST;
-  for (int i = 0; i <= n; i++)
-    for (int j = 0; j <= m; j++) {
-      int *to = &row[i % 3][j], *above = &row[(i + 2) % 3][j];
-      *to = i == 0 ? j : *above + 1;
-      if (j > 0 && to[-1] + 1 < *to) *to = to[-1] + 1;
-      if (i == 0 || j == 0) continue;
-      int other = above[-1] + (a[i - 1] != b[j - 1]);
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-          row[(i + 1) % 3][j - 2] + 1 < other) other = row[(i + 1) % 3][j - 2] + 1;
-      if (other < *to) *to = other;
-    }
-  return row[n % 3][m];
-}
-
 void lmgrad_known_option(lua_State *L, int i, const char *who, const char *name) {
   if (lua_type(L, i) != LUA_TTABLE) lmgrad_type_error(L, i, who, "options", "a table");
   for (lua_pushnil(L); lua_next(L, i) != 0; lua_pop(L, 1)) {
@@ -272,7 +252,8 @@ static void read_slot(lua_State *L, lmgrad_state *S, const lmgrad_signature *s,
 
 static int no_option(lua_State *L, const lmgrad_signature *s, const char *key) {
   const char *nearest = NULL;
-  for (int k = 0, least = LMGRAD_NEAR + 1; k < s->nslots; k++) {
+  int least = (int)strlen(key) <= LMGRAD_NEAR ? (int)strlen(key) : LMGRAD_NEAR + 1;
+  for (int k = 0; k < s->nslots; k++) {
     int far = lmgrad_distance(key, s->slots[k].name);
     if (far < least) least = far, nearest = s->slots[k].name;
   }

@@ -203,7 +203,6 @@ static int call(lua_State *L, const char *who, pass f) {
   LMGRAD_TRY(L, S, run(L, S, f, l, x, &y));
   *out = y;
   lua_settop(L, 3); /* callbacks may have left nothing, but be sure */
-  lmgrad_account(L, S, y);
   return 1;
 }
 
@@ -266,8 +265,7 @@ static int call_with(lua_State *L, const char *who, pass_with f) {
   for (int k = 0; k < results; k++) *box[k] = result[k]; /* before anything may raise */
   lua_settop(L, at + results - 1);
   for (int k = 0; k < results; k++) {
-    if (result[k] != NULL) lmgrad_account(L, S, result[k]);
-    else lua_pushnil(L), lua_replace(L, at + k);
+    if (result[k] == NULL) lua_pushnil(L), lua_replace(L, at + k);
   }
   return results;
 }

@@ -46,7 +46,7 @@ static lua_State *main_thread(lua_State *L) {
 static int state_gc(lua_State *L) {
   lmgrad_state *S = lua_touserdata(L, 1);
   if (S == NULL || lua_rawlen(L, 1) != sizeof *S || S->magic != &BOXES) return 0;
-  mgrad_context_release(S->ctx); /* objects still in boxes keep it until they go */
+  mgrad_context_close(S->ctx); /* what finalizers have missed goes too */
   S->ctx = NULL;
   S->magic = NULL;
   return 0;

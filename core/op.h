@@ -133,11 +133,9 @@ struct mgrad_op {
 #define MGRAD_OP(word) const mgrad_op MGRAD_CODE(mgrad_op_##word)
 #define MGRAD_NAMED(word) .name = #word, .id = MGRAD_ID_##word
 
-#define W(name) extern const mgrad_op MGRAD_CODE(mgrad_op_##name);
-#define X(name) extern const mgrad_op MGRAD_SHARED(mgrad_op_##name);
+#define X(name) extern const mgrad_op mgrad_op_##name;
 #include "ops.def"
 #undef X
-#undef W
 
 #define X(name) MGRAD_ID_##name,
 enum {

@@ -31,7 +31,7 @@ static bool make_room(mgrad_recorder *r) {
   return true;
 }
 
-static void note(mgrad_recorder *r, const mgrad_call *c, mgrad_tensor *const *x,
+static void note_call(mgrad_recorder *r, const mgrad_call *c, mgrad_tensor *const *x,
                  mgrad_tensor *y) {
   mgrad_tensor **held = NULL;
   if (!r->spoiled && make_room(r)) {
@@ -52,7 +52,7 @@ static void note(mgrad_recorder *r, const mgrad_call *c, mgrad_tensor *const *x,
 void mgrad_record_begin(mgrad_recorder *r, mgrad_context *ctx) {
   *r = (mgrad_recorder){ .ctx = ctx };
   ctx->recorder = r;
-  ctx->note = note;
+  ctx->note = note_call;
   ctx->observed = false;
 }
 
@@ -145,18 +145,18 @@ static int maker(const mgrad_recorder *r, const mgrad_tensor *t, int before) {
   return -1;
 }
 
-static bool constant(const mgrad_note *note, int i) {
+static bool is_constant(const mgrad_note *note, int i) {
   return i < 32 && (note->op->constant >> i & 1) != 0;
 }
 
-static bool reads(const mgrad_note *note, int i) {
+static bool backward_reads(const mgrad_note *note, int i) {
   return i >= 31 || (note->op->reads >> i & 1) != 0;
 }
 
 /* Does a gradient flow to operand i? */
 static bool flows(const layout *l, const mgrad_note *note, int at, int i) {
   const mgrad_tensor *x = note->x[i];
-  if (x == NULL || constant(note, i) || note->op->backward == NULL) return false;
+  if (x == NULL || is_constant(note, i) || note->op->backward == NULL) return false;
   if (note->quiet) return false;
   int made = maker(l->r, x, at);
   return made >= 0 ? l->details[made].dy >= 0 : x->requires_grad;
@@ -182,7 +182,7 @@ static void find_needed(layout *l, int loss) {
     for (int j = k + 1; j < r->count && !needed; j++) {
       if (l->details[j].dy < 0) continue;
       for (int i = 0; i < r->notes[j].n; i++) {
-        if (r->notes[j].x[i] == r->notes[k].y && !constant(&r->notes[j], i)) needed = true;
+        if (r->notes[j].x[i] == r->notes[k].y && !is_constant(&r->notes[j], i)) needed = true;
       }
     }
     if (!needed) l->details[k].dy = -1;
@@ -203,7 +203,7 @@ static void place_results(layout *l) {
     for (int i = 0; i < note->n; i++) {
       if (note->x[i] == NULL) continue;
       int b = find_buffer(l, note->x[i]->storage);
-      live_until(l, b, d->dy >= 0 && reads(note, i) ? d->back : k);
+      live_until(l, b, d->dy >= 0 && backward_reads(note, i) ? d->back : k);
     }
     if (d->dy >= 0 && (note->op->reads & MGRAD_READS_Y)) live_until(l, d->y, d->back);
     int end = d->dy >= 0 ? d->back : k;
@@ -302,7 +302,7 @@ static mgrad_array located(const filling *f, const mgrad_tensor *t) {
   return a;
 }
 
-static void prepare(filling *f, step *s) {
+static void prepare_ahead(filling *f, step *s) {
   if (s->call.op->prepare == NULL) return;
   s->call.prepared = take(&f->at, s->call.op->bytes);
   s->call.op->prepare(&s->call);
@@ -335,7 +335,7 @@ static void fill_forward(filling *f, int k) {
     s->source = note->x[1]->storage;
     s->version = s->source->version;
   }
-  prepare(f, s);
+  prepare_ahead(f, s);
 }
 
 static void fill_backward(filling *f, int k) {
@@ -363,7 +363,7 @@ static void fill_backward(filling *f, int k) {
   s->call.dy = buffer_data(f, d->dy);
   s->call.work = buffer_data(f, d->work_back);
   s->run = note->op->backward;
-  prepare(f, s);
+  prepare_ahead(f, s);
   if (note->op->flags & MGRAD_OP_RANDOM) f->p->forward[k].back = s;
 }
 
@@ -422,18 +422,20 @@ static void locate_ends(const filling *f, const mgrad_plan_ends *e) {
   p->loss_gradient = buffer_data(f, f->l->details[maker(f->l->r, e->loss, f->l->r->count)].dy);
 }
 
-/* The block: plan, numbers, lists. */
+/* The block: plan, numbers, lists. Numbers are left as they come. */
 static mgrad_status fill(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) {
   mgrad_context *ctx = l->r->ctx;
   size_t bytes = lists_size(l) + (size_t)l->numel * sizeof(mgrad_real);
-  char *at = mgrad_new_zeroed(ctx, bytes);
+  char *at = mgrad_new(ctx, bytes), *end;
   if (at == NULL) return MGRAD_NOMEM;
+  end = at + bytes;
   mgrad_plan *p = take(&at, sizeof *p);
   *p = (mgrad_plan){ .ctx = ctx, .bytes = bytes, .changes = ctx->changes,
                      .nforward = l->r->count, .nbackward = l->nbackward };
   uintptr_t data = ((uintptr_t)at + MGRAD_ALIGN - 1) & ~(uintptr_t)(MGRAD_ALIGN - 1);
   filling f = { .l = l, .p = p, .data = (mgrad_real *)data,
                 .at = (char *)data + (size_t)l->numel * sizeof(mgrad_real) };
+  memset(f.at, 0, (size_t)(end - f.at));
   p->forward = take(&f.at, (size_t)p->nforward * sizeof(step));
   p->backward = take(&f.at, (size_t)p->nbackward * sizeof(step));
   p->outside = take(&f.at, l->noperands * sizeof *p->outside);
@@ -471,7 +473,7 @@ static bool leads_out(const layout *l) {
     const mgrad_note *note = &l->r->notes[k];
     for (int i = 0; i < note->n && !note->quiet && note->op->backward != NULL; i++) {
       const mgrad_tensor *x = note->x[i];
-      if (x == NULL || constant(note, i) || x->requires_grad) continue;
+      if (x == NULL || is_constant(note, i) || x->requires_grad) continue;
       if (mgrad_tensor_tracked(x) && maker(l->r, x, k) < 0) return true;
     }
   }

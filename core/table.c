@@ -5,6 +5,11 @@
 #include "optimizer.h"
 #include "kernels/kernels.h"
 
+#define W(name) extern const mgrad_op MGRAD_CODE(mgrad_op_##name);
+#define X(name) extern const mgrad_op MGRAD_SHARED(mgrad_op_##name);
+#include "ops.def"
+#undef X
+#undef W
 #define W(name) &MGRAD_CODE(mgrad_op_##name),
 #define X(name) &MGRAD_SHARED(mgrad_op_##name),
 static const mgrad_op *const ops[] = {
@@ -13,6 +18,9 @@ static const mgrad_op *const ops[] = {
 #undef X
 #undef W
 
+#define X(name) extern const mgrad_optimizer_def MGRAD_SHARED(mgrad_optimizer_def_##name);
+#include "optimizers.def"
+#undef X
 #define X(name) &MGRAD_SHARED(mgrad_optimizer_def_##name),
 static const mgrad_optimizer_def *const optimizers[] = {
 #include "optimizers.def"

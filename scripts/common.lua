@@ -105,11 +105,11 @@ function common.claim(held, text)
   if not held then os.exit(1, true) end
 end
 
---- The pictures of Fashion-MNIST, for training and for testing, from a folder or, without
--- one, from where Debian puts them.
-function common.fashion_mnist(mg, where)
+--- The pictures of Fashion-MNIST, for training (all, or the first 'most') and for testing,
+-- from a folder or, without one, from where Debian puts them.
+function common.fashion_mnist(mg, where, most)
   local train, test = mg.data.fashion_mnist(where or nil)
-  if train then return train, test end
+  if train then return train:range(1, math.min(most or #train, #train)), test end
   common.stop(("no data: %s (Debian: apt install dataset-fashion-mnist)"):format(test))
 end
 

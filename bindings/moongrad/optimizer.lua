@@ -13,7 +13,7 @@ return function(mg, core)
   local whole = { clip_norm = true, ema = true, groups = true } -- of all parameters
 
   local function fail(who, i, text, ...)
-    error(("%s: groups[%d]%s"):format(who, i, text:format(...)), 4)
+    check.fail(who, "groups[%d]%s", i, text:format(...))
   end
 
   --- Is a group as it should be? Its pattern too: later is too late.
@@ -86,7 +86,7 @@ return function(mg, core)
 
   local function add_groups(who, optimizer, options, groups, lr)
     if type(groups) ~= "table" then
-      error(("%s: groups is %s, expected a table"):format(who, check.what(groups)), 3)
+      check.fail(who, "groups is %s, expected a table", check.what(groups))
     end
     local list = {}
     for i = 1, #groups do
@@ -135,7 +135,7 @@ return function(mg, core)
       local metric = plateau.metric or (report.val_loss and "val_loss" or "loss")
       v = report[metric]
       if type(v) ~= "number" then
-        error(('observe: the report has no number "%s" for the plateau'):format(metric), 2)
+        check.fail("observe", 'the report has no number "%s" for the plateau', metric)
       end
     end
     check.is("number", v, "observe", "report")

@@ -20,8 +20,8 @@ local REDRAW = 0.1 -- seconds between two drawings
 
 --- The C module with clock and terminal test, or an empty table.
 local function system()
-  local found, module = pcall(require, "moongrad.system")
-  return found and type(module) == "table" and module or {}
+  local module = require "moongrad.check".module(require, "moongrad.system")
+  return type(module) == "table" and module or {}
 end
 
 --- Standard streams are known by their place; others count as files.

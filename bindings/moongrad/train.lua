@@ -5,6 +5,7 @@ local SLICE = 20 -- milliseconds of work in one call of the core
 
 return function(mg, core, require)
   local check, methods = require "moongrad.check", {}
+  pcall(require, "moongrad.system") -- leaves its clock to time limits, where there is one
 
   ------------------------------------------------------------------------ running
 
@@ -52,9 +53,8 @@ return function(mg, core, require)
     for _, name in ipairs { "batch", "shuffle", "accumulate" } do
       local v = option(name, options, data)
       if v ~= nil and v ~= run[name] then
-        error(("%s: %s is %s, but %s in the run that was loaded; to begin another one, load with"
-          .. " { run = false }"):format(who, name, tostring(v), tostring(run[name])),
-          who == "epochs" and 3 or 4)
+        check.fail(who, "%s is %s, but %s in the run that was loaded; to begin another one, load"
+          .. " with { run = false }", name, tostring(v), tostring(run[name]))
       end
     end
     t:resume(mg.data.dataset(data, who), math.max(epochs, (t:position())))
@@ -113,8 +113,8 @@ return function(mg, core, require)
   --- Seconds; from the system module where the host has left it in.
   local function seconds()
     if not clock then
-      local found, system = pcall(require, "moongrad.system")
-      clock = found and type(system) == "table" and system.clock or os.clock
+      local system = check.module(require, "moongrad.system")
+      clock = type(system) == "table" and system.clock or os.clock
     end
     return clock()
   end
@@ -125,8 +125,8 @@ return function(mg, core, require)
     error((...), 0)
   end
 
-  --- What f(...) returns, a call of the core; 'failed' is told of an error, which then passes
-  -- on. User code between batches may yield, so it must not run in here.
+  --- What f(...) returns; 'failed' is told of an error, such as that of Ctrl-C, which then
+  -- passes on. User code between batches may yield, so it must not run in here.
   local function guarded(failed, f, ...)
     if not failed then return f(...) end
     return results(failed, pcall(f, ...))
@@ -137,20 +137,20 @@ return function(mg, core, require)
   -- @treturn ...  stopped, done, examples, loss, metrics
   local function epoch(t, run, total, on_batch, watch, failed)
     local at, examples = t:position()
-    local stopped, done, loss, metrics
+    local stopped, done, loss
     if at > run.rows and examples == total then
       return false, at >= run.epochs, t:progress()
     end
     local batch = at > run.rows and math.ceil(examples / run.batch) or 0
     repeat -- in slices, so that hooks and signals of the host get their turn
-      done, examples, loss, metrics = guarded(failed, t.advance, t, on_batch and 1 or nil,
+      done, examples, loss = guarded(failed, t.advance, t, on_batch and 1 or nil,
         SLICE, true)
       batch = batch + 1
       if watch then watch(examples, total, loss) end
       stopped = on_batch and on_batch(report(t, { epoch = t:position(), batch = batch }, "",
-        false, examples, loss, metrics)) == false
+        false, t:progress())) == false
     until done or stopped or examples >= total
-    return stopped, done, examples, loss, metrics
+    return stopped, done, t:progress()
   end
 
   local epochs_options = { batch = true, shuffle = true, validation = true, accumulate = true,
@@ -187,7 +187,7 @@ return function(mg, core, require)
     return function()
       run.over = run.over or done or stopped
       if run.over then return nil end
-      if runs[t] ~= run then error("epochs: the trainer has begun another run since", 2) end
+      if runs[t] ~= run then check.fail("epochs", "the trainer has begun another run since") end
       local start = seconds()
       local examples, loss, metrics
       stopped, done, examples, loss, metrics = epoch(t, run, total, on_batch, watch, failed)
@@ -303,7 +303,7 @@ return function(mg, core, require)
       local name = options.monitor or row.val_loss and "val_loss" or "loss"
       local v, least = row[name], options.min_delta or 0
       if type(v) ~= "number" then
-        error(('fit: monitor is "%s", which is no number of an epoch'):format(name), 3)
+        check.fail("fit", 'monitor is "%s", which is no number of an epoch', name)
       end
       if larger(name, options.mode) then v = -v end
       local better = v == v and (fit.best == nil or v < fit.best - least)
@@ -329,7 +329,7 @@ return function(mg, core, require)
     local look = judge(options, fit)
     return function(row)
       local better = look(row)
-      if better and options.restore_best then keep() end
+      if better and options.restore_best then guarded(keep, keep) end -- whole in any case
       local going = not options.on_epoch or options.on_epoch(row) ~= false
       if options.checkpoint and (better or not options.checkpoint_best) then
         local ok, message, code = guarded(failed, t.save, t, options.checkpoint)
@@ -382,15 +382,15 @@ return function(mg, core, require)
       local row = next_row()
       if not row then break end
       rows[#rows + 1] = row
-      if show then show(row) end
-      if log then log(row) end
+      if show then guarded(passing.failed, show, row) end
+      if log then guarded(passing.failed, log, row) end
       going, message, code = follow(row)
     end
     runs[t].over = true
     rows.best = fit.epoch
     if log then log() end
     if message then return nil, message, code end
-    if options.restore_best then restore() end
+    if options.restore_best then guarded(restore, restore) end
     return rows
   end
 

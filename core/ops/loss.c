@@ -33,17 +33,17 @@ typedef void (*loop)(const mgrad_call *c, int64_t n, const mgrad_real *ps,
 #define LOSS_OF_PREDICTION(name, value, slope_p)                                  \
   LOOP(name##_value, value)                                                       \
   LOOP(name##_slope_p, us[i] * (slope_p))                                         \
-  static void name##_forward(mgrad_call *c) { forward(c, name##_value); }         \
-  static void name##_backward(mgrad_call *c) { backward(c, 0, name##_slope_p); }
+  static void name##_forward(mgrad_call *c) { run_forward(c, name##_value); }         \
+  static void name##_backward(mgrad_call *c) { run_backward(c, 0, name##_slope_p); }
 
 #define LOSS(name, value, slope_p, slope_t)                                       \
   LOOP(name##_value, value)                                                       \
   LOOP(name##_slope_p, us[i] * (slope_p))                                         \
   LOOP(name##_slope_t, us[i] * (slope_t))                                         \
-  static void name##_forward(mgrad_call *c) { forward(c, name##_value); }         \
+  static void name##_forward(mgrad_call *c) { run_forward(c, name##_value); }         \
   static void name##_backward(mgrad_call *c) {                                    \
-    backward(c, 0, name##_slope_p);                                               \
-    backward(c, 1, name##_slope_t);                                               \
+    run_backward(c, 0, name##_slope_p);                                               \
+    run_backward(c, 1, name##_slope_t);                                               \
   }
 
 /* What is not there as packed numbers, weights of 1 and a single gradient for all, is
@@ -83,13 +83,13 @@ static double count_of(const mgrad_call *c) {
   return (double)mgrad_shape_numel(p);
 }
 
-static void forward(mgrad_call *c, loop value) {
+static void run_forward(mgrad_call *c, loop value) {
   int64_t n = mgrad_call_numel(c, 0);
   run(c, value, n, NULL, values_of(c), false);
   reduce(c, n, count_of(c));
 }
 
-static void backward(mgrad_call *c, int i, loop slope) {
+static void run_backward(mgrad_call *c, int i, loop slope) {
   if (c->dx[i] == NULL) return;
   int64_t n = mgrad_call_numel(c, 0);
   upstream u = upstream_of(c, count_of(c));
@@ -186,7 +186,7 @@ MGRAD_OP(mae) = { PAIR(mae), MGRAD_ATTRS(REDUCTION),
   .doc = "mean absolute error: |prediction - target|",
   EXAMPLES(.low = -2, .high = 2) };
 
-static inline mgrad_real huber(mgrad_real d, mgrad_real delta) {
+static inline mgrad_real huber_of(mgrad_real d, mgrad_real delta) {
   mgrad_real size = ABS(d);
   return size > delta ? delta * (size - REAL(0.5) * delta) : REAL(0.5) * d * d;
 }
@@ -195,7 +195,7 @@ static inline mgrad_real clip(mgrad_real d, mgrad_real delta) {
   return d > delta ? delta : d < -delta ? -delta : d;
 }
 
-LOSS(huber, huber(p - t, OPTION), clip(p - t, OPTION), clip(t - p, OPTION))
+LOSS(huber, huber_of(p - t, OPTION), clip(p - t, OPTION), clip(t - p, OPTION))
 MGRAD_OP(huber) = { PAIR(huber),
   MGRAD_ATTRS(REDUCTION, { "delta", MGRAD_ATTR_REAL, 1, MGRAD_ABOVE_0, 1e30,
                            .doc = "where the line begins" }),
@@ -218,7 +218,7 @@ MGRAD_OP(bce) = { WEIGHTED_PAIR(bce), MGRAD_ATTRS(REDUCTION),
   MGRAD_EXAMPLES(WEIGHTED(.low = 0.1, .high = 0.9)) };
 
 /* log(1 + exp(x)) - t x, with no difference of infinities in it */
-static inline mgrad_real logits_value(mgrad_real x, mgrad_real t) {
+INLINE mgrad_real logits_value(mgrad_real x, mgrad_real t) {
   mgrad_real rest = x > 0 ? 1 - t : t;
   return LOG1P(EXP(-ABS(x))) + (rest == 0 ? 0 : rest * ABS(x));
 }
@@ -229,11 +229,14 @@ static inline mgrad_real yes_weight(const mgrad_call *c, const mgrad_real *p) {
   return w->data[(p - c->x[0]->data) % mgrad_shape_numel(w)];
 }
 
+/* log(1 + exp(x)) */
+static mgrad_real softplus(mgrad_real x) { return logits_value(x, 0); }
+
 #define YES yes_weight(c, ps + i)
 LOSS(even, w * logits_value(p, t), w * (mgrad_sigmoid(p) - t), -w * p)
-LOSS(sided, w * (YES * t * logits_value(p, 1) + (1 - t) * logits_value(p, 0)),
+LOSS(sided, w * (YES * t * softplus(-p) + (1 - t) * softplus(p)),
      w * ((1 - t) * mgrad_sigmoid(p) - YES * t * mgrad_sigmoid(-p)),
-     w * (YES * logits_value(p, 1) - logits_value(p, 0)))
+     w * (YES * softplus(-p) - softplus(p)))
 
 static bool is_sided(const mgrad_call *c) { return c->n > 3 && c->x[3] != NULL; }
 
@@ -268,7 +271,7 @@ static inline focus focus_of(const mgrad_call *c, mgrad_real x, mgrad_real t) {
                   alpha < 0 ? 1 : alpha * t + (1 - alpha) * (1 - t) };
 }
 
-static inline mgrad_real focal(const mgrad_call *c, mgrad_real x, mgrad_real t) {
+static inline mgrad_real focal_of(const mgrad_call *c, mgrad_real x, mgrad_real t) {
   focus f = focus_of(c, x, t);
   return f.balance * mgrad_power(f.wrong, OPTION) * logits_value(x, t);
 }
@@ -281,7 +284,7 @@ static inline mgrad_real focal_slope(const mgrad_call *c, mgrad_real x, mgrad_re
   return f.balance * (power * (f.chance - t) + (1 - 2 * t) * turn * logits_value(x, t));
 }
 
-LOSS_OF_PREDICTION(focal, focal(c, p, t), focal_slope(c, p, t))
+LOSS_OF_PREDICTION(focal, focal_of(c, p, t), focal_slope(c, p, t))
 MGRAD_OP(focal) = { PAIR(focal), .constant = 2, .check = check_parts,
   MGRAD_ATTRS(REDUCTION, { "gamma", MGRAD_ATTR_REAL, 2, 0, 1e30,
                            .doc = "how little what is nearly right counts" },

@@ -57,7 +57,7 @@ typedef struct sequence {
 
 static const double none[MGRAD_MAX_ATTRS]; /* the options of sigmoid, tanh, relu */
 
-static const mgrad_map *map(const sequence *q, int op) {
+static const mgrad_map *map_of(const sequence *q, int op) {
   return &q->call->ctx->code->ops[op]->map;
 }
 
@@ -81,12 +81,12 @@ static int64_t last_row(const sequence *q) { return q->gives == LAST ? 0 : q->ti
 /* ---- the cells: one row, one step; 'at' counts rows of all steps ---- */
 
 static void plain_forward(const sequence *q, int64_t at) {
-  const mgrad_map *act = map(q, q->cell == TANH_CELL ? MGRAD_ID_tanh : MGRAD_ID_relu);
+  const mgrad_map *act = map_of(q, q->cell == TANH_CELL ? MGRAD_ID_tanh : MGRAD_ID_relu);
   act->forward(q->n, q->z + at * q->n, q->h + (at + q->batch) * q->n, none);
 }
 
 static void plain_backward(const sequence *q, int64_t at, int64_t row) {
-  const mgrad_map *act = map(q, q->cell == TANH_CELL ? MGRAD_ID_tanh : MGRAD_ID_relu);
+  const mgrad_map *act = map_of(q, q->cell == TANH_CELL ? MGRAD_ID_tanh : MGRAD_ID_relu);
   const mgrad_real *h = q->h + (at + q->batch) * q->n;
   mgrad_real *dh = q->dh + row * q->n;
   act->backward(q->n, h, h, dh, q->dz + at * q->n, none);
@@ -100,9 +100,9 @@ static void gru_forward(const sequence *q, int64_t at) {
   mgrad_real *r = q->z + at * q->width, *u = r + n, *m = u + n, *scaled = m + n;
   const mgrad_real *before = q->h + at * n;
   mgrad_real *h = q->h + (at + q->batch) * n;
-  map(q, MGRAD_ID_sigmoid)->forward(2 * n, r, r, none);
+  map_of(q, MGRAD_ID_sigmoid)->forward(2 * n, r, r, none);
   MGRAD_EACH(j, n) m[j] += r[j] * scaled[j];
-  map(q, MGRAD_ID_tanh)->forward(n, m, m, none);
+  map_of(q, MGRAD_ID_tanh)->forward(n, m, m, none);
   MGRAD_EACH(j, n) h[j] = m[j] + u[j] * (before[j] - m[j]);
 }
 
@@ -129,11 +129,11 @@ static void lstm_forward(const sequence *q, int64_t at) {
   const mgrad_real *before = q->c + at * n;
   mgrad_real *c = q->c + (at + q->batch) * n, *h = q->h + (at + q->batch) * n;
   mgrad_real *squashed = q->squashed + at * n;
-  map(q, MGRAD_ID_sigmoid)->forward(2 * n, i, i, none);
-  map(q, MGRAD_ID_tanh)->forward(n, g, g, none);
-  map(q, MGRAD_ID_sigmoid)->forward(n, o, o, none);
+  map_of(q, MGRAD_ID_sigmoid)->forward(2 * n, i, i, none);
+  map_of(q, MGRAD_ID_tanh)->forward(n, g, g, none);
+  map_of(q, MGRAD_ID_sigmoid)->forward(n, o, o, none);
   MGRAD_EACH(j, n) c[j] = f[j] * before[j] + i[j] * g[j];
-  map(q, MGRAD_ID_tanh)->forward(n, c, squashed, none);
+  map_of(q, MGRAD_ID_tanh)->forward(n, c, squashed, none);
   MGRAD_EACH(j, n) h[j] = o[j] * squashed[j];
 }
 
@@ -497,7 +497,8 @@ static void weight_gradient(const sequence *q, int operand, block b, const mgrad
                       .a = { q->dz + b.column, 1, q->width }, .b = { a, n, 1 },
                       .start = { q->call->add[operand] ? dw : NULL, n, 1 }, .c = dw,
                       .c_row = n, .c_col = 1, .work = q->rest + worker * q->nrest,
-                      .nwork = q->nrest };
+                      .nwork = q->nrest, .pool = q->call->ctx->pool, .worker = worker,
+                      .alone = true };
   mgrad_gemm(&p);
 }
 

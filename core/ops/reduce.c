@@ -2,7 +2,7 @@
 ** reduce.c - many numbers into one: along a dimension, or all of them.
 **
 ** The numbers are seen as {outer, n, inner} and worked on in blocks: m columns
-** of n numbers, each giving one result. REDUCTION(name, fold, result) makes a
+** of n numbers, each giving one result. FOLDING(name, fold, result) makes a
 ** forward: 'result' is written in F, what the fold made of a column, n, and p, the
 ** op's own attribute. GRADIENT(name, fold, scale, slopes) makes a backward: the
 ** fold gives F again, 'scale' is worked out once a column as S, and SLOPES(slopes,
@@ -62,7 +62,7 @@ static void each_block(mgrad_call *c, void (*f)(mgrad_call *c, const block *b)) 
 #define DY ((double)dys[j])
 #define K ((double)k)
 
-#define REDUCTION(name, fold, result)                                             \
+#define FOLDING(name, fold, result)                                             \
   static void name##_block(mgrad_call *c, const block *b) {                       \
     double folded[COLUMNS], n = (double)b->n, p = c->attrs->value[OWN];           \
     mgrad_real *ys = c->y->data + b->out;                                         \
@@ -252,20 +252,20 @@ static mgrad_status arg_infer(mgrad_call *c) {
     { .shapes = { { 2, 3, 9 } }, .attrs = { { "dim", 2 }, { "keepdim", 1 } } },   \
     { .shapes = { { 2, 2, 2 } }, .attrs = { { "keepdim", 1 } } })
 
-REDUCTION(sum, mgrad_fold_sum, F)
+FOLDING(sum, mgrad_fold_sum, F)
 SLOPES(spread, S)
 GRADIENT(sum, nothing, DY, spread)
 MGRAD_OP(sum) = { REDUCE(sum, reduce_infer),
   .backward = sum_backward, MGRAD_ATTRS(ATTRS),
   .doc = "the sum along dim, or of all", EXAMPLES };
 
-REDUCTION(mean, mgrad_fold_sum, F / n)
+FOLDING(mean, mgrad_fold_sum, F / n)
 GRADIENT(mean, nothing, DY / n, spread)
 MGRAD_OP(mean) = { REDUCE(mean, reduce_infer),
   .backward = mean_backward, MGRAD_ATTRS(ATTRS),
   .doc = "the mean along dim, or of all", EXAMPLES };
 
-REDUCTION(max, mgrad_fold_max, F)
+FOLDING(max, mgrad_fold_max, F)
 SLOPES(to_position, K == F ? S : 0)
 GRADIENT(max, first_max, DY, to_position)
 MGRAD_OP(max) = { REDUCE(max, reduce_infer),
@@ -273,20 +273,20 @@ MGRAD_OP(max) = { REDUCE(max, reduce_infer),
   .doc = "the largest along dim, or of all; its gradient goes to the first",
   EXAMPLES };
 
-REDUCTION(min, mgrad_fold_min, F)
+FOLDING(min, mgrad_fold_min, F)
 GRADIENT(min, first_min, DY, to_position)
 MGRAD_OP(min) = { REDUCE(min, reduce_infer),
   .backward = min_backward, MGRAD_ATTRS(ATTRS), .reads = READS_X,
   .doc = "the smallest along dim, or of all; its gradient goes to the first",
   EXAMPLES };
 
-REDUCTION(argmax, first_max, F + 1)
+FOLDING(argmax, first_max, F + 1)
 MGRAD_OP(argmax) = { REDUCE(argmax, arg_infer), .constant = 1,
   MGRAD_ATTRS(ATTRS),
   .doc = "where the largest along dim is, from 1; the first of equals",
   EXAMPLES };
 
-REDUCTION(argmin, first_min, F + 1)
+FOLDING(argmin, first_min, F + 1)
 MGRAD_OP(argmin) = { REDUCE(argmin, arg_infer), .constant = 1,
   MGRAD_ATTRS(ATTRS),
   .doc = "where the smallest along dim is, from 1; the first of equals",
@@ -299,7 +299,7 @@ MGRAD_OP(argmin) = { REDUCE(argmin, arg_infer), .constant = 1,
     { .shapes = { { 2, 40 } }, .attrs = { { "dim", -1 }, { "keepdim", 1 } } },    \
     { .shapes = { { 2, 3, 9 } }, .attrs = { { "dim", 2 } } })
 
-REDUCTION(var, deviations, F / (n - p))
+FOLDING(var, deviations, F / (n - p))
 SLOPES(deviation, S * (X - F))
 GRADIENT(var, means, 2 * DY / (n - p), deviation)
 MGRAD_OP(var) = { REDUCE(var, spread_infer),
@@ -307,7 +307,7 @@ MGRAD_OP(var) = { REDUCE(var, spread_infer),
   .doc = "the variance along dim, or of all: squared deviations / (n - correction)",
   SPREAD_EXAMPLES };
 
-REDUCTION(std, deviations, sqrt(F / (n - p)))
+FOLDING(std, deviations, sqrt(F / (n - p)))
 GRADIENT(std, means, Y == 0 ? 0 : DY / ((n - p) * Y), deviation)
 MGRAD_OP(std) = { REDUCE(std, spread_infer),
   .backward = std_backward, MGRAD_ATTRS(ATTRS, CORRECTION),
@@ -315,7 +315,7 @@ MGRAD_OP(std) = { REDUCE(std, spread_infer),
   .doc = "the standard deviation along dim, or of all: the square root of var",
   SPREAD_EXAMPLES };
 
-REDUCTION(norm, norms, F)
+FOLDING(norm, norms, F)
 SLOPES(along_length, S * (Y == 0 ? 0 : X / Y))
 SLOPES(along_power, S * norm_slope(X, Y, p))
 static void along_norm(mgrad_call *c, const block *b, const double *f, const double *s) {
