@@ -431,6 +431,15 @@ lint: all ## include directions, imported symbols, warnings as errors, luacheck
 
 # ---- documentation, installation ----
 
+# Those that README.md of the scripts shows.
+PICTURES := line neuron similarity train_and activations bend train_xor regression \
+            descent learning_rate line_fit sigmoid_fit initialization regularization \
+            fashion_mnist vanishing_gradient
+pictures: all ## write the pictures in scripts/pictures, by the scripts themselves
+	@mkdir -p scripts/pictures
+	@set -e; for s in $(PICTURES); do echo $$s; \
+	  $(LUA_ENV) $(LUA_BIN) scripts/$$s.lua --plot scripts/pictures/$$s.png > /dev/null; done
+
 AMALGAMATION := $(addprefix $(BUILD)/amalgamation/,moongrad.c moongrad.h lmoongrad.c)
 LUA_SRC := $(wildcard bindings/moongrad/*.lua)
 amalgamation: $(firstword $(AMALGAMATION)) ## all sources as moongrad.c, moongrad.h, lmoongrad.c
