@@ -52,7 +52,8 @@ CORE_SRC := $(wildcard core/*.c core/ops/*.c core/layers/*.c core/kernels/*.c)
 ISA_SRC  := $(wildcard core/ops/*.c core/kernels/*.c) core/optimizers.c core/table.c
 ISA_SRC_avx2   := $(ISA_SRC)
 ISA_SRC_avx512 := $(wildcard core/kernels/*.c) core/table.c \
-  $(addprefix core/ops/,elementwise.c linear.c recurrent.c conv.c attention.c softmax.c)
+  $(addprefix core/ops/,elementwise.c linear.c recurrent.c conv.c conv_weight.c \
+    attention.c softmax.c)
 ISAS     ?= $(if $(filter x86_64-float,$(shell $(CC) -dumpmachine | cut -d- -f1)-$(REAL)),avx2 avx512)
 ISA_avx2   := -mavx2 -mfma
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 \
