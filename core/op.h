@@ -135,7 +135,9 @@ struct mgrad_op {
 
 #define W(name) extern const mgrad_op MGRAD_CODE(mgrad_op_##name);
 #define X(name) extern const mgrad_op MGRAD_SHARED(mgrad_op_##name);
+#define S(name) extern const mgrad_op mgrad_op_##name;
 #include "ops.def"
+#undef S
 #undef X
 #undef W
 

@@ -3,15 +3,17 @@
 */
 #include "op.h"
 #include "optimizer.h"
-#include "kernels/kernels.h"
+#include "kernels/windows.h"
 
 #define W(name) &MGRAD_CODE(mgrad_op_##name),
 #define X(name) &MGRAD_SHARED(mgrad_op_##name),
+#define S(name) &mgrad_op_##name,
 static const mgrad_op *const ops[] = {
 #include "ops.def"
 };
 #undef X
 #undef W
+#undef S
 
 #define X(name) &MGRAD_SHARED(mgrad_optimizer_def_##name),
 static const mgrad_optimizer_def *const optimizers[] = {
@@ -21,5 +23,6 @@ static const mgrad_optimizer_def *const optimizers[] = {
 
 extern const mgrad_code MGRAD_CODE(mgrad_code_table);
 const mgrad_code MGRAD_CODE(mgrad_code_table) = {
-  ops, optimizers, mgrad_all_finite, mgrad_bytes_to_numbers, mgrad_blend
+  ops, optimizers, mgrad_all_finite, mgrad_bytes_to_numbers,
+  &MGRAD_CODE(mgrad_window_table), mgrad_blend
 };

@@ -157,8 +157,8 @@ static void shrink(const moving *v, int64_t i, const mgrad_real *from, mgrad_rea
     mgrad_target to = { .data = v->to + (i * c->groups + g) * small_size(c),
                         .channel = c->h.small * c->w.small, .row = c->w.small, .col = 1,
                         .row_to = c->h.small, .col_to = c->w.small, .add = v->add };
-    mgrad_planes_fill(&planes, from + g * large_size(c), own);
-    mgrad_windows_run(&v->windows, own, v->packed + g * v->packed_size,
+    code_of(v->call)->fill(&planes, from + g * large_size(c), own);
+    code_of(v->call)->run(&v->windows, own, v->packed + g * v->packed_size,
                       own + round_16(mgrad_planes_size(&planes)), &to);
   }
 }
@@ -177,9 +177,9 @@ static void prepare_to_shrink(moving *v, mgrad_real *work) {
   v->windows.rows = c->h.small, v->windows.cols = c->w.small;
   locate_taps(c, at);
   for (int64_t i = 0; i < k; i++) from[i] = i;
-  mgrad_windows_choose(&v->windows, !v->add);
+  code_of(v->call)->choose(&v->windows, !v->add);
   for (int64_t g = 0; g < c->groups; g++)
-    mgrad_windows_pack(&v->windows, v->call->x[1]->data + g * weights(c), from, k,
+    code_of(v->call)->pack(&v->windows, v->call->x[1]->data + g * weights(c), from, k,
                        v->bias != NULL ? v->bias + g * c->o : NULL,
                        packed + g * v->packed_size);
 }
@@ -230,13 +230,13 @@ static void grow(const moving *v, int64_t i, const mgrad_real *from, mgrad_real 
   for (int64_t g = 0; g < c->groups; g++) {
     mgrad_real *to = v->to + (i * c->groups + g) * large_size(c);
     fill_rest(v, to, v->bias != NULL ? v->bias + g * c->c : NULL);
-    mgrad_planes_fill(&planes, from + g * small_size(c), own);
+    code_of(v->call)->fill(&planes, from + g * small_size(c), own);
     for (int64_t q = 0; q < plane_count(c); q++) {
       mgrad_windows w = v->windows;
       w.k = v->starts[q + 1] - v->starts[q];
       w.at = v->at + v->starts[q];
       mgrad_target t = target_of_plane(v, to, q / c->w.stride, q % c->w.stride);
-      mgrad_windows_run(&w, own, v->packed + g * v->packed_size +
+      code_of(v->call)->run(&w, own, v->packed + g * v->packed_size +
                         mgrad_windows_packed(c->c, v->starts[q] + q - 1),
                         own + round_16(mgrad_planes_size(&planes)), &t);
     }
@@ -258,7 +258,7 @@ static void prepare_to_grow(moving *v, mgrad_real *work) {
   v->at = at, v->starts = starts;
   v->windows = windows_over(small_planes(c));
   v->windows.m = c->c, v->windows.rows = p.rows, v->windows.cols = p.width;
-  mgrad_windows_choose(&v->windows, !v->add && p.stride_w == 1);
+  code_of(v->call)->choose(&v->windows, !v->add && p.stride_w == 1);
   starts[0] = 0;
   for (int64_t q = 0; q < n; q++) {
     mgrad_windows w = v->windows;
@@ -266,7 +266,7 @@ static void prepare_to_grow(moving *v, mgrad_real *work) {
     w.k = taps_of_plane(c, q / c->w.stride, q % c->w.stride, at + first, from + first);
     starts[q + 1] = first + w.k;
     for (int64_t g = 0; g < c->groups; g++)
-      mgrad_windows_pack(&w, v->call->x[1]->data + g * weights(c), from + first,
+      code_of(v->call)->pack(&w, v->call->x[1]->data + g * weights(c), from + first,
                          kernel_size(c), v->bias != NULL ? v->bias + g * c->c : NULL,
                          packed + g * v->packed_size +
                          mgrad_windows_packed(c->c, first + q - 1));

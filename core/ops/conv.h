@@ -44,6 +44,10 @@ static inline int64_t integers(int64_t n) {
   return round_16(n * (int64_t)(sizeof(int64_t) / sizeof(mgrad_real)));
 }
 
+static inline const mgrad_window_code *code_of(const mgrad_call *call) {
+  return call->ctx->code->windows;
+}
+
 /* Scratch: what all threads read, then as much again for each of them. */
 typedef struct room { int64_t shared, own; } room;
 
@@ -61,15 +65,6 @@ static inline void locate_taps(const conv *c, int64_t *at) {
 }
 
 /* ---- conv_weight.c ---- */
-
-#ifdef MGRAD_ISA
-#define mgrad_conv_blocks MGRAD_CODE(mgrad_conv_blocks)
-#define mgrad_conv_together MGRAD_CODE(mgrad_conv_together)
-#define mgrad_conv_room MGRAD_CODE(mgrad_conv_room)
-#define mgrad_conv_weigh_begin MGRAD_CODE(mgrad_conv_weigh_begin)
-#define mgrad_conv_weigh MGRAD_CODE(mgrad_conv_weigh)
-#define mgrad_conv_weigh_end MGRAD_CODE(mgrad_conv_weigh_end)
-#endif
 
 /* The gradients of weight and bias are sums over blocks of pictures, which are found by
 ** themselves and added in order. */

@@ -66,38 +66,25 @@ void mgrad_conv_weigh_begin(const mgrad_weighing *v) {
 
 /* ---- one block ---- */
 
-/* A small picture {o, h, w} with its rows as far apart as those of the planes, zeros
-** between; or as {h, w, 16} for each 16 results. */
-static void spread(const conv *c, const mgrad_real *x, mgrad_real *to) {
-  int64_t width = large_planes(c).width, cols = c->w.small, all = c->h.small * cols;
-  memset(to, 0, (size_t)spread_numbers(c) * sizeof *to);
-  if (by_channel(c)) {
-    for (int64_t o = 0; o < c->o; o += 16, to += 16 * all)
-      mgrad_pack(all, mgrad_min_size(16, c->o - o), (mgrad_matrix){ x + o * all, 1, all }, to,
-                 16);
-    return;
-  }
-  for (int64_t o = 0; o < c->o; o++, to += position_numbers(c), x += all)
-    mgrad_pack(c->h.small, cols, (mgrad_matrix){ x, cols, 1 }, to, width);
-}
-
 static void weigh_group(const mgrad_weighing *v, int64_t group, int64_t count,
                         const mgrad_real *large, const mgrad_real *small, mgrad_real *own,
                         mgrad_real *sum) {
   const conv *c = v->c;
+  const mgrad_window_code *code = code_of(v->call);
   mgrad_planes planes = large_planes(c);
-  int64_t size = planes_numbers(c), d_size = spread_numbers(c);
+  int64_t size = planes_numbers(c);
   mgrad_real *d = own + count * size;
-  for (int64_t i = 0; i < count; i++) {
-    int64_t picture = i * c->groups + group;
-    mgrad_planes_fill(&planes, large + picture * large_size(c), own + i * size);
-    spread(c, small + picture * small_size(c), d + i * d_size);
-  }
   mgrad_window_sums s = { .m = c->o, .k = taps(c), .rows = c->h.small, .cols = c->w.small,
                           .width = planes.width, .by_channel = by_channel(c),
                           .at = taps_at(v), .size = position_numbers(c), .pictures = count,
-                          .planes = own, .d = d, .planes_step = size, .d_step = d_size };
-  mgrad_windows_gradient(&s, sum);
+                          .planes = own, .d = d, .planes_step = size,
+                          .d_step = spread_numbers(c) };
+  for (int64_t i = 0; i < count; i++) {
+    int64_t picture = i * c->groups + group;
+    code->fill(&planes, large + picture * large_size(c), own + i * size);
+    code->spread(&s, small + picture * small_size(c), d + i * s.d_step);
+  }
+  code->gradient(&s, sum);
 }
 
 static bool wants_bias(const mgrad_call *call) { return call->n > 2 && call->dx[2] != NULL; }
@@ -108,7 +95,7 @@ static void weigh_bias(const mgrad_call *call, int64_t count, const mgrad_real *
   int64_t channels = call->y->size[1];
   int64_t size = mgrad_shape_numel(call->y) / (call->y->size[0] * channels);
   for (int64_t i = 0; i < count; i++)
-    for (int64_t o = 0; o < channels; o++, dy += size) sum[o] += REAL(mgrad_sum(size, dy, 1));
+    for (int64_t o = 0; o < channels; o++, dy += size) sum[o] += REAL(code_of(call)->sum(size, dy, 1));
 }
 
 void mgrad_conv_weigh(const mgrad_weighing *v, int64_t b, int64_t count,
