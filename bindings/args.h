@@ -43,6 +43,10 @@ void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, 
                       mgrad_tensor **x, mgrad_attrs *attrs, lmgrad_other other, void *ud);
 
 /* The value at i must be a table, and 'name' its only key. */
+/* How unlike two names are; up to LMGRAD_NEAR they may have been mistaken. */
+enum { LMGRAD_NEAR = 2 };
+int lmgrad_distance(const char *a, const char *b);
+
 void lmgrad_known_option(lua_State *L, int i, const char *who, const char *name);
 
 /* An attribute from the value at index i. */

@@ -5,14 +5,6 @@
 
 #include <string.h>
 
-#if defined _WIN32
-#define EXPORT __declspec(dllexport)
-#elif defined __GNUC__
-#define EXPORT __attribute__((visibility("default")))
-#else
-#define EXPORT
-#endif
-
 /* ---- the state's own functions ---- */
 
 static int module_seed(lua_State *L) {
@@ -111,11 +103,11 @@ static int module_set_tostring(lua_State *L) {
   return 0;
 }
 
-/* own_files(): tells, called from init.lua, where moongrad's own Lua files are */
+/* own_files(): tells, called from init.lua, where moongrad's own Lua files are; once */
 static int module_own_files(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_Debug ar;
-  S->own[0] = '\0';
+  if (S->own[0] != '\0') return 0;
   if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "S", &ar)) return 0;
   const char *end = strrchr(ar.source, '/');
   size_t n = end != NULL ? (size_t)(end + 1 - ar.source) : 0;
@@ -131,12 +123,39 @@ static int module_fail(lua_State *L) {
   return lmgrad_error(L, "%s", lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : "fail");
 }
 
+/* The least of letters put in, left out, changed or swapped that makes b of a; MOST where
+** one of them is longer than a name. */
+enum { MOST = 32 };
+int lmgrad_distance(const char *a, const char *b) {
+  int row[3][MOST + 1], n = (int)strlen(a), m = (int)strlen(b);
+  if (n >= MOST || m >= MOST) return MOST;
+  for (int i = 0; i <= n; i++)
+    for (int j = 0; j <= m; j++) {
+      int *to = &row[i % 3][j], *above = &row[(i + 2) % 3][j];
+      *to = i == 0 ? j : *above + 1;
+      if (j > 0 && to[-1] + 1 < *to) *to = to[-1] + 1;
+      if (i == 0 || j == 0) continue;
+      int other = above[-1] + (a[i - 1] != b[j - 1]);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+          row[(i + 1) % 3][j - 2] + 1 < other) other = row[(i + 1) % 3][j - 2] + 1;
+      if (other < *to) *to = other;
+    }
+  return row[n % 3][m];
+}
+
+/* distance(name, name) -> how unlike they are */
+static int module_distance(lua_State *L) {
+  lua_pushinteger(L, lmgrad_distance(luaL_checkstring(L, 1), luaL_checkstring(L, 2)));
+  return 1;
+}
+
 static const lmgrad_function functions[] = {
   { "own_files", module_own_files },
   { "type", module_type }, { "open", module_open }, { "set_tostring", module_set_tostring },
   { "seed", module_seed }, { "isa", module_isa }, { "threads", module_threads },
   { "recording", module_recording }, { "anomaly", module_anomaly }, { "limit", module_limit },
-  { "memory", module_memory }, { "fail", module_fail }, { NULL, NULL }
+  { "memory", module_memory }, { "fail", module_fail },
+  { "distance", module_distance }, { NULL, NULL }
 };
 
 static void set_string(lua_State *L, const char *key, const char *value) {
@@ -144,7 +163,7 @@ static void set_string(lua_State *L, const char *key, const char *value) {
   lua_setfield(L, -2, key);
 }
 
-EXPORT int luaopen_moongrad_core(lua_State *L);
+LMGRAD_EXPORT int luaopen_moongrad_core(lua_State *L);
 
 int luaopen_moongrad_core(lua_State *L) {
 #if LUA_VERSION_NUM >= 502

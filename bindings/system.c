@@ -7,8 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EXPORT __attribute__((visibility("default")))
-
 /* clock() -> seconds, never running backwards */
 static int system_clock(lua_State *L) {
   struct timespec t;
@@ -23,7 +21,7 @@ static int system_isatty(lua_State *L) {
   return 1;
 }
 
-EXPORT int luaopen_moongrad_system(lua_State *L);
+LMGRAD_EXPORT int luaopen_moongrad_system(lua_State *L);
 
 int luaopen_moongrad_system(lua_State *L) {
 #if LUA_VERSION_NUM >= 502

@@ -37,7 +37,7 @@ static int call_loss(lua_State *L) {
   return 0;
 }
 
-static mgrad_status loss_fn(void *ud, mgrad_tensor *prediction, mgrad_tensor *target,
+static mgrad_status host_loss(void *ud, mgrad_tensor *prediction, mgrad_tensor *target,
                             mgrad_tensor **loss) {
   judge_call c = { .ref = ud, .prediction = prediction, .target = target };
   mgrad_status status = lmgrad_call(c.ref->S, LMGRAD_CALL_LOSS, &c);
@@ -74,7 +74,7 @@ static mgrad_status metric_fn(void *ud, mgrad_tensor *prediction, mgrad_tensor *
 static void read_loss(lua_State *L, lmgrad_state *S, int own, mgrad_trainer_options *o) {
   lua_getfield(L, own, "loss");
   if (lua_type(L, -1) == LUA_TFUNCTION) {
-    o->loss_fn = loss_fn;
+    o->loss_fn = host_loss;
     o->loss_ud = lmgrad_anchor(L, S, own, lua_gettop(L));
     lua_getfield(L, 1, "loss_pure");
     o->loss_pure = lua_toboolean(L, -1);
@@ -211,7 +211,7 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static int expired(void *deadline) { return now() >= *(const double *)deadline; }
+static int is_over(void *deadline) { return now() >= *(const double *)deadline; }
 
 static mgrad_status run(lua_State *L, lmgrad_state *S, mgrad_trainer *t, const mgrad_run *r,
                         mgrad_report *report, int *done) {
@@ -233,7 +233,8 @@ static int push_report(lua_State *L, const mgrad_report *r) {
   return 3;
 }
 
-/* advance(steps or nil, ms or nil, one_epoch) -> done, examples, loss, metrics */
+/* advance(steps or nil, ms or nil, one_epoch) -> done, examples, loss; no table: it is
+** called for each frame of a game */
 static int trainer_advance(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   mgrad_trainer *t = check_self(L, "run");
@@ -246,14 +247,16 @@ static int trainer_advance(lua_State *L) {
       return lmgrad_error(L, "run: ms is %s, expected 0 or more", lmgrad_number_text(L, ms));
     }
     deadline = now() + ms / 1000;
-    r.expired = expired;
+    r.expired = is_over;
     r.ud = &deadline;
   }
   mgrad_report report;
   int done = 0;
   LMGRAD_TRY(L, S, run(L, S, t, &r, &report, &done));
   lua_pushboolean(L, done);
-  return 1 + push_report(L, &report);
+  lua_pushinteger(L, (lua_Integer)report.examples);
+  lua_pushnumber(L, report.loss);
+  return 3;
 }
 
 static mgrad_status evaluate(lua_State *L, lmgrad_state *S, mgrad_trainer *t,
@@ -291,7 +294,6 @@ static int trainer_table(lua_State *L) {
   mgrad_trainer *t = check_self(L, "table");
   LMGRAD_TRY(L, S, mgrad_trainer_table(t, metric, lua_toboolean(L, 3), out));
   if (*out == NULL) return 0;
-  lmgrad_account(L, S, *out);
   return 1;
 }
 

@@ -29,6 +29,7 @@ struct mgrad_context {
   void *ud;
   size_t used, peak, limit;      /* limit 0 = none */
   uint64_t allocations;
+  struct block *blocks;          /* all memory, but that of the context itself */
   size_t objects;                /* alive; the last one takes the context along */
   bool released;
   bool no_grad;
@@ -40,7 +41,7 @@ struct mgrad_context {
   void (*anomaly)(const mgrad_context *ctx, char *to, size_t size);
   uint64_t seed, stream;         /* next unused random stream */
   const mgrad_code *code;        /* of the instruction set in use */
-  mgrad_pool *pool;              /* NULL: one thread */
+  mgrad_pool pool[1];
   const mgrad_frame *frame;      /* the layer under way */
   struct mgrad_recorder *recorder; /* notes what is applied, or NULL; plan.h */
   void (*note)(struct mgrad_recorder *r, const struct mgrad_call *c,
@@ -67,6 +68,7 @@ void mgrad_object_gone(mgrad_context *ctx);
 mgrad_status mgrad_fail(mgrad_context *ctx, mgrad_status status, const char *format, ...);
 /* "not enough memory", the words Lua uses. */
 mgrad_status mgrad_fail_memory(mgrad_context *ctx);
+mgrad_status mgrad_fail_interrupted(mgrad_context *ctx); /* "interrupted" */
 /* Formats into a buffer, always terminated, cut when too long. */
 void mgrad_format(char *to, size_t size, const char *format, ...);
 void mgrad_format_list(char *to, size_t size, const char *format, va_list args);

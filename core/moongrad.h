@@ -43,7 +43,8 @@ typedef enum mgrad_status {
   MGRAD_NOMEM,     /* the allocator refused, or the memory limit was reached */
   MGRAD_INVALID,   /* an argument, a shape or a value does not fit */
   MGRAD_NONFINITE, /* NaN or infinity where training needs a number */
-  MGRAD_CALLBACK   /* a callback failed; what it said is with the caller */
+  MGRAD_CALLBACK,  /* a callback failed; what it said is with the caller */
+  MGRAD_INTERRUPTED /* the host has stopped the call: mgrad_interrupt */
 } mgrad_status;
 
 typedef struct mgrad_context mgrad_context;
@@ -68,6 +69,10 @@ MGRAD_API mgrad_context *mgrad_context_new(mgrad_alloc alloc, void *ud);
 /* Drops the caller's hold. Memory goes when the last object made from the
 ** context is released, so the order of releases does not matter. */
 MGRAD_API void mgrad_context_release(mgrad_context *ctx);
+/* Frees the context and all that was made from it, whoever still holds it: for hosts that
+** cannot be sure to have released everything, such as a Lua state that is closed and had
+** no memory to run finalizers. Nothing made from it may be used or released any more. */
+MGRAD_API void mgrad_context_close(mgrad_context *ctx);
 MGRAD_API const char *mgrad_error(const mgrad_context *ctx);
 /* Records 'message' as the error sentence, for callbacks; returns 'status'. */
 MGRAD_API mgrad_status mgrad_error_set(mgrad_context *ctx, mgrad_status status,
@@ -91,6 +96,13 @@ MGRAD_API mgrad_status mgrad_isa_set(mgrad_context *ctx, const char *name);
 ** anew or the context is released. */
 MGRAD_API mgrad_status mgrad_threads_set(mgrad_context *ctx, int threads);
 MGRAD_API int mgrad_threads(const mgrad_context *ctx);
+/* Asks 'fn' every now and then while ops are computed, on the thread that made the call,
+** at least each millisecond or so: once it returns non-zero, the call under way gives up
+** and fails with MGRAD_INTERRUPTED. What it was to make is dropped, a net that it trains
+** stays as it was after the last whole step, and a backward pass leaves no gradients. 'fn'
+** must not use the context. NULL ends it. For a host's own stop button or time limit. */
+typedef int (*mgrad_interrupt_fn)(void *ud);
+MGRAD_API void mgrad_interrupt(mgrad_context *ctx, mgrad_interrupt_fn fn, void *ud);
 /* Ops are recorded for gradients only while on (the default). Returns what
 ** was set before. */
 MGRAD_API int mgrad_grad_enable(mgrad_context *ctx, int on);

@@ -46,8 +46,7 @@ static void map_stretch(void *ud, int64_t first, int64_t end) {
 
 void mgrad_map_forward(mgrad_call *c) {
   int64_t n = mgrad_call_numel(c, 0);
-  if (mgrad_pool_few(c->ctx->pool, n)) map_stretch(c, 0, n);
-  else mgrad_pool_stretches(c->ctx->pool, n, map_stretch, c);
+  mgrad_pool_stretches(c->ctx->pool, n, map_stretch, c);
 }
 
 /* What is added to comes out a block at a time, which stays in the cache. */
@@ -70,8 +69,7 @@ static void slope_stretch(void *ud, int64_t first, int64_t end) {
 
 void mgrad_map_slope(mgrad_context *ctx, int64_t n, mgrad_slope *s) {
   mgrad_stretch_fn f = s->add ? add_stretch : slope_stretch;
-  if (mgrad_pool_few(ctx->pool, n)) f(s, 0, n);
-  else mgrad_pool_stretches(ctx->pool, n, f, s);
+  mgrad_pool_stretches(ctx->pool, n, f, s);
 }
 
 void mgrad_map_backward(mgrad_call *c) {
@@ -340,6 +338,13 @@ static mgrad_status make_result(applying *a) {
   return mgrad_tensor_like(c->ctx, &checked, &a->out);
 }
 
+mgrad_status mgrad_op_run(void (*f)(mgrad_call *c), mgrad_call *c) {
+  mgrad_pool *pool = c->ctx->pool;
+  if (c->op->updates == 0) mgrad_pool_watch(pool);
+  f(c);
+  return mgrad_pool_finish(pool) ? MGRAD_OK : mgrad_fail_interrupted(c->ctx);
+}
+
 static mgrad_status run(applying *a) {
   mgrad_call *c = &a->call;
   mgrad_context *ctx = c->ctx;
@@ -354,8 +359,9 @@ static mgrad_status run(applying *a) {
   size_t bytes = (size_t)spare * sizeof(mgrad_real);
   if (spare > 0 && (c->work = mgrad_new(ctx, bytes)) == NULL) return MGRAD_NOMEM;
   c->saved = record_it ? a->node->saved : c->work != NULL ? c->work + c->nwork : NULL;
-  if (c->op->forward != NULL) c->op->forward(c);
+  mgrad_status status = c->op->forward != NULL ? mgrad_op_run(c->op->forward, c) : MGRAD_OK;
   if (spare > 0) mgrad_free(ctx, c->work, bytes);
+  MGRAD_TRY(status);
   if (ctx->anomaly != NULL) MGRAD_TRY(mgrad_anomaly_forward(c));
   if (c->op->flags & MGRAD_OP_RANDOM) ctx->stream++;
   if (record_it) record(a);

@@ -133,13 +133,9 @@ struct mgrad_op {
 #define MGRAD_OP(word) const mgrad_op MGRAD_CODE(mgrad_op_##word)
 #define MGRAD_NAMED(word) .name = #word, .id = MGRAD_ID_##word
 
-#define W(name) extern const mgrad_op MGRAD_CODE(mgrad_op_##name);
-#define X(name) extern const mgrad_op MGRAD_SHARED(mgrad_op_##name);
-#define S(name) extern const mgrad_op mgrad_op_##name;
+#define X(name) extern const mgrad_op mgrad_op_##name;
 #include "ops.def"
-#undef S
 #undef X
-#undef W
 
 #define X(name) MGRAD_ID_##name,
 enum {
@@ -167,6 +163,9 @@ typedef struct mgrad_slope {
   const double *p;
 } mgrad_slope;
 void mgrad_map_slope(mgrad_context *ctx, int64_t n, mgrad_slope *s);
+/* Runs forward or backward of a call; MGRAD_INTERRUPTED where the host wants it. What
+** changes an operand is done to its end. */
+mgrad_status mgrad_op_run(void (*f)(mgrad_call *c), mgrad_call *c);
 /* Fails with "name of the op: " and the sentence; directives as in mgrad_fail. */
 mgrad_status mgrad_op_fail(const mgrad_call *c, const char *format, ...);
 /* Overwrites dx[i] with zeros unless it is to be added to; for scattering. */

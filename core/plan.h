@@ -64,10 +64,11 @@ const mgrad_array *mgrad_plan_y(const mgrad_plan *p);
 const mgrad_array *mgrad_plan_prediction(const mgrad_plan *p);
 mgrad_real mgrad_plan_loss(const mgrad_plan *p);
 
-/* Fails only where an op's check of values (labels) does; nothing has happened
-** to parameters then. */
+/* Fails only where an op's check of values (labels) does, or the host interrupts; nothing
+** has happened to parameters then. */
 mgrad_status mgrad_plan_forward(mgrad_plan *p);
-/* Fills the gradients of all parameters that take part, overwriting them. */
-void mgrad_plan_backward(mgrad_plan *p);
+/* Fills the gradients of all parameters that take part, overwriting them. Fails only where
+** the host interrupts: they are no gradients then. */
+mgrad_status mgrad_plan_backward(mgrad_plan *p);
 
 #endif

@@ -195,8 +195,8 @@ mgrad_status mgrad_tensor_writable(mgrad_tensor *t, const char *who) {
   }
   if (t->node != NULL || t->consumed) {
     return mgrad_fail(t->ctx, MGRAD_INVALID,
-                      "%s: the tensor is the result of a recorded op; change t:detach(),"
-                      " or compute a new one", who);
+                      "%s: the tensor is the result of a recorded op, as a view of one that"
+                      " records is; change t:detach(), or compute a new one", who);
   }
   if (t->storage->pins > 0) {
     return mgrad_fail(t->ctx, MGRAD_INVALID,

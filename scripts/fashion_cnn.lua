@@ -19,12 +19,7 @@ local mg, options = common.start("A convolutional net learns Fashion-MNIST well.
 })
 mg.set_threads(options.threads)
 
-local train, test = mg.data.fashion_mnist(options.data or nil)
-if not train then
-  common.stop(("no data: %s (Debian: apt install dataset-fashion-mnist)"):format(test))
-end
-local pictures = math.min(options.pictures, #train)
-if pictures < #train then train = train:split(pictures / #train) end
+local train, test = common.fashion_mnist(mg, options.data, options.pictures)
 
 local layers = { { 1, 28, 28 } }
 local function add(...)
@@ -41,7 +36,7 @@ local net = mg.sequential(layers)
 print(net:summary())
 
 -- From a low rate up to the highest within two epochs, then down to nothing.
-local steps = options.epochs * math.ceil(pictures / options.batch)
+local steps = options.epochs * math.ceil(#train / options.batch)
 local trainer = mg.trainer {
   net = net, loss = "cross_entropy", metrics = { "accuracy" },
   optimizer = mg.sgd { momentum = 0.9, nesterov = true, weight_decay = 5e-4,

@@ -16,12 +16,7 @@ local mg, options = common.start("LeNet-5 learns Fashion-MNIST: convolution and 
   { "data", false, "where the four idx files are", "FOLDER" },
 })
 
-local train, test = mg.data.fashion_mnist(options.data or nil)
-if not train then
-  common.stop(("no data: %s (Debian: apt install dataset-fashion-mnist)"):format(test))
-end
-local pictures = math.min(options.pictures, #train)
-if pictures < #train then train = train:split(pictures / #train) end
+local train, test = common.fashion_mnist(mg, options.data, options.pictures)
 
 -- The pictures are 28 x 28; LeNet-5 was made for 32 x 32.
 local net = mg.sequential {
@@ -32,7 +27,7 @@ local net = mg.sequential {
 }
 print(net:summary())
 
-local steps = options.epochs * math.ceil(pictures / options.batch)
+local steps = options.epochs * math.ceil(#train / options.batch)
 local trainer = mg.trainer {
   net = net, loss = "cross_entropy", metrics = { "accuracy" },
   optimizer = mg.sgd { momentum = 0.9, weight_decay = 5e-4, lr = function(step)

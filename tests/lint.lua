@@ -24,7 +24,7 @@ end
 
 -- What may be included from where: a file sees its own level and those below.
 local levels = {
-  { "base", "moongrad" },
+  { "base", "moongrad", "isa" },
   { "context", "code", "pool", "random", "shape" },
   { "tensor", "augment", "state", "kernels/" },
   { "op", "attrs", "init", "anomaly" },

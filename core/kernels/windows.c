@@ -401,6 +401,7 @@ static void windows_gradient(const mgrad_window_sums *s, mgrad_real *sum) {
   }
 }
 
+extern const mgrad_window_code MGRAD_CODE(mgrad_window_table);
 const mgrad_window_code MGRAD_CODE(mgrad_window_table) = {
   planes_fill, windows_choose, windows_pack, windows_run, windows_spread, windows_gradient,
   mgrad_sum

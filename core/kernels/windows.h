@@ -96,6 +96,5 @@ typedef struct mgrad_window_code {
   void (*gradient)(const mgrad_window_sums *s, mgrad_real *sum);
   double (*sum)(int64_t n, const mgrad_real *x, int64_t step); /* mgrad_sum */
 } mgrad_window_code;
-extern const mgrad_window_code MGRAD_CODE(mgrad_window_table);
 
 #endif

@@ -180,8 +180,8 @@ static void prepare_to_shrink(moving *v, mgrad_real *work) {
   code_of(v->call)->choose(&v->windows, !v->add);
   for (int64_t g = 0; g < c->groups; g++)
     code_of(v->call)->pack(&v->windows, v->call->x[1]->data + g * weights(c), from, k,
-                       v->bias != NULL ? v->bias + g * c->o : NULL,
-                       packed + g * v->packed_size);
+                           v->bias != NULL ? v->bias + g * c->o : NULL,
+                           packed + g * v->packed_size);
 }
 
 /* ---- grow: from the small pictures to the large ones, plane by plane ---- */
@@ -267,9 +267,9 @@ static void prepare_to_grow(moving *v, mgrad_real *work) {
     starts[q + 1] = first + w.k;
     for (int64_t g = 0; g < c->groups; g++)
       code_of(v->call)->pack(&w, v->call->x[1]->data + g * weights(c), from + first,
-                         kernel_size(c), v->bias != NULL ? v->bias + g * c->c : NULL,
-                         packed + g * v->packed_size +
-                         mgrad_windows_packed(c->c, first + q - 1));
+                             kernel_size(c), v->bias != NULL ? v->bias + g * c->c : NULL,
+                             packed + g * v->packed_size +
+                             mgrad_windows_packed(c->c, first + q - 1));
   }
 }
 
@@ -277,11 +277,16 @@ static void prepare_to_grow(moving *v, mgrad_real *work) {
 
 typedef void (*prepare_fn)(moving *v, mgrad_real *work);
 
-/* The pool, where it pays to wake it. */
-static mgrad_pool *pool_for(const mgrad_call *call, const conv *c) {
-  double work = (double)c->n * (double)c->groups * (double)weights(c) *
-                (double)c->h.small * (double)c->w.small;
-  return work >= WAKING ? call->ctx->pool : NULL;
+/* Multiplications for one picture. */
+static double work_of(const conv *c) {
+  return (double)c->groups * (double)weights(c) * (double)c->h.small * (double)c->w.small;
+}
+
+/* Calls f for each part, by the other threads too where it pays to wake them. */
+static void share(const mgrad_call *call, const conv *c, int64_t parts, mgrad_part_fn f,
+                  void *ud) {
+  bool pays = (double)c->n * work_of(c) >= WAKING;
+  mgrad_pool_run(call->ctx->pool, pays, parts, f, ud);
 }
 
 /* Numbers of one picture of x or y. */
@@ -305,7 +310,7 @@ static void forward(const mgrad_call *call, const conv *c, prepare_fn prepare) {
   moving v = { .call = call, .c = c, .to = call->y->data,
                .bias = call->x[2] != NULL ? call->x[2]->data : NULL };
   prepare(&v, call->work);
-  mgrad_pool_run(pool_for(call, c), c->n, forward_picture, &v);
+  share(call, c, c->n, forward_picture, &v);
 }
 
 typedef struct backing {
@@ -337,7 +342,9 @@ static void backward_block(void *ud, int64_t part, int worker) {
   int64_t end = mgrad_min_size((part + 1) * each, c->n), most = mgrad_conv_together(c);
   mgrad_real *own = call->work + b->room.shared + worker * b->room.own;
   mgrad_real *rest = own + slope_numbers(call, c);
+  int64_t work = (int64_t)(2 * work_of(c) * (double)most);
   for (int64_t i = part * each, n; i < end; i += n) {
+    if (i > part * each && !mgrad_pool_goes_on(call->ctx->pool, worker, work)) return;
     n = mgrad_min_size(most, end - i);
     const mgrad_real *dz = slope(call, i, n, own);
     const mgrad_real *x = call->x[0]->data + i * picture_size(call->x[0]);
@@ -355,7 +362,7 @@ static void backward(const mgrad_call *call, const conv *c, prepare_fn prepare, 
                 .room = room_to_go_back(call, c, data), .transposed = transposed };
   if (call->dx[0] != NULL) prepare(&b.move, call->work);
   mgrad_conv_weigh_begin(&b.weigh);
-  mgrad_pool_run(pool_for(call, c), mgrad_conv_blocks(c), backward_block, &b);
+  share(call, c, mgrad_conv_blocks(c), backward_block, &b);
   mgrad_conv_weigh_end(&b.weigh);
 }
 

@@ -61,7 +61,7 @@ static pooling describe(const mgrad_call *c, bool adaptive) {
   return (pooling){ c, take_axis(c, 2, adaptive), take_axis(c, 1, adaptive) };
 }
 
-static mgrad_status infer(mgrad_call *c, bool adaptive) {
+static mgrad_status infer_any(mgrad_call *c, bool adaptive) {
   const mgrad_array *x = c->x[0];
   if (x->ndim < 3 || x->ndim > 4) {
     return mgrad_op_fail(c, "x is %a, expected {n, c, l} or {n, c, h, w}", x);
@@ -83,8 +83,8 @@ static mgrad_status infer(mgrad_call *c, bool adaptive) {
   return MGRAD_OK;
 }
 
-static mgrad_status pool_infer(mgrad_call *c) { return infer(c, false); }
-static mgrad_status adaptive_infer(mgrad_call *c) { return infer(c, true); }
+static mgrad_status pool_infer(mgrad_call *c) { return infer_any(c, false); }
+static mgrad_status adaptive_infer(mgrad_call *c) { return infer_any(c, true); }
 
 /* ---- planes, shared among threads ---- */
 

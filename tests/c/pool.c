@@ -63,7 +63,7 @@ static void test_parts(void) {
   test("each part of a job is done once, by workers with numbers of their own");
   static counts c;
   mgrad_context *ctx = context(8);
-  for (int n = 1; n <= PARTS; n++) mgrad_pool_run(ctx->pool, n, count, &c);
+  for (int n = 1; n <= PARTS; n++) mgrad_pool_run(ctx->pool, true, n, count, &c);
   int right = 0;
   for (int i = 0; i < PARTS; i++) right += c.parts[i] == PARTS - i;
   CHECK(right == PARTS);

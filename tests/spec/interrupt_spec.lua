@@ -4,6 +4,9 @@ local mg = require "moongrad"
 local h = require "tests.spec.helper"
 local near, fails = h.near, h.fails
 
+local LUA = jit and "luajit" or "lua" .. _VERSION:match("%d%.%d")
+local helper_paths = ("package.path = %q\npackage.cpath = %q\n"):format(package.path, package.cpath)
+
 -- A small net with a trainer, the same for the same seed. 'loss' may be given.
 local function make(loss, ...)
   mg.seed(21)
@@ -266,5 +269,58 @@ describe("training to the end", function()
                    y = { { 0 }, { 1 }, { 1 }, { 0 } }, batch = 4 }
     trainer:fit(500, data)
     assert.is_true(trainer:evaluate(data).loss < 0.05)
+  end)
+end)
+
+describe("Ctrl-C during fit", function()
+  -- A process that trains until it gets the signal; what it printed.
+  local function interrupted(path, options)
+    local code = helper_paths .. ([[
+      local mg = require "moongrad"
+      mg.seed(1)
+      local t = mg.trainer { net = mg.sequential { 8, mg.dense(64, "tanh"), mg.dense(1) },
+                             loss = "mse", optimizer = mg.adam { lr = 1e-3 } }
+      local data = { x = mg.randn(8000, 8), y = mg.randn(8000, 1), batch = 4, shuffle = true }
+      t:fit(100000, data, { checkpoint = %q, progress = true, %s })
+    ]]):format(path, options or "")
+    local script = h.file(code)
+    local pipe = io.popen(("timeout -s INT 0.5 %s %s 2>&1"):format(LUA, script))
+    local text = pipe:read("*a")
+    pipe:close()
+    return text
+  end
+  after_each(h.remove_files)
+
+  it("saves where it is, says how to go on, and a later fit does", function()
+    local path = h.file("") .. ".safetensors"
+    local text = interrupted(path)
+    assert.truthy(text:find("interrupted in epoch %d+; trainer:load"), text)
+    local t = mg.trainer { net = mg.sequential { 8, mg.dense(64, "tanh"), mg.dense(1) },
+                           loss = "mse", optimizer = mg.adam { lr = 1e-3 } }
+    assert(t:load(path))
+    local epoch, examples = t:position()
+    os.remove(path)
+    assert.is_true(epoch >= 1 and examples > 0)
+    local rows = t:fit(epoch, { x = mg.randn(8000, 8), y = mg.randn(8000, 1), batch = 4,
+                                shuffle = true })
+    assert.equal(epoch, rows[#rows].epoch)
+  end)
+  it("leaves the file of the best epoch alone", function()
+    local path = h.file("") .. ".safetensors"
+    local text = interrupted(path, "checkpoint_best = true")
+    os.remove(path)
+    assert.truthy(text:find("interrupted in epoch %d+; the net is as it was"), text)
+  end)
+end)
+
+describe("an error during fit", function()
+  it("passes on unchanged, and is no reason to save", function()
+    local reason, path = {}, h.file("") .. ".safetensors"
+    local trainer, _, data = make(acting(3, function() error(reason, 0) end))
+    local ok, err = pcall(trainer.fit, trainer, 5, data, { checkpoint = path })
+    assert.is_false(ok)
+    assert.equal(reason, err)
+    assert.is_nil(io.open(path))
+    h.remove_files()
   end)
 end)

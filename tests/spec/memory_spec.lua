@@ -106,14 +106,37 @@ describe("memory", function()
     collectgarbage()
     assert.is_true(used() - before < MB / 8)
   end)
-  it("stays small while tensors of 1 MB are dropped in a loop", function()
-    local most, before = 0, used()
-    for _ = 1, 1000 do
-      local t = mg.zeros(256, 1024)
-      most = math.max(most, used())
-      t:set(1, 1, 1)
-    end
-    assert.is_true(most - before < 64 * MB)
+  local weight = h.leaf(mg.ones(256, 1024):totable())
+  local dropped = {
+    tensors = function() return mg.zeros(256, 1024) end,
+    graphs = function() return weight:tanh():sum() end,
+    nets = function() return mg.sequential { 512, mg.dense(256), function(x) return x end } end,
+    trainers = function()
+      local net = mg.sequential { 256, mg.dense(256), mg.dense(1) }
+      mg.trainer { net = net, loss = "mse", optimizer = "adam" }:step(mg.ones(1, 256), mg.ones(1, 1))
+    end,
+  }
+  for kind, make in pairs(dropped) do
+    it("stays small while " .. kind .. " of 1 MB are dropped in a loop", function()
+      local most, before = 0, used()
+      for _ = 1, 100 do
+        make()
+        most = math.max(most, used())
+      end
+      assert.is_true(most - before < 32 * MB)
+    end)
+  end
+  it("leaves a collector alone that the host has stopped", function()
+    assert.equal("still there", h.script [[
+      local mg = require "moongrad"
+      local canary = setmetatable({ {} }, { __mode = "v" })
+      collectgarbage "stop"
+      for _ = 1, 200 do
+        mg.zeros(128, 256)
+        mg.sequential { 64, mg.dense(64) }
+      end
+      io.write(canary[1] and "still there" or "collected")
+    ]])
   end)
 end)
 
