@@ -128,7 +128,7 @@ static int tensor_to_tensor(lua_State *L) {
   for (int i = 2; i <= 3; i++) {
     if (lua_type(L, i) != LUA_TSTRING) lmgrad_type_error(L, i, "to_tensor", "text", "a string");
   }
-  lmgrad_account(L, S, lmgrad_to_tensor(L, S, 1, lua_tostring(L, 2), lua_tostring(L, 3)));
+  lmgrad_to_tensor(L, S, 1, lua_tostring(L, 2), lua_tostring(L, 3));
   lua_settop(L, 1);
   return 1;
 }

@@ -18,8 +18,10 @@ function check.text(v)
   return v ~= v and "nan" or ("%.14g"):format(v)
 end
 
---- Raises an error, at the line of the program that called into moongrad.
-function check.fail(who, text, ...) core.fail(who .. ": " .. text:format(...)) end
+--- Raises an error, at the line of the program that called into moongrad, in one line.
+function check.fail(who, text, ...)
+  core.fail(((who .. ": " .. text:format(...)):gsub("%c", "?")))
+end
 
 local function is(kind, v)
   return (core.type(v) or type(v)) == kind and (not core.type(v) or core.open(v))
