@@ -95,7 +95,8 @@ static void weigh_bias(const mgrad_call *call, int64_t count, const mgrad_real *
   int64_t channels = call->y->size[1];
   int64_t size = mgrad_shape_numel(call->y) / (call->y->size[0] * channels);
   for (int64_t i = 0; i < count; i++)
-    for (int64_t o = 0; o < channels; o++, dy += size) sum[o] += REAL(code_of(call)->sum(size, dy, 1));
+    for (int64_t o = 0; o < channels; o++, dy += size)
+      sum[o] += REAL(code_of(call)->sum(size, dy, 1));
 }
 
 void mgrad_conv_weigh(const mgrad_weighing *v, int64_t b, int64_t count,

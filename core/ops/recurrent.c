@@ -492,15 +492,14 @@ static void give(const sequence *q, int operand, int64_t at, const mgrad_real *f
 static void weight_gradient(const sequence *q, int operand, block b, const mgrad_real *a,
                             int64_t n, int worker) {
   mgrad_real *dw = q->call->dx[operand];
-  if (dw == NULL) return;
-  for (int64_t i = 0, m; i < b.rows; i += m) {
+  for (int64_t i = 0, m; i < b.rows && dw != NULL; i += m) {
     mgrad_real *to = dw + (b.row + i) * n;
     m = mgrad_min_size(MOST_WEIGHT_ROWS, b.rows - i);
     mgrad_product p = { .m = m, .n = n, .k = q->time * q->batch,
                         .a = { q->dz + b.column + i, 1, q->width }, .b = { a, n, 1 },
                         .start = { q->call->add[operand] ? to : NULL, n, 1 }, .c = to,
-                        .c_row = n, .c_col = 1, .work = q->rest + worker * q->nrest,
-                        .nwork = q->nrest };
+                        .c_row = n, .c_col = 1, .nwork = q->nrest,
+                        .work = q->rest + worker * q->nrest };
     mgrad_gemm(&p);
   }
 }
