@@ -49,12 +49,13 @@ SHARED  = $(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,nodelete,--gc-sections
 
 CORE_SRC := $(wildcard core/*.c core/ops/*.c core/layers/*.c core/kernels/*.c)
 
-# What is compiled once more for an instruction set: for AVX-512 the files of what
-# ops.def marks as W and what these call; the rest is taken from AVX2.
-ISA_SRC  := $(wildcard core/ops/*.c core/kernels/*.c) core/optimizers.c core/table.c
+# What is compiled once more for an instruction set, without what ops.def marks as S: for
+# AVX-512 the files of what is marked as W and what these call; the rest is taken from AVX2.
+ISA_SRC  := $(filter-out core/ops/conv%,$(wildcard core/ops/*.c core/kernels/*.c)) \
+  core/optimizers.c core/table.c
 ISA_SRC_avx2   := $(ISA_SRC)
 ISA_SRC_avx512 := $(wildcard core/kernels/*.c) core/table.c \
-  $(addprefix core/ops/,elementwise.c linear.c recurrent.c conv.c attention.c softmax.c)
+  $(addprefix core/ops/,elementwise.c linear.c recurrent.c attention.c softmax.c)
 ISAS     ?= $(if $(filter x86_64-float,$(shell $(CC) -dumpmachine | cut -d- -f1)-$(REAL)),avx2 avx512)
 ISA_avx2   := -mavx2 -mfma
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 \
