@@ -10,13 +10,13 @@
 /* ---- of nested tables ---- */
 
 typedef struct nested {
-  const char *who;
+  const char *who, *what;
   int ndim;
   int64_t size[MGRAD_MAX_DIMS];
   int64_t at[MGRAD_MAX_DIMS]; /* the path to the table under way, from 1 */
 } nested;
 
-/* Error naming the row: 'tensor: row [2][1] has 3 numbers, expected 4'. */
+/* Error naming the row: 'tensor: value, row [2][1] is 3 elements, expected 4 elements'. */
 static int nested_error(lua_State *L, const nested *t, int depth, const char *came) {
   luaL_Buffer b;
   luaL_buffinit(L, &b);
@@ -27,7 +27,7 @@ static int nested_error(lua_State *L, const nested *t, int depth, const char *ca
   luaL_pushresult(&b);
   const char *expected = "a number";
   if (depth < t->ndim) expected = lua_pushfstring(L, "%d elements", (int)t->size[depth]);
-  return lmgrad_error(L, "%s: row %s is %s, expected %s", t->who,
+  return lmgrad_error(L, "%s: %s, row %s is %s, expected %s", t->who, t->what,
                     depth > 0 ? lua_tostring(L, depth < t->ndim ? -2 : -1) : "1", came,
                     expected);
 }
@@ -38,10 +38,13 @@ static void measure(lua_State *L, nested *t) {
   luaL_checkstack(L, MGRAD_MAX_DIMS + 8, "nested tables");
   while (lua_type(L, -1) == LUA_TTABLE) {
     if (t->ndim == MGRAD_MAX_DIMS) {
-      lmgrad_error(L, "%s: tables nest deeper than %d dimensions", t->who, MGRAD_MAX_DIMS);
+      lmgrad_error(L, "%s: %s nests deeper than %d dimensions", t->who, t->what,
+                   MGRAD_MAX_DIMS);
     }
     t->size[t->ndim] = (int64_t)lua_rawlen(L, -1);
-    if (t->size[t->ndim++] == 0) lmgrad_error(L, "%s: a table is empty", t->who);
+    if (t->size[t->ndim++] == 0) {
+      lmgrad_error(L, "%s: %s has an empty table, expected numbers", t->who, t->what);
+    }
     lua_rawgeti(L, -1, 1);
   }
   lua_settop(L, top);
@@ -71,7 +74,7 @@ mgrad_tensor *lmgrad_to_tensor(lua_State *L, lmgrad_state *S, int i, const char 
                                const char *what) {
   int type = lua_type(L, i);
   if (type != LUA_TNUMBER && type != LUA_TTABLE) return lmgrad_check_tensor(L, i, who, what);
-  nested t = { .who = who };
+  nested t = { .who = who, .what = what };
   lua_pushvalue(L, i);
   measure(L, &t);
   mgrad_tensor **out = lmgrad_box_tensor(L);
@@ -115,7 +118,18 @@ static int tensor_tensor(lua_State *L) {
     lua_pop(L, 1);
   }
   lua_settop(L, 1);
-  lmgrad_account(L, S, t);
+  return 1;
+}
+
+/* to_tensor(v, who, what): v, or the tensor that a table or a number stands for */
+static int tensor_to_tensor(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  lua_settop(L, 3);
+  for (int i = 2; i <= 3; i++) {
+    if (lua_type(L, i) != LUA_TSTRING) lmgrad_type_error(L, i, "to_tensor", "text", "a string");
+  }
+  lmgrad_to_tensor(L, S, 1, lua_tostring(L, 2), lua_tostring(L, 3));
+  lua_settop(L, 1);
   return 1;
 }
 
@@ -355,7 +369,6 @@ static int tensor_from_string(lua_State *L) {
     }
     fill(&f, (const unsigned char *)bytes, length);
   }
-  lmgrad_account(L, S, *out);
   return 1;
 }
 
@@ -406,8 +419,8 @@ static int crc(lua_State *L) {
 /* ---- the module ---- */
 
 static const lmgrad_function functions[] = {
-  { "tensor", tensor_tensor }, { "from_string", tensor_from_string }, { "crc32", crc },
-  { NULL, NULL }
+  { "tensor", tensor_tensor }, { "to_tensor", tensor_to_tensor }, { "from_string", tensor_from_string },
+  { "crc32", crc }, { NULL, NULL }
 };
 
 static const lmgrad_function methods[] = {

@@ -21,6 +21,7 @@ void mgrad_optimizer_begin_averages(const mgrad_optimizer *o) {
 
 mgrad_status mgrad_optimizer_swap(mgrad_optimizer *o) {
   mgrad_real *average = mgrad_optimizer_average(o);
+  if (o->busy) return mgrad_optimizer_fail_busy(o);
   if (average == NULL || o->steps == 0) {
     return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: there is no average %s", o->def->name,
                       average == NULL ? "of the weights; make it with ema = 0.999"

@@ -35,7 +35,7 @@ static mgrad_status copy_name(mgrad_context *ctx, char to[MGRAD_NAME_SIZE],
                               const char *name) {
   size_t n = strlen(name);
   if (n == 0 || n >= MGRAD_NAME_SIZE) {
-    return mgrad_fail(ctx, MGRAD_INVALID, "name: %d characters, expected 1 to %d",
+    return mgrad_fail(ctx, MGRAD_INVALID, "layer: name has %d characters, expected 1 to %d",
                       (int64_t)n, (int64_t)MGRAD_NAME_SIZE - 1);
   }
   memcpy(to, name, n + 1);

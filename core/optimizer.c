@@ -56,6 +56,8 @@ static mgrad_status take_options(mgrad_context *ctx, const mgrad_optimizer_def *
   if (common != NULL) out->common = *common;
   else mgrad_attrs_default(common_attrs, &out->common);
   MGRAD_TRY(mgrad_attrs_check(ctx, def->name, def->attrs, &out->attrs));
+  const char *wrong = def->check != NULL ? def->check(out->attrs.value) : NULL;
+  if (wrong != NULL) return mgrad_fail(ctx, MGRAD_INVALID, "%s: %s", def->name, wrong);
   return mgrad_attrs_check(ctx, def->name, common_attrs, &out->common);
 }
 
@@ -84,10 +86,16 @@ mgrad_status mgrad_optimizer_new(mgrad_context *ctx, const mgrad_optimizer_def *
   return MGRAD_OK;
 }
 
+mgrad_status mgrad_optimizer_fail_busy(const mgrad_optimizer *o) {
+  return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: is in use; a function that it calls cannot"
+                    " train with it or change what it trains", o->def->name);
+}
+
 mgrad_status mgrad_optimizer_group(mgrad_optimizer *o, const mgrad_attrs *attrs,
                                    const mgrad_attrs *common) {
   mgrad_param_group fresh;
   size_t size = (size_t)o->ngroups * sizeof *o->groups;
+  if (o->busy) return mgrad_optimizer_fail_busy(o);
   MGRAD_TRY(take_options(o->ctx, o->def, attrs, common, &fresh));
   double rate = o->groups->attrs.value[LR];
   fresh.share = rate > 0 ? fresh.attrs.value[LR] / rate : -1;
@@ -151,11 +159,6 @@ void mgrad_optimizer_release(mgrad_optimizer *o) {
 }
 
 /* ---- what it updates ---- */
-
-static mgrad_status fail_busy(const mgrad_optimizer *o) {
-  return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: is in use; the function that computes its loss"
-                    " cannot train with it", o->def->name);
-}
 
 /* Copies what 'from' remembers of the parameters that 'to' has as well. */
 static void keep_states(const mgrad_optimizer *from, mgrad_optimizer *to) {
@@ -229,7 +232,10 @@ static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool
     fresh.params[fresh.nparams] = (mgrad_param){ own, mgrad_tensor_numel(own), offset };
     offset += mgrad_tensor_numel(own);
   }
+  bool busy = o->busy;
+  o->busy = true;
   mgrad_status status = take_groups(o, &fresh);
+  o->busy = busy;
   if (status != MGRAD_OK) {
     detach(&fresh);
     return status;
@@ -253,7 +259,7 @@ static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool
 
 mgrad_status mgrad_optimizer_attach_tensors(mgrad_optimizer *o, mgrad_tensor *const *t,
                                             int n) {
-  if (o->busy) return fail_busy(o);
+  if (o->busy) return mgrad_optimizer_fail_busy(o);
   if (o->swapped) return mgrad_optimizer_fail_swapped(o);
   for (int i = 0; i < n; i++) {
     if (t[i]->requires_grad && mgrad_shape_packed(&t[i]->a)) continue;
@@ -306,7 +312,7 @@ static mgrad_status collect(mgrad_optimizer *o, bool keep) {
 }
 
 mgrad_status mgrad_optimizer_attach(mgrad_optimizer *o, mgrad_layer *l) {
-  if (o->busy) return fail_busy(o);
+  if (o->busy) return mgrad_optimizer_fail_busy(o);
   if (o->swapped) return mgrad_optimizer_fail_swapped(o);
   mgrad_layer *before = o->layer;
   o->layer = l;
@@ -406,8 +412,7 @@ static void look_at_stretch(void *ud, int64_t first, int64_t end) {
 INLINE mgrad_status check_finite(const mgrad_optimizer *o, const mgrad_param_run *r) {
   const mgrad_code *code = o->ctx->code;
   looking all = { .code = code, .g = r->g };
-  if (mgrad_pool_few(o->ctx->pool, r->n)) look_at_stretch(&all, 0, r->n);
-  else mgrad_pool_stretches(o->ctx->pool, r->n, look_at_stretch, &all);
+  mgrad_pool_stretches(o->ctx->pool, r->n, look_at_stretch, &all);
   if (!all.found) return MGRAD_OK;
   int i = r->first;
   while (code->all_finite(o->params[i].n, o->params[i].t->grad->a.data)) i++;
@@ -456,11 +461,10 @@ static void update_shared(const mgrad_optimizer *o, const mgrad_param_run *r,
   const mgrad_code *code = o->ctx->code;
   updating all = { code->optimizers[o->def->id], u, average,
                    (mgrad_real)o->groups->common.value[MGRAD_EMA], code->blend };
-  if (mgrad_pool_few(o->ctx->pool, r->n)) update_stretch(&all, 0, r->n);
-  else mgrad_pool_stretches(o->ctx->pool, r->n, update_stretch, &all);
+  mgrad_pool_stretches(o->ctx->pool, r->n, update_stretch, &all);
 }
 
-static void update(const mgrad_optimizer *o, const mgrad_param_run *r, mgrad_update *u) {
+static void update_run(const mgrad_optimizer *o, const mgrad_param_run *r, mgrad_update *u) {
   int64_t offset = o->params[r->first].offset;
   mgrad_real *average = o->steps > 0 ? mgrad_optimizer_average(o) : NULL;
   u->n = r->n;
@@ -479,7 +483,10 @@ static void update(const mgrad_optimizer *o, const mgrad_param_run *r, mgrad_upd
 
 static mgrad_status follow_schedule(mgrad_optimizer *o) {
   double lr = 0;
-  MGRAD_TRY(o->schedule(o->schedule_ud, o->steps + 1, &lr));
+  o->busy = true;
+  mgrad_status status = o->schedule(o->schedule_ud, o->steps + 1, &lr);
+  o->busy = false;
+  MGRAD_TRY(status);
   return mgrad_optimizer_set_lr(o, lr);
 }
 
@@ -490,13 +497,14 @@ INLINE mgrad_status refresh(mgrad_optimizer *o) {
                       o->def->name);
   }
   bool stale = o->nparams == 0 || o->seen != o->ctx->changes;
-  return o->layer != NULL && stale ? collect(o, true) : MGRAD_OK;
+  if (o->layer == NULL || !stale) return MGRAD_OK;
+  return o->busy ? mgrad_optimizer_fail_busy(o) : collect(o, true);
 }
 
 mgrad_status mgrad_optimizer_refresh(mgrad_optimizer *o) { return refresh(o); }
 
 INLINE mgrad_status ready(mgrad_optimizer *o) {
-  if (o->busy) return fail_busy(o);
+  if (o->busy) return mgrad_optimizer_fail_busy(o);
   if (o->swapped) return mgrad_optimizer_fail_swapped(o);
   MGRAD_TRY(refresh(o));
   if (o->schedule != NULL) MGRAD_TRY(follow_schedule(o));
@@ -517,7 +525,7 @@ mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
   double scale = clips ? mgrad_optimizer_clipping(o) : 1;
   for (int i = 0; i < o->nruns; i++) {
     mgrad_update u = options_of(o, &o->groups[o->runs[i].group], scale);
-    update(o, &o->runs[i], &u);
+    update_run(o, &o->runs[i], &u);
   }
   if (o->steps == 0) mgrad_optimizer_begin_averages(o);
   o->steps++;

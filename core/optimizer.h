@@ -41,6 +41,7 @@ struct mgrad_optimizer_def {
   int states;                             /* vectors it keeps */
   const char *keeps;                      /* their names; "moves*": as many as there are */
   int (*states_for)(const double *h);     /* or: how many, by the attributes; or NULL */
+  const char *(*check)(const double *h);  /* what is wrong with attributes together, or NULL */
   void (*update)(const mgrad_update *u);
   mgrad_status (*solve)(mgrad_problem *p); /* instead: moves w to a better point */
   int work;                               /* vectors it needs while it does */
@@ -60,7 +61,7 @@ static inline mgrad_real mgrad_update_gradient(const mgrad_update *u, int64_t i,
 #define MGRAD_OPTIMIZER(word) const mgrad_optimizer_def MGRAD_CODE(mgrad_optimizer_def_##word)
 #define MGRAD_RULE(word) .name = #word, .id = MGRAD_RULE_##word
 
-#define X(name) extern const mgrad_optimizer_def MGRAD_SHARED(mgrad_optimizer_def_##name);
+#define X(name) extern const mgrad_optimizer_def mgrad_optimizer_def_##name;
 #include "optimizers.def"
 #undef X
 
@@ -118,7 +119,7 @@ struct mgrad_optimizer {
   mgrad_real *states;    /* nstates vectors of numel; the last is the average, if any */
   int nstates;
   bool swapped;          /* the average is in the parameters, they are in its place */
-  bool busy;             /* a function of the host computes its loss */
+  bool busy;             /* it calls a function of the host: loss, rate, groups */
   mgrad_real *gathered;  /* gradients of several batches, numel; or NULL */
   double weight;         /* of those in it */
   int64_t steps;
@@ -152,6 +153,7 @@ static inline mgrad_real *mgrad_optimizer_average(const mgrad_optimizer *o) {
 void mgrad_optimizer_begin_average(const mgrad_optimizer *o, const mgrad_param *p);
 void mgrad_optimizer_begin_averages(const mgrad_optimizer *o);
 mgrad_status mgrad_optimizer_fail_swapped(const mgrad_optimizer *o);
+mgrad_status mgrad_optimizer_fail_busy(const mgrad_optimizer *o);
 /* The next step's gradients overwrite what there is. */
 void mgrad_optimizer_clear(mgrad_optimizer *o);
 /* Adds the gradients of a batch to those gathered: to their mean, weighted, or their sum. */

@@ -10,14 +10,14 @@
 local VERSION, MOST_DEPTH = 1, 100
 
 return function(mg, core, require)
-  local unpack = table.unpack or unpack
+  local check, unpack = require "moongrad.check", table.unpack or unpack
   local architecture, json = {}, nil
 
   --- lua-cjson, with settings of our own.
   local function cjson(who)
     if json then return json end
-    local ok, module = pcall(require, "cjson")
-    if not ok then
+    local module = require "moongrad.check".module(require, "cjson")
+    if not module then
       error(who .. ": the layers of a net are kept in JSON, for which the rock lua-cjson is"
         .. " needed, which is not here", 0)
     end
@@ -56,21 +56,20 @@ return function(mg, core, require)
     end
     if kind == "layer" then return { layer = made(v, what, level, true) } end
     if kind ~= "table" then
-      error(("save: %s is a %s, which a file cannot hold"):format(what, kind), 0)
+      check.fail("save", "%s is a %s, which a file cannot hold", what, kind)
     end
-    if level > MOST_DEPTH then error(("save: %s nests too deep"):format(what), 0) end
+    if level > MOST_DEPTH then check.fail("save", "%s nests too deep", what) end
     local n, count, t = #v, 0, {}
     for key, value in pairs(v) do
       count = count + 1
       local listed = type(key) == "number" and key >= 1 and key <= n and key % 1 == 0
       if not listed and (type(key) ~= "string" or n > 0) then
-        error(("save: %s is a table that is neither a list nor has names for keys")
-          :format(what), 0)
+        check.fail("save", "%s is a table that is neither a list nor has names for keys", what)
       end
       t[key] = encode(value, what, level + 1)
     end
     if n > 0 and count == n then return t end
-    if n > 0 then error(("save: %s is a list with holes"):format(what), 0) end
+    if n > 0 then check.fail("save", "%s is a list with holes", what) end
     return { fields = t }
   end
 
@@ -107,8 +106,8 @@ return function(mg, core, require)
           ("argument %d of class %q"):format(i, made_by.class), level + 1)
       end
     else
-      error(("save: %s is a Lua function, which a file cannot hold; make it a class by mg.module")
-        :format(where), 0)
+      check.fail("save", "%s is a Lua function, which a file cannot hold; make it a class by"
+        .. " mg.module", where)
     end
     if whole and recipe.container then
       node.parts = {}

@@ -6,14 +6,13 @@
 local FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
 local GZIP = "\31\139"
 
-return function(mg, core, require)
+return function(_, core, require)
   local check, data, methods = require "moongrad.check", {}, {}
 
   ---------------------------------------------------------------------- tensors
 
   local function to_tensor(v, who, what)
-    if core.type(v) == "tensor" then return v end
-    if type(v) == "table" then return mg.tensor(v) end
+    if core.type(v) == "tensor" or type(v) == "table" then return core.to_tensor(v, who, what) end
     check.fail(who, "%s is %s, expected a tensor or a table", what, check.what(v))
   end
 
@@ -28,6 +27,10 @@ return function(mg, core, require)
 
   local made = setmetatable({}, { __mode = "k" })
 
+  -- What a table of data may have: besides the examples, options of training on them.
+  local fields = { x = true, y = true, data = true, batch = true, shuffle = true, epochs = true,
+                   validation = true, accumulate = true, on_batch = true }
+
   --- A dataset, or {x=, y=} as one; the same table gives the same dataset as
   -- long as it holds the same x and y.
   function data.dataset(d, who)
@@ -36,6 +39,7 @@ return function(mg, core, require)
     if type(d) ~= "table" then
       check.fail(who, "data is %s, expected a dataset or {x=, y=}", check.what(d))
     end
+    check.options(d, fields, who, "data")
     if core.type(d.data) == "dataset" then return d.data end
     local known = made[d]
     if known and known.x == d.x and known.y == d.y then return known.dataset end
@@ -68,9 +72,8 @@ return function(mg, core, require)
     local whole = type(share) == "number" and share == share -- not NaN
     local first = whole and math.floor(n * share + 0.5) or -1
     if first < 1 or first >= n then
-      error(("split: share is %s, expected a part of %d examples that leaves some on both sides")
-        :format(share ~= share and "nan" or type(share) == "number" and tostring(share)
-          or check.what(share), n), 2)
+      check.fail("split", "share is %s, expected a part of %d examples that leaves some on both"
+        .. " sides", check.text(share), n)
     end
     return d:range(1, first), d:range(first + 1, n - first)
   end
@@ -116,7 +119,7 @@ return function(mg, core, require)
     end
     local padding = options.padding or "zero"
     if padding ~= "zero" and padding ~= "edge" then
-      error(('augment: padding is "%s", expected "zero" or "edge"'):format(padding), 2)
+      check.fail("augment", 'padding is "%s", expected "zero" or "edge"', padding)
     end
     numbers.edge = padding == "edge" and 1 or nil
     return d:change(numbers)

@@ -13,8 +13,8 @@ return function(mg, core)
     if is == "layer" then return v end
     if type(v) == "function" then return core.custom("function", v, nil, core.is_pure(v)) end
     if type(v) == "string" then return new.activation(v) end
-    error(("%s: entry %d is a %s, expected a layer, the name of an activation or a function")
-      :format(kind, place, is or text(v)), 4)
+    check.fail(kind, "entry %d is a %s, expected a layer, the name of an activation or a function",
+      place, is or text(v))
   end
 
   --- The size of one example in front of a container's layers, if there is one.
@@ -28,10 +28,14 @@ return function(mg, core)
   local function container(kind)
     return function(entries)
       if type(entries) ~= "table" or core.type(entries) then
-        error(("%s: its layers are %s, expected a table of layers")
-          :format(kind, core.type(entries) or type(entries)), 2)
+        check.fail(kind, "its layers are %s, expected a table of layers",
+          core.type(entries) or type(entries))
       end
-      local l = new[kind](entries.name and { name = entries.name } or {})
+      local options = {}
+      for key, v in pairs(entries) do
+        if type(key) == "string" then options[key] = v end
+      end
+      local l = new[kind](check.options(options, { name = true }, kind))
       local size = input_size(entries[1])
       local first = size and 2 or 1
       for i = first, #entries do l:add(to_layer(entries[i], kind, i)) end
@@ -90,10 +94,10 @@ return function(mg, core)
   -- @treturn function  makes a layer from init's arguments
   function mg.module(name, class)
     if type(name) ~= "string" then
-      error(("module: name is a %s, expected a string"):format(type(name)), 2)
+      check.fail("module", "name is a %s, expected a string", type(name))
     end
     if type(class) ~= "table" or type(class.forward) ~= "function" then
-      error(('module: class "%s" needs a function forward'):format(name), 2)
+      check.fail("module", 'class "%s" needs a function forward', name)
     end
     local function make(...)
       local made_by = { class = name, n = select("#", ...), ... }

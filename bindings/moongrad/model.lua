@@ -16,13 +16,12 @@ return function(mg, core, require)
       return list, { moongrad = text }
     end
     if type(v) ~= "table" then
-      error(("%s: value is %s, expected a net or a table of tensors by name"):format(who,
-        check.what(v)), 3)
+      check.fail(who, "value is %s, expected a net or a table of tensors by name", check.what(v))
     end
     local list = {}
     for name, t in pairs(v) do
       if type(name) ~= "string" then
-        error(("%s: a key is %s, expected names of tensors"):format(who, check.what(name)), 3)
+        check.fail(who, "a key is %s, expected names of tensors", check.what(name))
       end
       check.is("tensor", t, who, name)
       list[#list + 1] = { name = name, tensor = t }
@@ -107,8 +106,8 @@ return function(mg, core, require)
     if type(rename) == "function" then new = rename(name) or false else new = rename[name] end
     if new == nil then return name end
     if new and type(new) ~= "string" then
-      error(("load_weights: rename gives %s for %q, expected a string"):format(check.what(new),
-        name), 0)
+      check.fail("load_weights", "rename gives %s for %q, expected a string", check.what(new),
+        name)
     end
     return new or nil
   end
@@ -181,7 +180,7 @@ return function(mg, core, require)
     if type(from) == "table" then
       for name, t in pairs(from) do check.is("tensor", t, "load_weights", tostring(name)) end
       local matched, wrong = match(net, from, rename)
-      if not matched then error("load_weights: the weights do not fit; " .. wrong, 2) end
+      if not matched then check.fail("load_weights", "the weights do not fit; %s", wrong) end
       copy(matched)
       return net
     end

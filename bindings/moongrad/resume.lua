@@ -13,8 +13,8 @@ return function(mg, core, require)
 
   --- lua-cjson, whose settings we do not need: all values are texts.
   local function cjson(who)
-    local found, module = pcall(require, "cjson")
-    if found then return module end
+    local module = check.module(require, "cjson")
+    if module then return module end
     error(who .. ": the state of a trainer is kept in JSON, for which the rock lua-cjson is"
       .. " needed, which is not here", 0)
   end

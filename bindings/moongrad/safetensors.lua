@@ -5,7 +5,7 @@
 -- zeros, as the first text.
 
 return function(mg, core, require)
-  local files = require "moongrad.files"
+  local check, files = require "moongrad.check", require "moongrad.files"
   local safetensors = { files = files }
 
   local MOST_HEADER = 16 * 2 ^ 20
@@ -68,26 +68,26 @@ return function(mg, core, require)
   end
 
   --- Refuses names that a reader would, before anything is written.
-  local function check_names(tensors, level)
+  local function check_names(tensors)
     local seen = {}
     for _, t in ipairs(tensors) do
       local name = t.name
       local wrong = (#name < 1 or #name > 255) and "has not 1 to 255 bytes"
         or name:find("\0", 1, true) and "has a zero byte" or seen[name] and "is there twice"
         or name == "__metadata__" and "means something else"
-      if wrong then error(('save: the name "%s" %s'):format(name, wrong), level + 1) end
+      if wrong then check.fail("save", 'the name "%s" %s', name, wrong) end
       seen[name] = true
     end
   end
 
   --- Writes tensors, a list of {name=, tensor=}, and texts by key.
   function safetensors.write(write, tensors, texts)
-    check_names(tensors, 3)
+    check_names(tensors)
     local length, text = header(tensors, texts)
     if not core.read_header(text) then
-      error("save: a name or a text is not in UTF-8, which the format demands", 3)
+      check.fail("save", "a name or a text is not in UTF-8, which the format demands")
     end
-    if #text > MOST_HEADER then error("save: names and texts are more than 16 MB", 3) end
+    if #text > MOST_HEADER then check.fail("save", "names and texts are more than 16 MB") end
     local crc = core.crc32(core.crc32(0, length), text)
     each_piece(tensors, function(piece) crc = core.crc32(crc, piece) end)
     write(length .. (text:gsub(ZEROS, ("%08x"):format(crc), 1)))

@@ -23,26 +23,26 @@ return function(_, core)
     end
     local high = spec[3] or 1e15
     if kind ~= "number" or (v >= spec[2] and v <= high) then return nil end
-    return ("%s, expected a number from %g%s"):format(tostring(v), spec[2],
+    return ("%s, expected a number from %g%s"):format(check.text(v), spec[2],
       spec[3] and " to " .. spec[3] or "")
   end
 
   --- The options of a schedule, those left out by default; an error is its caller's.
   local function read(name, options, specs)
     if type(options) ~= "table" then
-      error(("schedule.%s: options is %s, expected a table"):format(name, check.what(options)), 3)
+      check.fail("schedule." .. name, "options is %s, expected a table", check.what(options))
     end
     local o = {}
     for key, v in pairs(options) do
       if not specs[key] then
-        error(('schedule.%s: there is no option "%s"'):format(name, tostring(key)), 3)
+        check.fail("schedule." .. name, 'there is no option "%s"', tostring(key))
       end
       o[key] = v
     end
     for key, spec in pairs(specs) do
       if o[key] == nil then o[key] = spec[1] end
       local problem = wrong(o[key], spec)
-      if problem then error(("schedule.%s: %s is %s"):format(name, key, problem), 3) end
+      if problem then check.fail("schedule." .. name, "%s is %s", key, problem) end
     end
     return o
   end
@@ -76,7 +76,9 @@ return function(_, core)
     document(name, "lr " .. order, specs, doc)
     schedule[name] = function(options)
       local o = read(name, options, specs)
-      return function(step) return rate(o, step - 1) end
+      return function(step)
+        return rate(o, check.is("number", step, "schedule." .. name, "step") - 1)
+      end
     end
   end
 
@@ -182,6 +184,10 @@ return function(_, core)
 
   --- Takes the number of one more epoch, and gives the rate from now on.
   function Plateau.observe(o, v)
+    if type(o) ~= "table" or getmetatable(o) ~= Plateau then
+      check.fail("observe", "self is %s, expected a plateau", check.what(o))
+    end
+    check.is("number", v, "observe", "value")
     if better(o, v) then o.best, o.bad = v, 0 else o.bad = o.bad + 1 end
     if o.resting > 0 then o.resting, o.bad = o.resting - 1, 0 end
     if o.bad > o.patience then

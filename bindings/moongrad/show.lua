@@ -117,11 +117,11 @@ return function(_, core, require)
         check.what(size))
     end
     local ok, message = pcall(l.build, l, (table.unpack or unpack)(sizes))
+    if message == "not enough memory" then error(message, 0) end
     if not ok then check.fail("summary", "%s", tostring(message)) end
   end
 
   function as_text.tensor(t)
-    if not core.open(t) then return "tensor (closed)" end
     if t:dim() == 0 then return ("tensor {} %s"):format(number(t:item())) end
     local values, width, out = t:totable(), 0, {}
     each_shown(values, function(v) width = math.max(width, #number(v)) end)
@@ -146,26 +146,37 @@ return function(_, core, require)
     return concat(out, "\n")
   end
 
-  function as_text.layer(l)
-    if not core.open(l) then return "layer (closed)" end
+  --- A layer as one of several: its kind, and how much comes out where it learns.
+  local function word(l)
     local d = l:describe()
-    return ("%s%s (%s parameters)"):format(d.kind, d.name and ' "' .. d.name .. '"' or "",
-      thousands(l:num_parameters()))
+    local size = d.output and l:num_parameters() > 0 and #d.parts > 0 and d.output[2]
+    return d.kind .. (size and (" %d"):format(size) or "")
+  end
+
+  function as_text.layer(l)
+    local d, words = l:describe(), {}
+    for _, part in ipairs(d.parts) do words[#words + 1] = part.layer and word(part.layer) end
+    if #words > 7 then
+      words = { words[1], words[2], words[3], "..", words[#words - 1], words[#words] }
+    end
+    local title = d.kind .. (d.name and ' "' .. d.name .. '"' or "")
+    if #words > 0 then title = title .. " { " .. concat(words, ", ") .. " }" end
+    local n = l:num_parameters()
+    if n == 0 and not d.output then return title .. " (not built yet)" end
+    if n == 0 then return title end
+    return ("%s (%s parameter%s)"):format(title, thousands(n), n == 1 and "" or "s")
   end
 
   function as_text.optimizer(o)
-    if not core.open(o) then return "optimizer (closed)" end
     return ("%s (lr %g, %d steps done)"):format(o.kind, o.lr, o.steps)
   end
 
   function as_text.trainer(t)
-    if not core.open(t) then return "trainer (closed)" end
     local parts = t:parts()
     return ("trainer of %s by %s"):format(tostring(parts.net), tostring(parts.optimizer))
   end
 
   function as_text.dataset(d)
-    if not core.open(d) then return "dataset (closed)" end
     local x, y = d:batch(1, 1)
     local function size(t)
       local s = t.shape
@@ -173,6 +184,13 @@ return function(_, core, require)
       return "{" .. table.concat(s, ", ") .. "}"
     end
     return ("dataset (x %s, y %s)"):format(size(x), size(y))
+  end
+
+  for kind, show in pairs(as_text) do
+    as_text[kind] = function(v)
+      if core.type(v) ~= kind then check.is(kind, v, "tostring", "value") end
+      return core.open(v) and show(v) or kind .. " (closed)"
+    end
   end
 
   return as_text, methods

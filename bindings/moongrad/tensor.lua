@@ -36,8 +36,7 @@ return function(mg, core)
     local n = t.shape
     if dim == nil then dim = 1 end
     if type(dim) ~= "number" or not n[dim < 0 and dim + #n + 1 or dim] then
-      check.fail(who, "dimension is %s, the tensor has %d",
-        type(dim) == "number" and tostring(dim) or check.what(dim), #n)
+      check.fail(who, "dimension is %s, the tensor has %d", check.text(dim), #n)
     end
     return n[dim < 0 and dim + #n + 1 or dim]
   end

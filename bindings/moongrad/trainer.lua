@@ -20,7 +20,7 @@ return function(mg, core)
     return loss_names[loss] or loss
   end
 
-  local function fail(text, ...) error("trainer: " .. text:format(...), 5) end
+  local function fail(...) check.fail("trainer", ...) end
 
   --- An entry of metrics as {name, function or nil}: "accuracy", {top_k = 5} or a
   -- function; or one with a key, mine = function and top_k = 5.
@@ -49,7 +49,7 @@ return function(mg, core)
     local list, others = {}, {}
     if metrics == nil then return list end
     if type(metrics) ~= "table" then
-      error(("trainer: metrics is a %s, expected a table"):format(type(metrics)), 3)
+      fail("metrics is a %s, expected a table", type(metrics))
     end
     for i, value in ipairs(metrics) do list[i] = to_metric(i, value) end
     for key, value in pairs(metrics) do
@@ -61,12 +61,14 @@ return function(mg, core)
   end
 
   --- A table of numbers as a tensor; anything else as it is.
-  local function to_tensor(v) return type(v) == "table" and mg.tensor(v) or v end
+  local function to_tensor(v)
+    return type(v) == "table" and core.to_tensor(v, "trainer", "class_weight") or v
+  end
 
   local function to_optimizer(o)
     if type(o) ~= "string" then return o end
     local new = mg.optimizers[o]
-    if not new then error(('trainer: there is no optimizer "%s"'):format(o), 3) end
+    if not new then fail('there is no optimizer "%s"', o) end
     return new {}
   end
 

@@ -3,6 +3,7 @@
 ** or not at all, whatever fails and whatever it holds.
 */
 #include "check.h"
+#include "dense.h"
 #include "../../core/trainer.h"
 
 #include <math.h>
@@ -69,15 +70,6 @@ typedef struct scene {
   mgrad_trainer *trainer;
   mgrad_dataset *data;
 } scene;
-
-static mgrad_layer *dense(mgrad_context *ctx, double out) {
-  mgrad_attrs attrs;
-  mgrad_attrs_default(mgrad_layer_def_dense.attrs, &attrs);
-  attrs.value[0] = out;
-  mgrad_layer *l = NULL;
-  mgrad_layer_new(ctx, &mgrad_layer_def_dense, &attrs, &l);
-  return l;
-}
 
 static mgrad_dataset *examples(mgrad_context *ctx) {
   mgrad_source x = { 0 }, y = { 0 };

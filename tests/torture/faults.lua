@@ -109,7 +109,7 @@ end
 -- 'load' gives what 'same' is true for, or nil and a message.
 local function load_all(what, load, same)
   for code in pairs(codes) do
-    local n, calls = 0, nil
+    local n, calls = 0
     repeat
       n = n + 1
       local value, message, count = with_fault(n, code, function() return load(path) end)
