@@ -313,6 +313,9 @@ fuzz-files: ## INPUTS=10000000 model files by libFuzzer (clang), under the sanit
 fuzz-quick:
 	@$(MAKE) --no-print-directory fuzz PROGRAMS=300
 	@$(MAKE) --no-print-directory replay
+	@mkdir -p $(BUILD)/large
+	$(LUA_ENV) $(LUA_BIN) tests/fuzz/seeds.lua $(BUILD)/large large
+	$(LUA_ENV) $(TEST_DIR)/fuzz-loader $(BUILD)/large
 
 HOSTS ?=
 hosts: deps-hosts ## train, infer and load in real programs; HOSTS='love wrk' for some
