@@ -49,12 +49,13 @@ SHARED  = $(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,nodelete,--gc-sections
 
 CORE_SRC := $(wildcard core/*.c core/ops/*.c core/layers/*.c core/kernels/*.c)
 
-# What is compiled once more for an instruction set: for AVX-512 the files of what
-# ops.def marks as W and what these call; the rest is taken from AVX2.
-ISA_SRC  := $(wildcard core/ops/*.c core/kernels/*.c) core/optimizers.c core/table.c
+# What is compiled once more for an instruction set, without what ops.def marks as S: for
+# AVX-512 the files of what is marked as W and what these call; the rest is taken from AVX2.
+ISA_SRC  := $(filter-out core/ops/conv%,$(wildcard core/ops/*.c core/kernels/*.c)) \
+  core/optimizers.c core/table.c
 ISA_SRC_avx2   := $(ISA_SRC)
 ISA_SRC_avx512 := $(wildcard core/kernels/*.c) core/table.c \
-  $(addprefix core/ops/,elementwise.c linear.c recurrent.c conv.c attention.c softmax.c)
+  $(addprefix core/ops/,elementwise.c linear.c recurrent.c attention.c softmax.c)
 ISAS     ?= $(if $(filter x86_64-float,$(shell $(CC) -dumpmachine | cut -d- -f1)-$(REAL)),avx2 avx512)
 ISA_avx2   := -mavx2 -mfma
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 \
@@ -224,26 +225,50 @@ $(ALLOC): tests/torture/alloc.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(LUA_CFLAGS) $< -o $@ -l$(LUA_PACKAGE)
 
+INTERRUPT := $(BUILD)/interrupt
+$(INTERRUPT): tests/torture/interrupt.c
+	@mkdir -p $(@D)
+	$(CC) -O1 -Wall $< -o $@
+
+# A host of many states, threads and processes.
+STATES := $(TEST_DIR)/states-$(LUA)
+$(STATES): tests/torture/states.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(LUA_CFLAGS) $< -o $@ -l$(LUA_PACKAGE) -lpthread -ldl -lm
+
 # Preloaded: lets calls for files fail.
 FAULT := $(BUILD)/fault.so
 $(FAULT): tests/torture/fault.c
 	@mkdir -p $(@D)
 	$(CC) -O1 -Wall -shared -fPIC $< -o $@ -ldl
 
-torture: all $(ALLOC) $(FAULT) ## allocations and calls for files failing in turn, kill -9
-	$(LUA_ENV) $(ALLOC) --points 60000
-	$(LUA_ENV) $(ALLOC) --points 60000 --persistent
-	$(LUA_ENV) $(ALLOC) --points 20000 --closing
+POINTS ?= 34000
+torture-alloc: all $(ALLOC)
+	$(LUA_ENV) $(ALLOC) --points $(POINTS)
+	$(LUA_ENV) $(ALLOC) --points $(POINTS) --persistent
+	$(LUA_ENV) $(ALLOC) --points $(POINTS) --closing
+
+torture: torture-alloc interrupts $(FAULT) ## allocations and calls for files failing in turn, kill -9, Ctrl-C
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 1000
 
-torture-quick: all $(ALLOC) $(FAULT)
-	$(LUA_ENV) $(ALLOC) --points 250
-	$(LUA_ENV) $(ALLOC) --points 250 --persistent
-	$(LUA_ENV) $(ALLOC) --points 100 --closing
+interrupts: all $(INTERRUPT)
+	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 1000
+
+torture-quick: all $(ALLOC) $(FAULT) $(INTERRUPT) $(STATES)
+	@$(MAKE) --no-print-directory torture-alloc POINTS=100
 	$(LUA_ENV) $(LUA_BIN) tests/torture/dropped.lua --count 50
+	$(LUA_ENV) $(LUA_BIN) tests/torture/drift.lua --scale 0.002
+	$(LUA_ENV) $(LUA_BIN) tests/torture/steady.lua
+	$(LUA_ENV) $(STATES) threads
+	$(LUA_ENV) $(STATES) forks 5
+	$(LUA_ENV) $(STATES) cycles 20
+	$(LUA_ENV) $(STATES) unload 10 $(LUA_OUT)/moongrad/core.so
+	$(LUA_ENV) $(STATES) soak 10000
+	$(LUA_ENV) $(STATES) host
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 25
+	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 14
 
 PROGRAMS ?= 100000
 fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random programs, files
@@ -336,16 +361,65 @@ asan: ## C tests and specs under the address and undefined-behaviour sanitizers
 	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 $(ASAN) test-lua-built
 
 TSAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-tsan CFLAGS='-O1 -g -fsanitize=thread'
-tsan: ## the pool and many contexts at once under the thread sanitizer
+TSAN_STATES = $(BUILD)/tests-float-tsan/states-$(LUA)
+tsan: ## the pool, many contexts and Lua states at once under the thread sanitizer
 	@$(TSAN) $(BUILD)/tests-float-tsan/pool
 	TSAN_OPTIONS=die_after_fork=0 setarch -R $(BUILD)/tests-float-tsan/pool
+	@$(TSAN) all $(TSAN_STATES)
+	@$(TSAN) tsan-built
+
+tsan-built:
+	$(LUA_ENV) setarch -R $(TSAN_STATES) threads
 
 test-lua-built:
 	$(BUSTED) tests/spec
 
+VALGRIND := valgrind -q --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite,possible
+valgrind: all $(STATES) ## C tests, Lua states on threads, all ops and layers under valgrind: no leak, no error
+	@$(MAKE) --no-print-directory -s $(addprefix $(TEST_DIR)/,core tree resume)
+	$(VALGRIND) $(TEST_DIR)/core
+	$(VALGRIND) $(TEST_DIR)/tree
+	$(VALGRIND) $(TEST_DIR)/resume
+	$(LUA_ENV) $(VALGRIND) $(STATES) threads
+	$(LUA_ENV) $(VALGRIND) $(STATES) soak 500
+	$(LUA_ENV) $(VALGRIND) $(STATES) work
+	@echo figure C3 errors 0
+
+ASAN_STATES = $(BUILD)/tests-float-asan/states-$(LUA)
+leaks: ## Lua states of a C host and all ops and layers under the leak sanitizer
+	@$(ASAN) all $(ASAN_STATES)
+	@$(ASAN) leaks-built
+
+leaks-built:
+	$(LUA_ENV) $(ASAN_STATES) cycles 5
+	$(LUA_ENV) $(ASAN_STATES) soak 2000
+	$(LUA_ENV) $(ASAN_STATES) work
+	@echo figure C3 errors 0
+
+# One program of S under this Lua, or under all; specs; the host of many states.
+run: all
+	$(LUA_ENV) $(LUA_BIN) $(S)
+
+spec: all
+	$(BUSTED:TAP=plainTerminal) $(S)
+
+states: all $(STATES)
+	$(LUA_ENV) $(STATES) $(S)
+
+run-luas spec-luas:
+	@set -e; for v in 5.4 $(LUAS); do $(MAKE) --no-print-directory -s LUA=$$v $(@:-luas=) S='$(S)'; done
+
+ROWS ?=
+reliability: ## run the commands of all promises, ROWS='C5 F2' for some, and write build/reliability.md
+	@$(LUA_BIN) tests/reliability.lua '$(ROWS)'
+
+soak: all $(STATES) ## 518,400 frames of a game, with states reopened and faults in between
+	$(LUA_ENV) $(STATES) soak
+
 lint: all ## include directions, imported symbols, warnings as errors, luacheck
 	$(LUA_BIN) tests/lint.lua $(CORE_LIB) $(MODULES)
-	luacheck -q bindings/moongrad bindings/amalgamation scripts tests
+	luacheck -q bindings scripts tests
+	$(LUA_ENV) $(LUA_BIN) bindings/reference/generate.lua --check
 	@for cc in $(CC) $$(command -v clang); do \
 	  echo "warnings of $$cc"; \
 	  $(MAKE) --no-print-directory -s CC=$$cc KIND_SUFFIX=-strict-$${cc##*/} \
@@ -358,6 +432,15 @@ lint: all ## include directions, imported symbols, warnings as errors, luacheck
 
 # ---- documentation, installation ----
 
+# Those that README.md of the scripts shows.
+PICTURES := line neuron similarity train_and activations bend train_xor regression \
+            descent learning_rate line_fit sigmoid_fit initialization regularization \
+            fashion_mnist vanishing_gradient
+pictures: all ## write the pictures in scripts/pictures, by the scripts themselves
+	@mkdir -p scripts/pictures
+	@set -e; for s in $(PICTURES); do echo $$s; \
+	  $(LUA_ENV) $(LUA_BIN) scripts/$$s.lua --plot scripts/pictures/$$s.png > /dev/null; done
+
 AMALGAMATION := $(addprefix $(BUILD)/amalgamation/,moongrad.c moongrad.h lmoongrad.c)
 LUA_SRC := $(wildcard bindings/moongrad/*.lua)
 amalgamation: $(firstword $(AMALGAMATION)) ## all sources as moongrad.c, moongrad.h, lmoongrad.c
@@ -369,9 +452,8 @@ $(firstword $(AMALGAMATION)): $(wildcard bindings/amalgamation/*) $(CORE_SRC) $(
 	  lua='$(LUA_SRC)' isa='$(ISA_SRC)' wide='$(ISA_SRC_avx512)' sets='avx2 avx512' \
 	  avx2='$(ISA_avx2)' avx512='$(ISA_avx512)'
 
-reference: all ## write the reference of all ops, layers, optimizers to build/reference.md
-	@$(LUA_ENV) $(LUA_BIN) -e 'io.write(require("moongrad.reference").text())' > $(BUILD)/reference.md
-	@echo wrote $(BUILD)/reference.md
+docs: all ## write the reference and the annotations for editors, bindings/reference
+	$(LUA_ENV) $(LUA_BIN) bindings/reference/generate.lua
 
 # A rock has folders of its own, and needs no library for C.
 install: install-module core ## copy module, command, C library to PREFIX (/usr/local), below DESTDIR

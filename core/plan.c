@@ -6,14 +6,14 @@
 
 /* ---- recording ---- */
 
-static void note_free(mgrad_recorder *r, mgrad_note *old) {
+void mgrad_note_free(mgrad_recorder *r, mgrad_note *old) {
   for (int i = 0; i < old->n; i++) mgrad_tensor_release(old->x[i]);
   mgrad_tensor_release(old->y);
   mgrad_free(r->ctx, old->x, (size_t)old->n * sizeof *old->x);
 }
 
 void mgrad_record_free(mgrad_recorder *r) {
-  for (int i = 0; i < r->count; i++) note_free(r, &r->notes[i]);
+  for (int i = 0; i < r->count; i++) mgrad_note_free(r, &r->notes[i]);
   mgrad_free(r->ctx, r->notes, (size_t)r->room * sizeof *r->notes);
   r->notes = NULL;
   r->count = r->room = 0;
@@ -205,7 +205,7 @@ static void place_results(layout *l) {
       int b = find_buffer(l, note->x[i]->storage);
       live_until(l, b, d->dy >= 0 && backward_reads(note, i) ? d->back : k);
     }
-    if (d->dy >= 0 && (note->op->reads & MGRAD_READS_Y)) live_until(l, d->y, d->back);
+    if (d->dy >= 0 && mgrad_op_reads_y(note->op, &note->attrs)) live_until(l, d->y, d->back);
     int end = d->dy >= 0 ? d->back : k;
     bool packs = l->nbackward == 0 && note->npacked > 0 &&
                  find_buffer(l, note->x[1]->storage) < 0; /* comes from outside */
@@ -422,18 +422,20 @@ static void locate_ends(const filling *f, const mgrad_plan_ends *e) {
   p->loss_gradient = buffer_data(f, f->l->details[maker(f->l->r, e->loss, f->l->r->count)].dy);
 }
 
-/* The block: plan, numbers, lists. */
+/* The block: plan, numbers, lists. Numbers are left as they come. */
 static mgrad_status fill(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) {
   mgrad_context *ctx = l->r->ctx;
   size_t bytes = lists_size(l) + (size_t)l->numel * sizeof(mgrad_real);
-  char *at = mgrad_new_zeroed(ctx, bytes);
+  char *at = mgrad_new(ctx, bytes), *end;
   if (at == NULL) return MGRAD_NOMEM;
+  end = at + bytes;
   mgrad_plan *p = take(&at, sizeof *p);
   *p = (mgrad_plan){ .ctx = ctx, .bytes = bytes, .changes = ctx->changes,
                      .nforward = l->r->count, .nbackward = l->nbackward };
   uintptr_t data = ((uintptr_t)at + MGRAD_ALIGN - 1) & ~(uintptr_t)(MGRAD_ALIGN - 1);
   filling f = { .l = l, .p = p, .data = (mgrad_real *)data,
                 .at = (char *)data + (size_t)l->numel * sizeof(mgrad_real) };
+  memset(f.at, 0, (size_t)(end - f.at));
   p->forward = take(&f.at, (size_t)p->nforward * sizeof(step));
   p->backward = take(&f.at, (size_t)p->nbackward * sizeof(step));
   p->outside = take(&f.at, l->noperands * sizeof *p->outside);
@@ -503,9 +505,9 @@ static mgrad_status lay_out(layout *l, const mgrad_plan_ends *e, mgrad_plan **ou
   return fill(l, e, out);
 }
 
-mgrad_status mgrad_plan_new(const mgrad_recorder *r, const mgrad_plan_ends *e,
-                            mgrad_plan **out) {
+mgrad_status mgrad_plan_new(mgrad_recorder *r, const mgrad_plan_ends *e, mgrad_plan **out) {
   if (r->spoiled || r->count == 0 || r->count > MOST_NOTES) return MGRAD_INVALID;
+  mgrad_fuse(r, e);
   size_t n = (size_t)r->count, most = 6 * n + 2; /* buffers: result, packed, saved, 2 work, dy */
   size_t bytes = n * sizeof(detail) + most * (sizeof(buffer) + sizeof(int));
   layout l = { .r = r };

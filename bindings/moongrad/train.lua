@@ -126,8 +126,8 @@ return function(mg, core, require)
     error((...), 0)
   end
 
-  --- What f(...) returns, a call of the core; 'failed' is told of an error, which then passes
-  -- on. User code between batches may yield, so it must not run in here.
+  --- What f(...) returns; 'failed' is told of an error, such as that of Ctrl-C, which then
+  -- passes on. User code between batches may yield, so it must not run in here.
   local function guarded(failed, f, ...)
     if not failed then return f(...) end
     return results(failed, pcall(f, ...))
@@ -155,7 +155,8 @@ return function(mg, core, require)
   end
 
   local epochs_options = { batch = true, shuffle = true, validation = true, accumulate = true,
-                           on_batch = true, watch = true, who = true, failed = true } -- the last three are fit's
+                           on_batch = true, watch = true, failed = true, -- these three are fit's
+                           who = true }
 
   --- Trains for n epochs, one a round of the loop; leaving it at any point keeps
   -- the net as it is after the last whole batch. After trainer:load it goes on with the run
@@ -329,7 +330,7 @@ return function(mg, core, require)
     local look = judge(options, fit)
     return function(row)
       local better = look(row)
-      if better and options.restore_best then keep() end
+      if better and options.restore_best then guarded(keep, keep) end -- whole in any case
       local going = not options.on_epoch or options.on_epoch(row) ~= false
       if options.checkpoint and (better or not options.checkpoint_best) then
         local ok, message, code = guarded(failed, t.save, t, options.checkpoint)
@@ -382,15 +383,15 @@ return function(mg, core, require)
       local row = next_row()
       if not row then break end
       rows[#rows + 1] = row
-      if show then show(row) end
-      if log then log(row) end
+      if show then guarded(passing.failed, show, row) end
+      if log then guarded(passing.failed, log, row) end
       going, message, code = follow(row)
     end
     runs[t].over = true
     rows.best = fit.epoch
     if log then log() end
     if message then return nil, message, code end
-    if options.restore_best then restore() end
+    if options.restore_best then guarded(restore, restore) end
     return rows
   end
 

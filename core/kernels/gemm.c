@@ -503,7 +503,7 @@ static bool pays_for_waking(const gemm *x) {
 
 void mgrad_gemm(gemm *x) {
   if (x->run == NULL) choose(x);
-  if (x->pool != NULL && x->pool->crew != NULL && pays_for_waking(x)) {
+  if (x->pool != NULL && x->pool->crew != NULL && !x->alone && pays_for_waking(x)) {
     multiply_in_parts(x);
     return;
   }
