@@ -214,7 +214,7 @@ static long cycles(int count) {
   char hash[64], first[64] = "";
   int same = 0;
   long before = 0;
-  for (int i = -count / 10; i < count; i++) { /* the first tenth warms up */
+  for (int i = -count / 10 - 10; i < count; i++) { /* those before 0 warm up */
     if (i == 0) before = status_of("VmRSS");
     lua_State *L = open_state();
     int ok = train(L, 4, NULL, NULL, hash);
