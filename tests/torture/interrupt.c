@@ -18,7 +18,7 @@
 
 #define USUAL 20.0 /* milliseconds, 99 times of 100 */
 #define WORST 100.0
-enum { MOST = 100000, LATEST = 150 /* milliseconds after "ready" */ };
+enum { MOST = 100000, LATEST = 120 /* milliseconds after "ready" */ };
 
 static const char *const kinds[] = { "run", "matmul", "budget", "fit", "epochs", "conv",
   "recurrent", "gathered", "lua", "lbfgs", "coroutine", "evaluate", "predict", "backward" };

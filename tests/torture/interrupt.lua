@@ -18,7 +18,7 @@ local function conv()
 end
 
 local function recurrent()
-  return mg.sequential { { 200, 16 }, mg.lstm(128, { return_sequence = false }), mg.dense(10) }
+  return mg.sequential { { 100, 16 }, mg.lstm(128, { return_sequence = false }), mg.dense(10) }
 end
 
 -- A net with a trainer, and data: the same each time.
@@ -46,7 +46,7 @@ local kinds = {
   epochs = { dense_parts, function(t, _, data) for _ in t:epochs(1e6, data) do end end },
   conv = { function() return make(conv, { 3, 32, 32 }, 96, { batch = 32 }) end,
            function(t, _, data) t:run(data, { epochs = 1e6 }) end },
-  recurrent = { function() return make(recurrent, { 200, 16 }, 128) end,
+  recurrent = { function() return make(recurrent, { 100, 16 }, 128) end,
                 function(t, _, data) t:run(data, { epochs = 1e6 }) end },
   gathered = { function() return make(dense, { 256 }, 1024, { accumulate = 4 }) end,
                function(t, _, data) t:run(data, { epochs = 1e6 }) end },
@@ -54,14 +54,15 @@ local kinds = {
     return make(dense, { 256 }, 1024, { loss = function(p, y) return (p - y):square():mean() end })
   end, function(t, _, data) t:run(data, { epochs = 1e6 }) end },
   lbfgs = { function()
-    return make(dense, { 256 }, 1024, { batch = 1024, optimizer = mg.lbfgs { lr = 0.1 } })
+    local optimizer = mg.lbfgs { lr = 0.1, max_iter = 5 }
+    return make(dense, { 256 }, 256, { batch = 256, optimizer = optimizer })
   end, function(t, _, data) t:run(data, { epochs = 1e6 }) end },
   coroutine = { dense_parts, function(t, _, data)
     coroutine.wrap(function() t:run(data, { epochs = 1e6 }) end)()
   end },
-  evaluate = { function() return make(conv, { 3, 32, 32 }, 512) end,
+  evaluate = { function() return make(conv, { 3, 32, 32 }, 512, { batch = 32 }) end,
                function(t, _, data) while true do t:evaluate(data) end end },
-  predict = { function() return make(conv, { 3, 32, 32 }, 512) end,
+  predict = { function() return make(conv, { 3, 32, 32 }, 512, { batch = 32 }) end,
               function(_, net, data) while true do net:predict(data.x) end end },
   backward = { dense_parts, function(_, net, data)
     while true do
