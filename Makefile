@@ -225,26 +225,46 @@ $(ALLOC): tests/torture/alloc.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(LUA_CFLAGS) $< -o $@ -l$(LUA_PACKAGE)
 
+INTERRUPT := $(BUILD)/interrupt
+$(INTERRUPT): tests/torture/interrupt.c
+	@mkdir -p $(@D)
+	$(CC) -O1 -Wall $< -o $@
+
+# A host of many states, threads and processes.
+STATES := $(TEST_DIR)/states-$(LUA)
+$(STATES): tests/torture/states.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(LUA_CFLAGS) $< -o $@ -l$(LUA_PACKAGE) -lpthread -ldl -lm
+
 # Preloaded: lets calls for files fail.
 FAULT := $(BUILD)/fault.so
 $(FAULT): tests/torture/fault.c
 	@mkdir -p $(@D)
 	$(CC) -O1 -Wall -shared -fPIC $< -o $@ -ldl
 
-torture: all $(ALLOC) $(FAULT) ## allocations and calls for files failing in turn, kill -9
+torture: all $(ALLOC) $(FAULT) $(INTERRUPT) ## allocations and calls for files failing in turn, kill -9, Ctrl-C
 	$(LUA_ENV) $(ALLOC) --points 60000
 	$(LUA_ENV) $(ALLOC) --points 60000 --persistent
 	$(LUA_ENV) $(ALLOC) --points 20000 --closing
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 1000
+	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 1000
 
-torture-quick: all $(ALLOC) $(FAULT)
+torture-quick: all $(ALLOC) $(FAULT) $(INTERRUPT) $(STATES)
 	$(LUA_ENV) $(ALLOC) --points 250
 	$(LUA_ENV) $(ALLOC) --points 250 --persistent
 	$(LUA_ENV) $(ALLOC) --points 100 --closing
 	$(LUA_ENV) $(LUA_BIN) tests/torture/dropped.lua --count 50
+	$(LUA_ENV) $(LUA_BIN) tests/torture/drift.lua --scale 0.002
+	$(LUA_ENV) $(LUA_BIN) tests/torture/steady.lua
+	$(LUA_ENV) $(STATES) threads
+	$(LUA_ENV) $(STATES) forks 5
+	$(LUA_ENV) $(STATES) cycles 20
+	$(LUA_ENV) $(STATES) unload 10 $(LUA_OUT)/moongrad/core.so
+	$(LUA_ENV) $(STATES) host
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 25
+	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 28
 
 PROGRAMS ?= 100000
 fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random programs, files
@@ -337,16 +357,23 @@ asan: ## C tests and specs under the address and undefined-behaviour sanitizers
 	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 $(ASAN) test-lua-built
 
 TSAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-tsan CFLAGS='-O1 -g -fsanitize=thread'
-tsan: ## the pool and many contexts at once under the thread sanitizer
+TSAN_STATES = $(BUILD)/tests-float-tsan/states-$(LUA)
+tsan: ## the pool, many contexts and Lua states at once under the thread sanitizer
 	@$(TSAN) $(BUILD)/tests-float-tsan/pool
 	TSAN_OPTIONS=die_after_fork=0 setarch -R $(BUILD)/tests-float-tsan/pool
+	@$(TSAN) all $(TSAN_STATES)
+	@$(TSAN) tsan-built
+
+tsan-built:
+	$(LUA_ENV) setarch -R $(TSAN_STATES) threads
 
 test-lua-built:
 	$(BUSTED) tests/spec
 
 lint: all ## include directions, imported symbols, warnings as errors, luacheck
 	$(LUA_BIN) tests/lint.lua $(CORE_LIB) $(MODULES)
-	luacheck -q bindings/moongrad bindings/amalgamation scripts tests
+	luacheck -q bindings scripts tests
+	$(LUA_ENV) $(LUA_BIN) bindings/reference/generate.lua --check
 	@for cc in $(CC) $$(command -v clang); do \
 	  echo "warnings of $$cc"; \
 	  $(MAKE) --no-print-directory -s CC=$$cc KIND_SUFFIX=-strict-$${cc##*/} \
@@ -366,13 +393,12 @@ $(firstword $(AMALGAMATION)): $(wildcard bindings/amalgamation/*) $(CORE_SRC) $(
     $(LUA_SRC) $(wildcard core/*.h core/*.def core/*/*.h bindings/*.h)
 	@mkdir -p $(@D)
 	$(LUA_BIN) bindings/amalgamation/generate.lua out=$(@D) version=$(VERSION) cc='$(CC)' \
-	  flags='$(LUA_CFLAGS)' core='$(CORE_SRC)' bind='$(BIND_SRC)' system='$(SYS_SRC)' \
+	  flags='$(LUA_CFLAGS)' core='$(CORE_SRC)' bind='$(BIND_SRC) bindings/png.c' system='$(SYS_SRC)' \
 	  lua='$(LUA_SRC)' isa='$(ISA_SRC)' wide='$(ISA_SRC_avx512)' sets='avx2 avx512' \
 	  avx2='$(ISA_avx2)' avx512='$(ISA_avx512)'
 
-reference: all ## write the reference of all ops, layers, optimizers to build/reference.md
-	@$(LUA_ENV) $(LUA_BIN) -e 'io.write(require("moongrad.reference").text())' > $(BUILD)/reference.md
-	@echo wrote $(BUILD)/reference.md
+docs: all ## write the reference and the annotations for editors, bindings/reference
+	$(LUA_ENV) $(LUA_BIN) bindings/reference/generate.lua
 
 # A rock has folders of its own, and needs no library for C.
 install: install-module core ## copy module, command, C library to PREFIX (/usr/local), below DESTDIR

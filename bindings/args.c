@@ -252,7 +252,8 @@ static void read_slot(lua_State *L, lmgrad_state *S, const lmgrad_signature *s,
 
 static int no_option(lua_State *L, const lmgrad_signature *s, const char *key) {
   const char *nearest = NULL;
-  for (int k = 0, least = LMGRAD_NEAR + 1; k < s->nslots; k++) {
+  int least = (int)strlen(key) <= LMGRAD_NEAR ? (int)strlen(key) : LMGRAD_NEAR + 1;
+  for (int k = 0; k < s->nslots; k++) {
     int far = lmgrad_distance(key, s->slots[k].name);
     if (far < least) least = far, nearest = s->slots[k].name;
   }

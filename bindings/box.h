@@ -107,11 +107,12 @@ int lmgrad_type_error(lua_State *L, int i, const char *who, const char *what,
 
 /* A full collection. Its finalizers may fail or close what the caller uses. */
 void lmgrad_collect(lua_State *L, lmgrad_state *S);
-/* Calls the core, once more after a full collection where memory ran out. */
+/* Calls the core, once more after a full collection where memory ran
+** out, or a limit of the host was met. */
 #define LMGRAD_TRY_AS(L, S, who, call)                                          \
   do {                                                                          \
     mgrad_status status_ = (call);                                              \
-    if (status_ == MGRAD_NOMEM) {                                               \
+    if (status_ == MGRAD_NOMEM || status_ == MGRAD_LIMITED) {                                             \
       lmgrad_collect(L, S);                                                     \
       status_ = (call);                                                         \
     }                                                                           \

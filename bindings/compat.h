@@ -17,6 +17,11 @@
 #define LMGRAD_EXPORT
 #endif
 
+/* The registry's field of that name is light userdata: a clock in seconds that never goes
+** back, for time limits. */
+#define LMGRAD_CLOCK "moongrad.clock"
+typedef struct lmgrad_clock { double (*now)(void); } lmgrad_clock;
+
 #if LUA_VERSION_NUM < 502
 #define lua_rawlen lua_objlen
 /* A table that belongs to a userdata. Before 5.2 that is its environment. */

@@ -49,16 +49,31 @@ static int module_threads(lua_State *L) {
   return 1;
 }
 
-/* limit(bytes): scripts can lower it only */
+static mgrad_limit limit_named(lua_State *L, int i) {
+  const char *name = lua_type(L, i) == LUA_TSTRING ? lua_tostring(L, i) : "?";
+  for (int which = 0; which < MGRAD_LIMITS; which++) {
+    if (strcmp(name, mgrad_limit_name((mgrad_limit)which)) == 0) return (mgrad_limit)which;
+  }
+  lmgrad_error(L, "limit: there is no limit of %s", name);
+  return MGRAD_LIMITS;
+}
+
+/* limit(name, most): scripts can lower it only */
 static int module_limit(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  size_t bytes = (size_t)lmgrad_integer(L, 1, "limit", "memory", 1, LMGRAD_EXACT);
-  size_t before = mgrad_memory_limit_get(S->ctx);
-  if (before != 0 && bytes > before) {
-    return lmgrad_error(L, "limit: memory is %s bytes, more than the limit of %s there is",
-                      lmgrad_number_text(L, (lua_Number)bytes), lmgrad_number_text(L, (lua_Number)before));
-  }
-  mgrad_memory_limit(S->ctx, bytes);
+  mgrad_limit which = limit_named(L, 1);
+  int64_t most = lmgrad_integer(L, 2, "limit", mgrad_limit_name(which), 1, LMGRAD_EXACT);
+  LMGRAD_TRY(L, S, mgrad_limit_lower(S->ctx, which, (uint64_t)most));
+  return 0;
+}
+
+/* The same for the host, which finds it in the registry as "moongrad.limit": any number,
+** 0 for none. */
+static int module_host_limit(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_limit which = limit_named(L, 1);
+  int64_t most = lmgrad_integer(L, 2, "limit", mgrad_limit_name(which), 0, LMGRAD_EXACT);
+  mgrad_limit_set(S->ctx, which, (uint64_t)most);
   return 0;
 }
 
@@ -186,6 +201,9 @@ int luaopen_moongrad_core(lua_State *L) {
   lmgrad_open_resume(L, 1);
   set_string(L, "version", MGRAD_VERSION);
   set_string(L, "real", sizeof(mgrad_real) == 4 ? "float32" : "float64");
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, module_host_limit, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, "moongrad.limit");
   lmgrad_keep_state(L, 1);
   return 1;
 }

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXPORT __attribute__((visibility("default")))
-
 enum { MAX_SIDE = 16384, WINDOW = 32768, HASHES = 1 << 14, TRIES = 32,
        SHORTEST = 3, LONGEST = 258 };
 
@@ -249,7 +247,7 @@ static int png_encode(lua_State *L) {
   return 1;
 }
 
-EXPORT int luaopen_moongrad_png(lua_State *L);
+LMGRAD_EXPORT int luaopen_moongrad_png(lua_State *L);
 
 int luaopen_moongrad_png(lua_State *L) {
 #if LUA_VERSION_NUM >= 502

@@ -7,11 +7,17 @@
 #include <time.h>
 #include <unistd.h>
 
-/* clock() -> seconds, never running backwards */
-static int system_clock(lua_State *L) {
+static double now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
-  lua_pushnumber(L, (lua_Number)t.tv_sec + 1e-9 * (lua_Number)t.tv_nsec);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static const lmgrad_clock monotonic = { now };
+
+/* clock() -> seconds, never running backwards */
+static int system_clock(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)now());
   return 1;
 }
 
@@ -27,6 +33,8 @@ int luaopen_moongrad_system(lua_State *L) {
 #if LUA_VERSION_NUM >= 502
   luaL_checkversion(L);
 #endif
+  lua_pushlightuserdata(L, (void *)&monotonic);
+  lua_setfield(L, LUA_REGISTRYINDEX, LMGRAD_CLOCK);
   lua_newtable(L);
   lua_pushcfunction(L, system_clock);
   lua_setfield(L, -2, "clock");

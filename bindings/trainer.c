@@ -4,8 +4,6 @@
 */
 #include "args.h"
 
-#include <time.h>
-
 static mgrad_trainer *check_self(lua_State *L, const char *who) {
   return lmgrad_check(L, 1, LMGRAD_TRAINER, who, "self");
 }
@@ -205,13 +203,32 @@ static int trainer_resume(lua_State *L) {
   return 0;
 }
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+typedef struct deadline {
+  double (*now)(void);
+  double end;
+} deadline;
+
+static int is_over(void *ud) {
+  const deadline *d = ud;
+  return d->now() >= d->end;
 }
 
-static int is_over(void *deadline) { return now() >= *(const double *)deadline; }
+/* This module has no clock: moongrad.system, or the host, leaves one in the registry. A
+** slice of an epoch is a single batch where there is none. */
+static void set_deadline(lua_State *L, double ms, mgrad_run *r, deadline *d) {
+  lua_getfield(L, LUA_REGISTRYINDEX, LMGRAD_CLOCK);
+  const lmgrad_clock *clock = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (clock != NULL) {
+    *d = (deadline){ clock->now, clock->now() + ms / 1000 };
+    r->expired = is_over;
+    r->ud = d;
+  } else if (r->one_epoch) {
+    r->steps = 1;
+  } else {
+    lmgrad_error(L, "run: ms needs a clock, and this host has none; give steps");
+  }
+}
 
 static mgrad_status run(lua_State *L, lmgrad_state *S, mgrad_trainer *t, const mgrad_run *r,
                         mgrad_report *report, int *done) {
@@ -239,16 +256,14 @@ static int trainer_advance(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   mgrad_trainer *t = check_self(L, "run");
   mgrad_run r = { .one_epoch = lua_toboolean(L, 4) };
-  double deadline = 0;
+  deadline end;
   if (!lua_isnoneornil(L, 2)) r.steps = lmgrad_integer(L, 2, "run", "steps", 1, LMGRAD_EXACT);
   if (!lua_isnoneornil(L, 3)) {
     double ms = lmgrad_number(L, 3, "run", "ms");
     if (!(ms >= 0)) {
       return lmgrad_error(L, "run: ms is %s, expected 0 or more", lmgrad_number_text(L, ms));
     }
-    deadline = now() + ms / 1000;
-    r.expired = is_over;
-    r.ud = &deadline;
+    set_deadline(L, ms, &r, &end);
   }
   mgrad_report report;
   int done = 0;

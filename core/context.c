@@ -64,7 +64,8 @@ void mgrad_object_gone(mgrad_context *ctx) {
 /* ---- memory ---- */
 
 void *mgrad_new(mgrad_context *ctx, size_t size) {
-  size_t limit = ctx->limit != 0 ? ctx->limit : SIZE_MAX;
+  uint64_t most = ctx->limits[MGRAD_LIMIT_MEMORY];
+  uint64_t limit = most != 0 ? most : SIZE_MAX;
   block *b = NULL;
   if (ctx->used <= limit && limit - ctx->used > sizeof *b && size <= limit - ctx->used - sizeof *b) {
     size += sizeof *b;
@@ -94,11 +95,42 @@ void mgrad_free(mgrad_context *ctx, void *p, size_t size) {
   if (p != NULL) free_block(ctx, (block *)p - 1);
 }
 
-void mgrad_memory_limit(mgrad_context *ctx, size_t bytes) { ctx->limit = bytes; }
-size_t mgrad_memory_limit_get(const mgrad_context *ctx) { return ctx->limit; }
+void mgrad_memory_limit(mgrad_context *ctx, size_t bytes) {
+  ctx->limits[MGRAD_LIMIT_MEMORY] = bytes;
+}
+
+size_t mgrad_memory_limit_get(const mgrad_context *ctx) {
+  return (size_t)ctx->limits[MGRAD_LIMIT_MEMORY];
+}
+
 size_t mgrad_memory_used(const mgrad_context *ctx) { return ctx->used; }
 size_t mgrad_memory_peak(const mgrad_context *ctx) { return ctx->peak; }
 uint64_t mgrad_memory_count(const mgrad_context *ctx) { return ctx->allocations; }
+
+/* ---- limits ---- */
+
+void mgrad_limit_set(mgrad_context *ctx, mgrad_limit which, uint64_t most) {
+  ctx->limits[which] = most;
+}
+
+uint64_t mgrad_limit_get(const mgrad_context *ctx, mgrad_limit which) {
+  return ctx->limits[which];
+}
+
+const char *mgrad_limit_name(mgrad_limit which) {
+  static const char *const names[] = { "memory", "elements", "tensors", "graph", "threads" };
+  return names[which];
+}
+
+mgrad_status mgrad_limit_lower(mgrad_context *ctx, mgrad_limit which, uint64_t most) {
+  uint64_t before = ctx->limits[which];
+  if (most == 0 || (before != 0 && most > before)) {
+    return mgrad_fail(ctx, MGRAD_INVALID, "limit: %s is %d, more than the limit of %d there is",
+                      mgrad_limit_name(which), (int64_t)most, (int64_t)before);
+  }
+  ctx->limits[which] = most;
+  return MGRAD_OK;
+}
 
 /* ---- settings ---- */
 
@@ -117,6 +149,10 @@ mgrad_status mgrad_threads_set(mgrad_context *ctx, int threads) {
   if (threads < 1 || threads > MGRAD_MAX_THREADS) {
     return mgrad_fail(ctx, MGRAD_INVALID, "threads is %d, expected 1 to %d",
                       (int64_t)threads, (int64_t)MGRAD_MAX_THREADS);
+  }
+  if (mgrad_limit_reached(ctx, MGRAD_LIMIT_THREADS, (uint64_t)threads - 1)) {
+    return mgrad_fail(ctx, MGRAD_INVALID, "threads is %d, this host allows %d",
+                      (int64_t)threads, (int64_t)ctx->limits[MGRAD_LIMIT_THREADS]);
   }
   if (threads == mgrad_threads(ctx)) return MGRAD_OK;
   ctx->changes++; /* plans have scratch for so many */

@@ -27,7 +27,9 @@ typedef struct mgrad_frame {
 struct mgrad_context {
   mgrad_alloc alloc;
   void *ud;
-  size_t used, peak, limit;      /* limit 0 = none */
+  size_t used, peak;
+  uint64_t limits[MGRAD_LIMITS]; /* 0 = none */
+  uint64_t tensors, nodes;       /* alive */
   uint64_t allocations;
   struct block *blocks;          /* all memory, but that of the context itself */
   size_t objects;                /* alive; the last one takes the context along */
@@ -62,6 +64,12 @@ void mgrad_free(mgrad_context *ctx, void *p, size_t size);
 /* Every counted object calls these once in its life. */
 void mgrad_object_born(mgrad_context *ctx);
 void mgrad_object_gone(mgrad_context *ctx);
+
+/* Is there a limit, and has 'count' reached it? */
+static inline bool mgrad_limit_reached(const mgrad_context *ctx, mgrad_limit which,
+                                       uint64_t count) {
+  return ctx->limits[which] != 0 && count >= ctx->limits[which];
+}
 
 /* Writes the error sentence and returns 'status'. Directives: %s string, %d
 ** int64_t, %g double, %a shape of a const mgrad_array *, %% percent. */

@@ -44,6 +44,7 @@ typedef enum mgrad_status {
   MGRAD_INVALID,   /* an argument, a shape or a value does not fit */
   MGRAD_NONFINITE, /* NaN or infinity where training needs a number */
   MGRAD_CALLBACK,  /* a callback failed; what it said is with the caller */
+  MGRAD_LIMITED,   /* more tensors or recorded ops than the host allows: mgrad_limit_set */
   MGRAD_INTERRUPTED /* the host has stopped the call: mgrad_interrupt */
 } mgrad_status;
 
@@ -82,6 +83,23 @@ MGRAD_API void mgrad_memory_limit(mgrad_context *ctx, size_t bytes);
 MGRAD_API size_t mgrad_memory_limit_get(const mgrad_context *ctx);
 MGRAD_API size_t mgrad_memory_used(const mgrad_context *ctx);
 MGRAD_API size_t mgrad_memory_peak(const mgrad_context *ctx);
+/* What else a context may have: 0, as at first, for as much as it likes. For hosts that run
+** scripts of others, who may lower these but not raise them. A lower limit than what there
+** is refuses only what is new. */
+typedef enum mgrad_limit {
+  MGRAD_LIMIT_MEMORY,   /* bytes at one time, as mgrad_memory_limit */
+  MGRAD_LIMIT_ELEMENTS, /* of one tensor */
+  MGRAD_LIMIT_TENSORS,  /* at one time, views included */
+  MGRAD_LIMIT_GRAPH,    /* ops recorded for gradients at one time */
+  MGRAD_LIMIT_THREADS,
+  MGRAD_LIMITS
+} mgrad_limit;
+MGRAD_API void mgrad_limit_set(mgrad_context *ctx, mgrad_limit which, uint64_t most);
+/* Sets it where that lowers it; else MGRAD_INVALID: what scripts get. */
+MGRAD_API mgrad_status mgrad_limit_lower(mgrad_context *ctx, mgrad_limit which, uint64_t most);
+MGRAD_API uint64_t mgrad_limit_get(const mgrad_context *ctx, mgrad_limit which);
+/* "memory", "elements" .. */
+MGRAD_API const char *mgrad_limit_name(mgrad_limit which);
 /* Allocations made since the context was new. */
 MGRAD_API uint64_t mgrad_memory_count(const mgrad_context *ctx);
 /* Starts the generator again. Equal seeds give equal numbers everywhere. */

@@ -277,13 +277,19 @@ static bool attrs_used(const mgrad_op *op) { return op->attrs != NULL; }
 /* The node, without operands yet. Its block: node, kept, x, attrs, saved, where. */
 static mgrad_status make_node(applying *a) {
   mgrad_call *c = &a->call;
+  if (mgrad_limit_reached(c->ctx, MGRAD_LIMIT_GRAPH, c->ctx->nodes)) {
+    return mgrad_fail(c->ctx, MGRAD_LIMITED,
+                      "%s: there are %d recorded ops, as many as this host allows", c->op->name,
+                      (int64_t)c->ctx->nodes);
+  }
   size_t n = (size_t)c->n, where = c->ctx->anomaly != NULL ? MGRAD_WHERE_SIZE : 0;
   size_t attrs = attrs_used(c->op) ? sizeof(mgrad_attrs) : 0;
   size_t bytes = sizeof(mgrad_node) + (n + 1) * sizeof *a->node->kept +
                  n * sizeof(mgrad_tensor *) + attrs +
                  (size_t)c->nsaved * sizeof(mgrad_real) + where;
-  mgrad_node *node = mgrad_new_zeroed(c->ctx, bytes);
+  mgrad_node *node = mgrad_new(c->ctx, bytes);
   if (node == NULL) return MGRAD_NOMEM;
+  memset(node, 0, bytes - (size_t)c->nsaved * sizeof(mgrad_real) - where);
   node->op = c->op;
   node->n = c->n;
   node->bytes = bytes;
@@ -326,6 +332,7 @@ static void record(applying *a) {
   }
   if (mgrad_op_reads_y(node->op, a->call.attrs)) keep(node, node->n, a->out->storage);
   node->order = a->call.ctx->applied++;
+  a->call.ctx->nodes++;
   a->out->node = node;
   a->node = NULL;
 }

@@ -422,18 +422,20 @@ static void locate_ends(const filling *f, const mgrad_plan_ends *e) {
   p->loss_gradient = buffer_data(f, f->l->details[maker(f->l->r, e->loss, f->l->r->count)].dy);
 }
 
-/* The block: plan, numbers, lists. */
+/* The block: plan, numbers, lists. Numbers are left as they come. */
 static mgrad_status fill(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) {
   mgrad_context *ctx = l->r->ctx;
   size_t bytes = lists_size(l) + (size_t)l->numel * sizeof(mgrad_real);
-  char *at = mgrad_new_zeroed(ctx, bytes);
+  char *at = mgrad_new(ctx, bytes), *end;
   if (at == NULL) return MGRAD_NOMEM;
+  end = at + bytes;
   mgrad_plan *p = take(&at, sizeof *p);
   *p = (mgrad_plan){ .ctx = ctx, .bytes = bytes, .changes = ctx->changes,
                      .nforward = l->r->count, .nbackward = l->nbackward };
   uintptr_t data = ((uintptr_t)at + MGRAD_ALIGN - 1) & ~(uintptr_t)(MGRAD_ALIGN - 1);
   filling f = { .l = l, .p = p, .data = (mgrad_real *)data,
                 .at = (char *)data + (size_t)l->numel * sizeof(mgrad_real) };
+  memset(f.at, 0, (size_t)(end - f.at));
   p->forward = take(&f.at, (size_t)p->nforward * sizeof(step));
   p->backward = take(&f.at, (size_t)p->nbackward * sizeof(step));
   p->outside = take(&f.at, l->noperands * sizeof *p->outside);

@@ -53,8 +53,9 @@ end
 
 -------------------------------------------------- the names that a file keeps for itself
 
---- Adds types, tags, constants of enums and static names that preprocessed text declares.
-local function find_names(text, names)
+--- Adds types, tags, constants of enums and static names that preprocessed text declares,
+-- and to 'members' the words in its structs.
+local function find_names(text, names, members)
   local inside = {}
   local function put_away(s)
     inside[#inside + 1] = s:sub(2, -2)
@@ -68,6 +69,8 @@ local function find_names(text, names)
     for kind, tag, n in declaration:gmatch("(%l+)%s+([%w_]*)%s*{(%d+)}") do
       if tag == "enum" or tag == "struct" or tag == "union" then kind, tag = tag, "" end
       if tag ~= "" then names[tag] = true end
+      local text_inside = kind == "enum" and "" or inside[tonumber(n)]
+      for word in text_inside:gmatch("[%a_][%w_]*") do members[word] = true end
       for constant in (kind == "enum" and inside[tonumber(n)] or ""):gmatch("[^,]+") do
         names[constant:match("[%a_][%w_]*") or tag] = true
       end
@@ -83,7 +86,8 @@ local function find_names(text, names)
   names[""] = nil
 end
 
-local kept = {} -- by file
+local kept = {}   -- by file
+local fields = {} -- words in structs: of a file, and under "h" of all headers
 
 --- Finds the names of 'path' and the headers it includes, as the preprocessor shows them.
 local function preprocess(path, flags)
@@ -100,8 +104,9 @@ local function preprocess(path, flags)
   end
   assert(pipe:close(), path .. " cannot be preprocessed")
   for name, list in pairs(texts) do
-    kept[name] = kept[name] or {}
-    find_names(table.concat(list, "\n"), kept[name])
+    local place = name:match("%.(h)$") or name
+    kept[name], fields[place] = kept[name] or {}, fields[place] or {}
+    find_names(table.concat(list, "\n"), kept[name], fields[place])
   end
 end
 
@@ -130,16 +135,31 @@ local function included(path)
   return list
 end
 
+--- A line with other names for some, but in strings and for members of structs.
+local function renamed(line, names)
+  local strings = {}
+  line = line:gsub('\\"', "\1"):gsub('"[^"]*"', function(s)
+    strings[#strings + 1] = s
+    return '"' .. #strings .. '"'
+  end)
+  line = line:gsub("()(%f[%a_][%a_][%w_]*)", function(at, word)
+    local member = line:find("^%.", at - 1) or line:find("^%->", at - 2)
+    return not member and names[word] or word
+  end)
+  line = line:gsub('"(%d+)"', function(n) return strings[tonumber(n)] end)
+  return (line:gsub("\1", '\\"'))
+end
+
 --- A file without the system's headers. What is ours comes in its place: lists and foreign
 -- code each time, a header once.
-local function body(path)
+local function body(path, other_names)
   for line in (read(path):gsub("\n?$", "\n")):gmatch("(.-)\n") do
     local name = line:match('^%s*#%s*include%s+"([^"]+)"')
     local other = name and resolve(path, name)
     if path:find("/vendor/") then
       write(line)
     elseif not name then
-      if not line:find("^%s*#%s*include%s*<") then write(line) end
+      if not line:find("^%s*#%s*include%s*<") then write(renamed(line, other_names or {})) end
     elseif not name:find("moongrad.h$") and not done[other] then
       done[other] = other:find("%.h$") and not other:find("/vendor/")
       if done[other] then banner(other) end
@@ -176,22 +196,27 @@ local function all_headers(paths, list)
 end
 
 --- A source; its own names by 'pattern', in which %s stands for one that ends with the file's.
--- A name that headers have as well, by 'above', is theirs again behind it.
+-- Those that are members of shared structs as well are not left to the preprocessor. A
+-- name that headers have as well, by 'above', is theirs again behind it.
 local function source(path, pattern, above)
   local prefix = path:gsub("^%w+/", ""):gsub("%.c$", ""):gsub("/", "_")
   banner(path)
-  local names = {}
+  local names, by_hand = {}, {}
   for _, name in ipairs(sorted(kept[path] or {})) do
-    if not name:find("^l?mgrad_") then names[#names + 1] = name end
+    local new = pattern:format(name .. "_in_" .. prefix)
+    local public = name:find("^l?mgrad_")
+    local member = fields.h[name] and not fields[path][name]
+    if member and not public then by_hand[name] = new end
+    if not member and not public then names[#names + 1] = { name, new } end
   end
-  for _, name in ipairs(names) do
-    if above and above[name] then write("#undef " .. name) end
-    write(("#define %s " .. pattern):format(name, name .. "_in_" .. prefix))
+  for _, n in ipairs(names) do
+    if above and above[n[1]] then write("#undef " .. n[1]) end
+    write("#define " .. n[1] .. " " .. n[2])
   end
-  body(path)
-  for _, name in ipairs(names) do
-    write("#undef " .. name)
-    if above and above[name] then write(above[name]) end
+  body(path, by_hand)
+  for _, n in ipairs(names) do
+    write("#undef " .. n[1])
+    if above and above[n[1]] then write(above[n[1]]) end
   end
   for _, name in ipairs(sorted(macros(path, {}))) do write("#undef " .. name) end
 end
@@ -215,7 +240,8 @@ local function begin(name, text)
         " by \"make amalgamation\"; edit those.", "*/")
 end
 
--- What the Makefile says to the compiler is said here to whatever compiler there is.
+-- What the Makefile says to the compiler is said here to whatever compiler there is. Roots
+-- that set errno could not be vectors.
 local HIDDEN = [[
 #if defined __GNUC__ && !defined _WIN32
 #pragma GCC visibility push(hidden)
@@ -226,8 +252,13 @@ local STRICT = [[
 #pragma STDC FP_CONTRACT OFF
 #elif defined __GNUC__
 #pragma GCC optimize("fp-contract=off", "no-math-errno", "no-trapping-math")
+#if defined __OPTIMIZE__ && !defined __OPTIMIZE_SIZE__
+#pragma GCC optimize("O3")
+#endif
 #endif
 #if defined __GNUC__
+extern float sqrtf(float) __attribute__((const));
+extern double sqrt(double) __attribute__((const));
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 #pragma GCC diagnostic ignored "-Wpsabi"
 #endif

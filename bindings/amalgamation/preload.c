@@ -41,6 +41,8 @@ int luaopen_moongrad(lua_State *L) {
   if (!lua_istable(L, -1)) return luaL_error(L, "moongrad: this Lua state has no package.preload");
   lua_pushcfunction(L, luaopen_moongrad_core);
   offer(L, 3, "moongrad.core");
+  lua_pushcfunction(L, luaopen_moongrad_png);
+  offer(L, 3, "moongrad.png");
 #ifndef LMGRAD_NO_SYSTEM
   lua_pushcfunction(L, luaopen_moongrad_system);
   offer(L, 3, "moongrad.system");

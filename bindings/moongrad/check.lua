@@ -54,7 +54,7 @@ end
 
 --- Of the names that are keys of a table the one most like 'name', or nil.
 local function nearest(name, known)
-  local least, found = 3, nil
+  local least, found = math.min(#name, 3), nil
   for other in pairs(known) do
     local far = core.distance(name, other)
     if far < least or far == least and found and other < found then least, found = far, other end
@@ -66,10 +66,12 @@ end
 function check.options(options, known, who, what)
   check.is("table", options, who, what or "options")
   for name in pairs(options) do
-    if not known[name] then
-      local like = nearest(tostring(name), known)
-      check.fail(who, 'there is no %s "%s"%s', what and "field of " .. what or "option",
-        tostring(name), like and (', did you mean "%s"?'):format(like) or "")
+    if type(name) ~= "string" then
+      check.fail(who, "an entry of %s has no name, expected name = value", what or "options")
+    elseif not known[name] then
+      local like = nearest(name, known)
+      check.fail(who, 'there is no %s "%s"%s', what and "field of " .. what or "option", name,
+        like and (', did you mean "%s"?'):format(like) or "")
     end
   end
   return options

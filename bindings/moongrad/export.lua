@@ -232,19 +232,26 @@ return function(mg, core, require)
     end
   end
 
-  --- Windows that share the input out.
+  --- Windows that share the input out; an ordinary pool where they are of one size.
   local function adaptive(kind)
     return function(g, l, _, x)
       local shape = g:result(l, x)
       local whole = #shape == 1 -- of global pooling
       local f = planes(x, whole and by_channel(x.shape) or shape)
-      f.helper, f.greatest = "windows", kind == "adaptive_max_pool" and 1 or 0
+      local even = f.h % f.oh == 0 and f.wd % f.ow == 0
+      if even then
+        f.kh, f.kw = f.h / f.oh, f.wd / f.ow
+        f.sh, f.sw = f.kh, f.kw
+        padding(f, 0)
+      end
+      f.helper, f.greatest = "windows", kind == "max_pool" and 1 or 0
       local function share(n, count)
         return function(i) return floor(i * n / count), math.ceil((i + 1) * n / count) end
       end
       windows(f, "h", f.oh, f.h, share(f.h, f.oh))
       windows(f, "w", f.ow, f.wd, share(f.wd, f.ow))
-      local y = g:node(kind, x, whole and by_channel(x.shape) or shape, f)
+      local y = g:node((even and "" or "adaptive_") .. kind, x,
+        whole and by_channel(x.shape) or shape, f)
       return whole and reshape(g, y, shape) or y
     end
   end
@@ -252,8 +259,8 @@ return function(mg, core, require)
   for _, dims in ipairs { "1d", "2d" } do
     for word, kind in pairs { avgpool = "avg_pool", maxpool = "max_pool" } do
       lower[word .. dims] = pool(kind)
-      lower["adaptive_" .. word .. dims] = adaptive("adaptive_" .. kind)
-      lower["global_" .. word .. dims] = adaptive("adaptive_" .. kind)
+      lower["adaptive_" .. word .. dims] = adaptive(kind)
+      lower["global_" .. word .. dims] = lower["adaptive_" .. word .. dims]
     end
   end
 
@@ -477,8 +484,6 @@ return function(mg, core, require)
     return concat(g, list, shape, 1, 1)
   end
 
-  --- What a layer makes of x. To 'lower' goes a table of it: arguments (options by name),
-  -- names (of its parts in order), parts (layers and tensors by name).
   local record = require "moongrad.export_record" (core, {
     through = through, activate = activate, linear = linear, both = both_of,
     flatten = function(g, x) return lower.flatten(g, nil, nil, x) end,
@@ -487,6 +492,8 @@ return function(mg, core, require)
         { 1 })
     end })
 
+  --- What a layer makes of x. To 'lower' goes a table of it: arguments (options by name),
+  -- names (of its parts in order), parts (layers and tensors by name).
   function visit(g, l, x)
     local recipe, made_by, f = core.recipe(l)
     local d = { arguments = recipe.options, names = {}, parts = {} }

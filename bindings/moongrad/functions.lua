@@ -260,6 +260,31 @@ mg.export.c(net, path [, {input=, name=}])
 mg.export.onnx(net, path [, {input=}])
   a net as an ONNX model, the size of the batch left open
 
+# Pictures
+mg.plot
+  draws into a string for a terminal, or into the file out: .png, .svg, .txt, by gnuplot .pdf or
+  .eps. Options of all: out, title, width and height (columns and rows, or pixels), color
+  ("truecolor", "256", "none"); mg.plot.backend overrules the choice. All return the string, true
+  after writing, or nil, a message and a code
+mg.plot.loss(rows or log [, {log=, xlabel=}])
+  loss and metrics over the epochs: rows that fit returns, or a file that its option log writes
+mg.plot.curve(curves [, {from=, to=, low=, high=, log=, xlog=, xlabel=, ylabel=}])
+  functions of a number, nets of one input, points {x=, y=, label=}, or a list of these
+mg.plot.boundary(net, data [, {threshold=0.5, hidden=, names=, xlabel=, ylabel=}])
+  which class a net of two inputs answers where, with the examples, and what each hidden neuron does
+mg.plot.weights(net or tensor [, {name=, shape=, count=}])
+  the first weights of a net as tiles: each window of a convolution, each neuron's of a dense layer
+mg.plot.confusion(counts [, {names=}])
+  the counts of the metric "confusion": rows are what examples are, columns what they are taken for
+mg.plot.histogram(tensor or net [, {bins=, xlabel=}])
+  how often numbers fall into each of some ranges
+mg.plot.gradients(net)
+  the norm of the gradient of each layer, after loss:backward()
+mg.plot.images(net, data or tensor [, {count=15, names=, labels=, predicted=}])
+  pictures with what they are and what they are taken for, the worst first; or those of a tensor
+mg.plot.surface(f or trainer [, data, {x=, y=, path=, weights=, xlabel=, ylabel=}])
+  a function of two numbers, or the loss over two weights, with the path that training took
+
 # Hosts
 mg.set_threads(n)
   how many threads large ops use, 1 to 64, with the same results

@@ -87,12 +87,14 @@ function mg.anomaly(on)
   return core.anomaly(on)
 end
 
---- Lowers what scripts may use: mg.limit{ memory = bytes } counts everything
--- that moongrad allocates in this Lua state. A limit cannot be raised again
--- from Lua.
+local limits = { memory = true, elements = true, tensors = true, graph = true, threads = true }
+
+--- Lowers what scripts may use in this Lua state: memory, the bytes of all that moongrad
+-- allocates; elements of one tensor; tensors at one time; graph, ops recorded for gradients
+-- at one time; threads. None can be raised again from Lua; a host does that in C.
 function mg.limit(options)
-  check.options(options, { memory = true }, "limit")
-  if options.memory then core.limit(options.memory) end
+  check.options(options, limits, "limit")
+  for name, most in pairs(options) do core.limit(name, most) end
 end
 
 --- Bytes in use by moongrad in this Lua state now, the most there ever were,

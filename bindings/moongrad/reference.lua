@@ -288,7 +288,8 @@ local function markdown_options(options, out)
   out[#out + 1] = ""
 end
 
-local function markdown_entry(entry, out)
+--- 'example' gives the text that stands under an entry, or nil.
+local function markdown_entry(entry, out, example)
   out[#out + 1] = "### " .. entry.name .. "\n"
   out[#out + 1] = wrap(entry.call, "    ") .. "\n"
   out[#out + 1] = wrap(entry.doc .. ".", "") .. "\n"
@@ -296,40 +297,49 @@ local function markdown_entry(entry, out)
   if entry.note and entry.kind ~= "optimizer" then
     out[#out + 1] = wrap(entry.note, "") .. "\n"
   end
+  out[#out + 1] = example(entry)
 end
 
-local function section(out, title, intro, entries)
+local function section(out, title, intro, entries, example)
   out[#out + 1] = "## " .. title .. "\n"
   out[#out + 1] = wrap(intro, "") .. "\n"
-  for _, entry in ipairs(entries or {}) do markdown_entry(entry, out) end
+  for _, entry in ipairs(entries or {}) do markdown_entry(entry, out, example) end
+end
+
+--- All entries, by kind; and what the core tells of its tables.
+function reference.entries()
+  collect()
+  return all, tables
 end
 
 --- The whole reference.
+-- @tparam[opt] function example  what to put under an entry: a text, or nil
 -- @treturn string  Markdown
-function reference.text()
+function reference.text(example)
+  example = example or function() end
   collect()
   local out = { "# moongrad " .. core.version .. ": reference\n" }
-  out[2] = wrap("Made from the tables of the core, by `make reference`. `mg` is"
+  out[2] = wrap("Made from the tables of the core, by `make docs`. `mg` is"
     .. ' `require "moongrad"`. Brackets enclose arguments that may be left out.'
     .. " Arguments are given in this order, or by name in one table at the end:"
     .. " `x:sum(1, true)` is `x:sum { dim = 1, keepdim = true }`.", "") .. "\n"
   section(out, "Operations", "Each is a method of tensors, `x:sum()`, and a function,"
     .. " `mg.sum(x)`; as functions " .. code(layers_too())
     .. " make layers instead. With a trailing underscore, `x:exp_()`, the result is"
-    .. " written over x.", all.operation)
+    .. " written over x.", all.operation, example)
   section(out, "Activations", "Operations that are also layers, by name:"
     .. ' `mg.sequential { 2, mg.dense(3), "tanh" }` or `mg.dense(3, "tanh")`.',
-    all.activation)
+    all.activation, example)
   section(out, "Losses", "Functions of a prediction and a target; a trainer takes them"
     .. ' by name: `mg.trainer { loss = "mse", .. }`. Class labels count from 1.',
-    all.loss)
+    all.loss, example)
   section(out, "Layers", "Every layer takes the option `name` too, which error texts and"
     .. " summaries show. Sizes are batch first: n is the number of examples. The"
     .. " entries of a container are layers, names of activations and functions of one"
     .. " tensor; a first entry of sizes, of one example, builds it at once. A parameter may"
     .. " be given as a tensor by its name, and then is the same wherever it was given:"
     .. " `mg.dense(n, { weight = e:named().weight })` for an embedding `e` of n ids; one that"
-    .. " requires no gradient stays as it is.", all.layer)
+    .. " requires no gradient stays as it is.", all.layer, example)
   section(out, "Optimizers", "`lr` is a number, or a function that is given the step,"
     .. " from 1, and returns one; `mg.schedule` has `step`, `exponential`, `cosine`,"
     .. " `linear_warmup`, `one_cycle` and `plateau`. `groups` gives some parameters options"
@@ -342,16 +352,16 @@ function reference.text()
     .. " it is longer, each number of it is kept between -`clip_value` and"
     .. " `clip_value`, then `l2` * w and `l1` * sign(w) are added.")
   markdown_options(option_lines(tables.optimizer_common), out)
-  for _, entry in ipairs(all.optimizer) do markdown_entry(entry, out) end
+  for _, entry in ipairs(all.optimizer) do markdown_entry(entry, out, example) end
   section(out, "Schedules", "Learning rates that change with the step, or with how training"
     .. " goes: `mg.adam { lr = mg.schedule.cosine { lr = 0.1, steps = 1000 } }`.",
-    all.schedule)
+    all.schedule, example)
   section(out, "Initialisers", "How the numbers of a parameter start, by name:"
     .. ' `mg.dense(3, { init = "zeros" })`.')
   markdown_options(word_lines(tables.inits), out)
   for _, list in ipairs(functions) do
     out[#out + 1] = "## " .. list.title .. "\n"
-    for _, entry in ipairs(list) do markdown_entry(entry, out) end
+    for _, entry in ipairs(list) do markdown_entry(entry, out, example) end
   end
   section(out, "Metrics", "What a trainer reports besides the loss, by name:"
     .. ' `mg.trainer { metrics = { "accuracy" }, .. }`.')

@@ -5,6 +5,7 @@ local SLICE = 20 -- milliseconds of work in one call of the core
 
 return function(mg, core, require)
   local check, methods = require "moongrad.check", {}
+  pcall(require, "moongrad.system") -- leaves its clock to time limits, where there is one
 
   ------------------------------------------------------------------------ running
 
@@ -124,8 +125,8 @@ return function(mg, core, require)
     error((...), 0)
   end
 
-  --- What f(...) returns, a call of the core; 'failed' is told of an error, which then passes
-  -- on. User code between batches may yield, so it must not run in here.
+  --- What f(...) returns; 'failed' is told of an error, such as that of Ctrl-C, which then
+  -- passes on. User code between batches may yield, so it must not run in here.
   local function guarded(failed, f, ...)
     if not failed then return f(...) end
     return results(failed, pcall(f, ...))
@@ -327,7 +328,7 @@ return function(mg, core, require)
     local look = judge(options, fit)
     return function(row)
       local better = look(row)
-      if better and options.restore_best then keep() end
+      if better and options.restore_best then guarded(keep, keep) end -- whole in any case
       local going = not options.on_epoch or options.on_epoch(row) ~= false
       if options.checkpoint and (better or not options.checkpoint_best) then
         local ok, message, code = guarded(failed, t.save, t, options.checkpoint)
@@ -380,15 +381,15 @@ return function(mg, core, require)
       local row = next_row()
       if not row then break end
       rows[#rows + 1] = row
-      if show then show(row) end
-      if log then log(row) end
+      if show then guarded(passing.failed, show, row) end
+      if log then guarded(passing.failed, log, row) end
       going, message, code = follow(row)
     end
     runs[t].over = true
     rows.best = fit.epoch
     if log then log() end
     if message then return nil, message, code end
-    if options.restore_best then restore() end
+    if options.restore_best then guarded(restore, restore) end
     return rows
   end
 

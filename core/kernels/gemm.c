@@ -435,7 +435,7 @@ static bool reads_directly(const gemm *x) {
 }
 
 /* Rows or columns of C, whichever are contiguous; all of it where it is in one piece. */
-static __attribute__((noinline)) void finish_rows(const gemm *x) {
+static __attribute__((noinline)) void finish(const gemm *x) {
   bool rows = x->c_col == 1;
   int64_t n = rows ? x->n : x->m, step = rows ? x->c_row : x->c_col;
   int64_t count = rows ? x->m : x->n;
@@ -472,7 +472,7 @@ static void multiply_part(void *ud, int64_t part, int worker) {
   x.nwork /= mgrad_pool_threads(x.pool);
   if (x.work != NULL) x.work += worker * x.nwork;
   x.run(&x);
-  if (x.finish != NULL) finish_rows(&x);
+  if (x.finish != NULL) finish(&x);
 }
 
 static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
@@ -503,12 +503,12 @@ static bool pays_for_waking(const gemm *x) {
 
 void mgrad_gemm(gemm *x) {
   if (x->run == NULL) choose(x);
-  if (x->pool != NULL && x->pool->crew != NULL && pays_for_waking(x)) {
+  if (x->pool != NULL && x->pool->crew != NULL && !x->alone && pays_for_waking(x)) {
     multiply_in_parts(x);
     return;
   }
   x->run(x);
-  if (x->finish != NULL) finish_rows(x);
+  if (x->finish != NULL) finish(x);
 }
 
 /* Sizes are the same for all instruction sets. */

@@ -111,6 +111,10 @@ end
       function(x) return 1 / x end)
     refused("is a function of Lua that flattens more than each example" .. ends,
       function(x) return x:flatten():reshape(x.shape) end)
+    refused("is a function of Lua that gives leaky_relu an option" .. ends,
+      function(x) return x:leaky_relu(0.2) end)
+    refused("is a function of Lua that gives softmax an option" .. ends,
+      function(x) return x:softmax(1) end)
     refused("is a function of Lua that cannot be exported: ", function(x) return mg.exp(x) end)
     fails('layer "0" takes the examples of a batch {n, features} for steps in time', export,
       mg.sequential { 2, mg.positional_embedding(4) })

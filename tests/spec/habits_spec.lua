@@ -20,6 +20,8 @@ describe("a name that there is not", function()
     end
     fails('there is no field of data "shufle", did you mean "shuffle"', t.fit, t, 1,
       { x = x, y = y, validation = { x = x, y = y, shufle = true } })
+    fails("fit: an entry of data has no name, expected name = value", t.fit, t, 1, { x, y })
+    fails('fit: there is no field of data "z"$', t.fit, t, 1, { z = x, y = y })
     fails('fit: there is no field of data "patience"$', t.fit, t, 1,
       { x = x, y = y, patience = 3 })
   end)

@@ -301,15 +301,46 @@ describe("Ctrl-C during fit", function()
     local epoch, examples = t:position()
     os.remove(path)
     assert.is_true(epoch >= 1 and examples > 0)
-    local rows = t:fit(epoch, { x = mg.randn(8000, 8), y = mg.randn(8000, 1), batch = 4,
+    local rows = t:fit(epoch + 1, { x = mg.randn(8000, 8), y = mg.randn(8000, 1), batch = 4,
                                 shuffle = true })
-    assert.equal(epoch, rows[#rows].epoch)
+    assert.equal(epoch + 1, rows[#rows].epoch)
   end)
   it("leaves the file of the best epoch alone", function()
     local path = h.file("") .. ".safetensors"
     local text = interrupted(path, "checkpoint_best = true")
     os.remove(path)
     assert.truthy(text:find("interrupted in epoch %d+; the net is as it was"), text)
+  end)
+end)
+
+describe("an interruption while fit puts the best weights back", function()
+  -- The hash after three epochs of which the first counts as the best; 'count' instructions
+  -- of Lua after the last one there is an error, as a hook's at Ctrl-C.
+  local function hash_after(restore_best, count)
+    local trainer, net, data = make()
+    local function stop()
+      debug.sethook()
+      error("interrupted!", 0)
+    end
+    local function on_epoch(row)
+      if row.epoch == 3 and count then debug.sethook(stop, "", count) end
+    end
+    pcall(function()
+      trainer:fit(3, data, { restore_best = restore_best, mode = "max", on_epoch = on_epoch })
+      debug.sethook()
+    end)
+    return net:hash()
+  end
+
+  it("leaves all of them or none", function()
+    local last, best, seen = hash_after(false), hash_after(true), {}
+    assert.not_equal(last, best)
+    for count = 1, 700, 3 do
+      local hash = hash_after(true, count)
+      seen[hash] = true
+      assert.is_true(hash == last or hash == best, "after " .. count .. " instructions")
+    end
+    assert.is_true(seen[last] and seen[best])
   end)
 end)
 

@@ -219,6 +219,50 @@ describe("a limit", function()
       io.write("ok")
     ]])
   end)
+  for _, case in ipairs {
+    { "elements = 100", "mg.zeros(10, 10) return mg.zeros(10, 11)",
+      "zeros: shape is {10, 11}, this host allows 100 elements" },
+    { "elements = 100", "return mg.zeros(10):reshape(10, 1):expand(10, 11)",
+      "shape is {10, 11}, this host allows 100 elements" },
+    { "tensors = 3", "kept = { mg.zeros(1), mg.zeros(1), mg.zeros(1) } return mg.zeros(1)",
+      "zeros: there are 3 tensors, as many as this host allows" },
+    { "graph = 4", "kept = mg.tensor(1, { requires_grad = true })\n" ..
+      "for i = 1, 4 do kept = kept + 1 end return kept * 2",
+      "mul: there are 4 recorded ops, as many as this host allows" },
+    { "threads = 2", "mg.set_threads(2) return mg.set_threads(3)",
+      "set_threads: threads is 3, this host allows 2" },
+  } do
+    it("of " .. case[1] .. " is met by an error that says so", function()
+      assert.equal(case[3], h.script(([[
+        local mg, kept = require "moongrad"
+        mg.limit { %s }
+        local ok, err = pcall(function() %s end)
+        io.write(ok and "no error" or (err:gsub("^.-:%%d+: ", "")))
+        kept = nil
+        collectgarbage()
+        assert(mg.tensor(1):item() == 1)
+      ]]):format(case[1], case[2])))
+    end)
+  end
+  it("of tensors counts none that are garbage", function()
+    assert.equal("ok", h.script [[
+      local mg = require "moongrad"
+      mg.limit { tensors = 10 }
+      for i = 1, 1000 do mg.zeros(2) end
+      io.write("ok")
+    ]])
+  end)
+  it("cannot be raised, nor lifted, from Lua", function()
+    for _, most in ipairs { 101, 1e9, 0 } do
+      assert.truthy(h.script(([[
+        local mg = require "moongrad"
+        mg.limit { tensors = 100, graph = 5 }
+        mg.limit { tensors = 100, graph = 5 }
+        local ok, err = pcall(mg.limit, { tensors = %d })
+        io.write(ok and "no error" or err)
+      ]]):format(most)):find("limit: tensors is " .. ("%d"):format(most), 1, true))
+    end
+  end)
   it("anywhere in a training gives a result or not enough memory, and whole weights", function()
     assert.equal("ok", h.script [[
       local mg = require "moongrad"
