@@ -5,7 +5,7 @@ local SLICE = 20 -- milliseconds of work in one call of the core
 
 return function(mg, core, require)
   local check, methods = require "moongrad.check", {}
-  pcall(require, "moongrad.system") -- leaves its clock to time limits, where there is one
+  check.module(require, "moongrad.system") -- leaves its clock to time limits, where there is one
 
   ------------------------------------------------------------------------ running
 
@@ -114,7 +114,8 @@ return function(mg, core, require)
   local function seconds()
     if not clock then
       local system = check.module(require, "moongrad.system")
-      clock = type(system) == "table" and system.clock or os.clock
+      clock = type(system) == "table" and system.clock or os and os.clock or
+        function() return 0 end
     end
     return clock()
   end
