@@ -7,6 +7,7 @@ files["tests/scripts"] = { std = "max+busted" }
 local wrk = { "wrk", "setup", "init", "request", "response", "done", "number", "answers",
               "mistakes", "paths" }
 files["tests/hosts/love"] = { std = "max+love" }
+files["scripts/love"] = { std = "max+love" }
 files["tests/hosts/haproxy"] = { globals = wrk, read_globals = { "core" } }
 files["tests/hosts/wrk"] = { globals = wrk }
 files["tests/hosts/lighttpd"] = { globals = { "lighty" } }

@@ -49,12 +49,13 @@ SHARED  = $(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,nodelete,--gc-sections
 
 CORE_SRC := $(wildcard core/*.c core/ops/*.c core/layers/*.c core/kernels/*.c)
 
-# What is compiled once more for an instruction set: for AVX-512 the files of what
-# ops.def marks as W and what these call; the rest is taken from AVX2.
-ISA_SRC  := $(wildcard core/ops/*.c core/kernels/*.c) core/optimizers.c core/table.c
+# What is compiled once more for an instruction set, without what ops.def marks as S: for
+# AVX-512 the files of what is marked as W and what these call; the rest is taken from AVX2.
+ISA_SRC  := $(filter-out core/ops/conv%,$(wildcard core/ops/*.c core/kernels/*.c)) \
+  core/optimizers.c core/table.c
 ISA_SRC_avx2   := $(ISA_SRC)
 ISA_SRC_avx512 := $(wildcard core/kernels/*.c) core/table.c \
-  $(addprefix core/ops/,elementwise.c linear.c recurrent.c conv.c attention.c softmax.c)
+  $(addprefix core/ops/,elementwise.c linear.c recurrent.c attention.c softmax.c)
 ISAS     ?= $(if $(filter x86_64-float,$(shell $(CC) -dumpmachine | cut -d- -f1)-$(REAL)),avx2 avx512)
 ISA_avx2   := -mavx2 -mfma
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 \
@@ -241,18 +242,21 @@ $(FAULT): tests/torture/fault.c
 	@mkdir -p $(@D)
 	$(CC) -O1 -Wall -shared -fPIC $< -o $@ -ldl
 
-torture: all $(ALLOC) $(FAULT) $(INTERRUPT) ## allocations and calls for files failing in turn, kill -9, Ctrl-C
-	$(LUA_ENV) $(ALLOC) --points 60000
-	$(LUA_ENV) $(ALLOC) --points 60000 --persistent
-	$(LUA_ENV) $(ALLOC) --points 20000 --closing
+POINTS ?= 34000
+torture-alloc: all $(ALLOC)
+	$(LUA_ENV) $(ALLOC) --points $(POINTS)
+	$(LUA_ENV) $(ALLOC) --points $(POINTS) --persistent
+	$(LUA_ENV) $(ALLOC) --points $(POINTS) --closing
+
+torture: torture-alloc interrupts $(FAULT) ## allocations and calls for files failing in turn, kill -9, Ctrl-C
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 1000
+
+interrupts: all $(INTERRUPT)
 	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 1000
 
 torture-quick: all $(ALLOC) $(FAULT) $(INTERRUPT) $(STATES)
-	$(LUA_ENV) $(ALLOC) --points 250
-	$(LUA_ENV) $(ALLOC) --points 250 --persistent
-	$(LUA_ENV) $(ALLOC) --points 100 --closing
+	@$(MAKE) --no-print-directory torture-alloc POINTS=100
 	$(LUA_ENV) $(LUA_BIN) tests/torture/dropped.lua --count 50
 	$(LUA_ENV) $(LUA_BIN) tests/torture/drift.lua --scale 0.002
 	$(LUA_ENV) $(LUA_BIN) tests/torture/steady.lua
@@ -260,6 +264,7 @@ torture-quick: all $(ALLOC) $(FAULT) $(INTERRUPT) $(STATES)
 	$(LUA_ENV) $(STATES) forks 5
 	$(LUA_ENV) $(STATES) cycles 20
 	$(LUA_ENV) $(STATES) unload 10 $(LUA_OUT)/moongrad/core.so
+	$(LUA_ENV) $(STATES) soak 10000
 	$(LUA_ENV) $(STATES) host
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 25
@@ -369,6 +374,48 @@ tsan-built:
 test-lua-built:
 	$(BUSTED) tests/spec
 
+VALGRIND := valgrind -q --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite,possible
+valgrind: all $(STATES) ## C tests, Lua states on threads, all ops and layers under valgrind: no leak, no error
+	@$(MAKE) --no-print-directory -s $(addprefix $(TEST_DIR)/,core tree resume)
+	$(VALGRIND) $(TEST_DIR)/core
+	$(VALGRIND) $(TEST_DIR)/tree
+	$(VALGRIND) $(TEST_DIR)/resume
+	$(LUA_ENV) $(VALGRIND) $(STATES) threads
+	$(LUA_ENV) $(VALGRIND) $(STATES) soak 500
+	$(LUA_ENV) $(VALGRIND) $(STATES) work
+	@echo figure C3 errors 0
+
+ASAN_STATES = $(BUILD)/tests-float-asan/states-$(LUA)
+leaks: ## Lua states of a C host and all ops and layers under the leak sanitizer
+	@$(ASAN) all $(ASAN_STATES)
+	@$(ASAN) leaks-built
+
+leaks-built:
+	$(LUA_ENV) $(ASAN_STATES) cycles 5
+	$(LUA_ENV) $(ASAN_STATES) soak 2000
+	$(LUA_ENV) $(ASAN_STATES) work
+	@echo figure C3 errors 0
+
+# One program of S under this Lua, or under all; specs; the host of many states.
+run: all
+	$(LUA_ENV) $(LUA_BIN) $(S)
+
+spec: all
+	$(BUSTED:TAP=plainTerminal) $(S)
+
+states: all $(STATES)
+	$(LUA_ENV) $(STATES) $(S)
+
+run-luas spec-luas:
+	@set -e; for v in 5.4 $(LUAS); do $(MAKE) --no-print-directory -s LUA=$$v $(@:-luas=) S='$(S)'; done
+
+ROWS ?=
+reliability: ## run the commands of all promises, ROWS='C5 F2' for some, and write build/reliability.md
+	@$(LUA_BIN) tests/reliability.lua '$(ROWS)'
+
+soak: all $(STATES) ## 518,400 frames of a game, with states reopened and faults in between
+	$(LUA_ENV) $(STATES) soak
+
 lint: all ## include directions, imported symbols, warnings as errors, luacheck
 	$(LUA_BIN) tests/lint.lua $(CORE_LIB) $(MODULES)
 	luacheck -q bindings scripts tests
@@ -384,6 +431,15 @@ lint: all ## include directions, imported symbols, warnings as errors, luacheck
 	done
 
 # ---- documentation, installation ----
+
+# Those that README.md of the scripts shows.
+PICTURES := line neuron similarity train_and activations bend train_xor regression \
+            descent learning_rate line_fit sigmoid_fit initialization regularization \
+            fashion_mnist vanishing_gradient
+pictures: all ## write the pictures in scripts/pictures, by the scripts themselves
+	@mkdir -p scripts/pictures
+	@set -e; for s in $(PICTURES); do echo $$s; \
+	  $(LUA_ENV) $(LUA_BIN) scripts/$$s.lua --plot scripts/pictures/$$s.png > /dev/null; done
 
 AMALGAMATION := $(addprefix $(BUILD)/amalgamation/,moongrad.c moongrad.h lmoongrad.c)
 LUA_SRC := $(wildcard bindings/moongrad/*.lua)

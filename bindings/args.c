@@ -250,6 +250,7 @@ static void read_slot(lua_State *L, lmgrad_state *S, const lmgrad_signature *s,
   }
 }
 
+/* The error for an unknown option, which tells the nearest that there is. */
 static int no_option(lua_State *L, const lmgrad_signature *s, const char *key) {
   const char *nearest = NULL;
   int least = (int)strlen(key) <= LMGRAD_NEAR ? (int)strlen(key) : LMGRAD_NEAR + 1;

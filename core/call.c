@@ -291,7 +291,7 @@ static mgrad_status take_result(mgrad_context *ctx, const mgrad_plan *p, mgrad_t
   return MGRAD_OK;
 }
 
-static void keep_plan(mgrad_layer *l, const mgrad_recorder *r, const mgrad_plan_ends *e) {
+static void keep_plan(mgrad_layer *l, mgrad_recorder *r, const mgrad_plan_ends *e) {
   mgrad_plan *plan;
   if (mgrad_plan_new(r, e, &plan) != MGRAD_OK) return;
   mgrad_plan_release(l->plans[MGRAD_LAYER_PLANS - 1]);

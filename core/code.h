@@ -20,6 +20,7 @@ typedef struct mgrad_code {
   bool (*all_finite)(int64_t n, const mgrad_real *x); /* these three: kernels.h */
   void (*bytes_to_numbers)(int64_t n, const unsigned char *x, double scale, double offset,
                            mgrad_real *y);
+  const struct mgrad_window_code *windows; /* kernels/windows.h */
   void (*blend)(int64_t n, mgrad_real keep, const mgrad_real *x, mgrad_real *y);
 } mgrad_code;
 

@@ -35,8 +35,8 @@ void mgrad_context_release(mgrad_context *ctx) {
 
 /* In front of each piece of memory: its neighbours in the list of all there are. Four
 ** words, so that the piece is aligned as the allocator has aligned the whole. */
-typedef struct block {
-  struct block *next, *before; /* before the first is NULL */
+typedef struct mgrad_block {
+  struct mgrad_block *next, *before; /* before the first is NULL */
   size_t size, unused;         /* with this */
 } block;
 

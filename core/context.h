@@ -31,7 +31,7 @@ struct mgrad_context {
   uint64_t limits[MGRAD_LIMITS]; /* 0 = none */
   uint64_t tensors, nodes;       /* alive */
   uint64_t allocations;
-  struct block *blocks;          /* all memory, but that of the context itself */
+  struct mgrad_block *blocks;          /* all memory, but that of the context itself */
   size_t objects;                /* alive; the last one takes the context along */
   bool released;
   bool no_grad;

@@ -79,6 +79,19 @@ void mgrad_map_backward(mgrad_call *c) {
   mgrad_map_slope(c->ctx, mgrad_call_numel(c, 0), &s);
 }
 
+int mgrad_op_act(const mgrad_op *op) {
+  const mgrad_attr_spec *specs = mgrad_attrs_listed(op->attrs);
+  for (int i = 0; specs[i].type != MGRAD_ATTR_NONE; i++)
+    if (specs[i].type == MGRAD_ATTR_ACT) return i;
+  return -1;
+}
+
+bool mgrad_op_reads_y(const mgrad_op *op, const mgrad_attrs *attrs) {
+  if (!(op->reads & MGRAD_READS_Y)) return false;
+  int act = mgrad_op_act(op);
+  return act < 0 || attrs->value[act] >= 0;
+}
+
 void mgrad_call_clear(const mgrad_call *c, int i) {
   if (c->dx[i] == NULL || c->add[i]) return;
   memset(c->dx[i], 0, (size_t)mgrad_call_numel(c, i) * sizeof(mgrad_real));
@@ -317,7 +330,7 @@ static void record(applying *a) {
     node->x[i] = mgrad_tensor_retain(x);
     if (i < 31 && (node->op->reads >> i & 1) != 0) keep(node, i, x->storage);
   }
-  if (node->op->reads & MGRAD_READS_Y) keep(node, node->n, a->out->storage);
+  if (mgrad_op_reads_y(node->op, a->call.attrs)) keep(node, node->n, a->out->storage);
   node->order = a->call.ctx->applied++;
   a->call.ctx->nodes++;
   a->out->node = node;

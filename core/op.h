@@ -201,6 +201,10 @@ static inline bool mgrad_op_updates(const mgrad_op *op, int i) {
 static inline bool mgrad_op_fusible(const mgrad_op *op) {
   return op->map.forward != NULL && (op->reads & ~MGRAD_READS_Y) == 0;
 }
+/* The place among its options of an activation that the op puts on top; -1 = none. */
+int mgrad_op_act(const mgrad_op *op);
+/* Does backward read y? Not where such an activation is left out. */
+bool mgrad_op_reads_y(const mgrad_op *op, const mgrad_attrs *attrs);
 /* Copies the i-th word of a list such as "x weight bias?", without its mark. */
 void mgrad_operand_name(const mgrad_op *op, int i, char *to, size_t size);
 enum { MGRAD_WHERE_SIZE = 160 }; /* for the name of a layer */

@@ -6,14 +6,14 @@
 
 /* ---- recording ---- */
 
-static void note_free(mgrad_recorder *r, mgrad_note *old) {
+void mgrad_note_free(mgrad_recorder *r, mgrad_note *old) {
   for (int i = 0; i < old->n; i++) mgrad_tensor_release(old->x[i]);
   mgrad_tensor_release(old->y);
   mgrad_free(r->ctx, old->x, (size_t)old->n * sizeof *old->x);
 }
 
 void mgrad_record_free(mgrad_recorder *r) {
-  for (int i = 0; i < r->count; i++) note_free(r, &r->notes[i]);
+  for (int i = 0; i < r->count; i++) mgrad_note_free(r, &r->notes[i]);
   mgrad_free(r->ctx, r->notes, (size_t)r->room * sizeof *r->notes);
   r->notes = NULL;
   r->count = r->room = 0;
@@ -205,7 +205,7 @@ static void place_results(layout *l) {
       int b = find_buffer(l, note->x[i]->storage);
       live_until(l, b, d->dy >= 0 && backward_reads(note, i) ? d->back : k);
     }
-    if (d->dy >= 0 && (note->op->reads & MGRAD_READS_Y)) live_until(l, d->y, d->back);
+    if (d->dy >= 0 && mgrad_op_reads_y(note->op, &note->attrs)) live_until(l, d->y, d->back);
     int end = d->dy >= 0 ? d->back : k;
     bool packs = l->nbackward == 0 && note->npacked > 0 &&
                  find_buffer(l, note->x[1]->storage) < 0; /* comes from outside */
@@ -505,9 +505,9 @@ static mgrad_status lay_out(layout *l, const mgrad_plan_ends *e, mgrad_plan **ou
   return fill(l, e, out);
 }
 
-mgrad_status mgrad_plan_new(const mgrad_recorder *r, const mgrad_plan_ends *e,
-                            mgrad_plan **out) {
+mgrad_status mgrad_plan_new(mgrad_recorder *r, const mgrad_plan_ends *e, mgrad_plan **out) {
   if (r->spoiled || r->count == 0 || r->count > MOST_NOTES) return MGRAD_INVALID;
+  mgrad_fuse(r, e);
   size_t n = (size_t)r->count, most = 6 * n + 2; /* buffers: result, packed, saved, 2 work, dy */
   size_t bytes = n * sizeof(detail) + most * (sizeof(buffer) + sizeof(int));
   layout l = { .r = r };

@@ -186,7 +186,7 @@ static mgrad_status backward_and_update(again *b, mgrad_tensor *loss) {
 
 /* Keeps a plan of what was recorded, in place of the oldest. Without one, for
 ** whatever reason, the following steps go op by op as well. */
-static void keep_plan(mgrad_trainer *t, const mgrad_recorder *r, const mgrad_plan_ends *e) {
+static void keep_plan(mgrad_trainer *t, mgrad_recorder *r, const mgrad_plan_ends *e) {
   mgrad_plan *plan;
   if (e->x->storage == e->y->storage || !mgrad_shape_packed(&e->x->a) ||
       !mgrad_shape_packed(&e->y->a) || mgrad_plan_new(r, e, &plan) != MGRAD_OK) {

@@ -91,7 +91,7 @@ end
 function common.start(about, list)
   table.insert(list, 1, { "seed", 1, "where the random numbers start" })
   if list.pictures then
-    table.insert(list, { "plot", "-", "a .png or .svg for the picture; - for the terminal", "FILE" })
+    table.insert(list, { "plot", "-", "a .png or .svg for pictures; - for the terminal", "FILE" })
   end
   common.options = parse(about, list)
   common.mg = library()

@@ -10,6 +10,7 @@
 
 local common = dofile((arg[0]:match("^.*[/\\]") or "") .. "common.lua")
 local mg, options = common.start("A convolutional net learns Fashion-MNIST well.", {
+  pictures = true,
   { "epochs", 20, "passes over the pictures" },
   { "batch", 64, "pictures in one step" },
   { "lr", 0.05, "learning rate at its highest" },
@@ -52,6 +53,9 @@ local rows = trainer:fit(options.epochs, train:augment { flip = true, shift = 2 
   { batch = options.batch, shuffle = true, validation = test, progress = true })
 
 local reached = rows[#rows].val_accuracy
+print "\nLoss and accuracy, on pictures it learns from and on others:\n"
+common.show("loss", rows, {})
+
 common.claim(reached >= 0.93 and net:num_parameters() < 500000,
   ("%d weights name %.4f of the test pictures rightly, after %.1f minutes"):format(
     net:num_parameters(), reached, os.difftime(os.time(), started) / 60))

@@ -28,11 +28,12 @@ local function rate(step)
   return options.lr * math.max(0, 1 - step / (epochs * steps))
 end
 
-local trainer = mg.trainer { net = net, loss = "cross_entropy", metrics = { "accuracy" },
+local trainer = mg.trainer { net = net, loss = "cross_entropy",
+                             metrics = { "accuracy", "confusion" },
                              optimizer = mg.sgd { lr = rate, momentum = 0.9 } }
 
 print("epoch   training loss   test loss   test accuracy")
-local best = 0
+local best, exam = 0, nil
 for epoch = 1, epochs do
   local bar, loss = progress.new { total = count, label = "epoch " .. epoch }, nil
   for done = 0, steps - 1, 20 do -- 20 batches at a time, then a look at the bar
@@ -43,16 +44,15 @@ for epoch = 1, epochs do
     bar:update(math.min(count, (done + now) * batch), ("loss %.3f"):format(loss))
   end
   bar:finish()
-  local exam = trainer:evaluate(test)
+  exam = trainer:evaluate(test)
   best = math.max(best, exam.accuracy)
   print(("%5d   %13.4f   %9.4f   %13.4f"):format(epoch, loss, exam.loss, exam.accuracy))
 end
 
 local names = { "T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt",
                 "Sneaker", "Bag", "Ankle boot" }
-local judge = mg.trainer { net = net, loss = "cross_entropy", metrics = { "confusion" } }
 print "\nRow: what a picture shows. Column: what the net takes it for. Shirts are the hard ones.\n"
-common.show("confusion", judge:evaluate(test).confusion, { names = names })
+common.show("confusion", exam.confusion, { names = names })
 print "\nThe pictures that it is most wrong about, and what it takes them for:\n"
 common.show("images", net, test, { names = names, count = 10 })
 

@@ -9,6 +9,7 @@
 
 local common = dofile((arg[0]:match("^.*[/\\]") or "") .. "common.lua")
 local mg, options = common.start("LeNet-5 learns Fashion-MNIST: convolution and pooling.", {
+  pictures = true,
   { "epochs", 12, "passes over the pictures" },
   { "batch", 64, "pictures in one step" },
   { "lr", 0.03, "learning rate at the start, falling to 0" },
@@ -38,5 +39,10 @@ local rows = trainer:fit(options.epochs, train, {
   batch = options.batch, shuffle = true, validation = test, progress = true })
 
 local reached = rows[#rows].val_accuracy
+print "\nLoss and accuracy, on pictures it learns from and on others:\n"
+common.show("loss", rows, {})
+print "\nThe six windows of the first layer:\n"
+common.show("weights", net, {})
+
 common.claim(net:num_parameters() == 61706 and reached >= 0.90,
   ("%d weights name %.4f of the test pictures rightly"):format(net:num_parameters(), reached))

@@ -37,6 +37,7 @@ end
 local slope, offset = w:item(), b:item()
 print("\nThe line goes through the middle of the points:\n")
 common.show("curve", { { x = x, y = y, label = "points" },
-  { f = function(v) return slope * v + offset end, label = "line found" } }, { low = -9, high = 6 })
+  { f = function(v) return slope * v + offset end, label = "line found" } },
+  { low = -9, high = 6 })
 common.claim(math.abs(slope - 3) <= 0.1 and math.abs(offset + 1.5) <= 0.1,
   ("y = %.3fx %+.3f, and the truth is y = 3x - 1.5"):format(slope, offset))

@@ -28,7 +28,7 @@ local levels = {
   { "context", "code", "pool", "random", "shape" },
   { "tensor", "augment", "state", "kernels/" },
   { "op", "attrs", "init", "anomaly" },
-  { "ops/", "tape", "plan", "layer", "call", "further", "params", "where" },
+  { "ops/", "tape", "plan", "fuse", "layer", "call", "further", "params", "where" },
   { "layers/", "optimizer", "optimizers", "average", "gather", "minimise", "lbfgs", "recall",
     "dataset", "metric", "backup" },
   { "judge", "table" },

@@ -317,7 +317,7 @@ local function write_core()
   write("#ifndef MGRAD_AGAIN", "#ifndef _POSIX_C_SOURCE", "#define _POSIX_C_SOURCE 200809L",
         "#endif", '#include "moongrad.h"', "")
   system_headers(core)
-  write(HIDDEN, STRICT, "#if defined __x86_64__ && defined __GNUC__ && !defined _WIN32 && \\",
+  write(STRICT, HIDDEN, "#if defined __x86_64__ && defined __GNUC__ && !defined _WIN32 && \\",
         "    !defined MGRAD_REAL_DOUBLE && !defined MGRAD_ONE_SET",
         "#define MGRAD_X86_SETS", "#endif")
   write_headers(core, function(h) return not each_set(h) end)

@@ -37,11 +37,12 @@ return function(mg, core, require)
   --- Checks what all functions take; 'own' are the further options of one, by name, with
   -- the type each has, or true for any.
   local function options_of(who, options, own)
-    options = options == nil and {} or check.is("table", options, who, "options")
-    for name in pairs(options) do
-      local kind = common[name] or own[name]
-      if not kind then check.fail(who, 'there is no option "%s"', tostring(name)) end
-      if kind ~= true then check.is(kind, options[name], who, name) end
+    local known = {}
+    for name, kind in pairs(common) do known[name] = kind end
+    for name, kind in pairs(own) do known[name] = kind end
+    options = check.options(options == nil and {} or options, known, who)
+    for name, v in pairs(options) do
+      if known[name] ~= true then check.is(known[name], v, who, name) end
     end
     local paper = chosen(who, options.out) ~= "terminal"
     local low, high = paper and 100 or 20, paper and 4000 or 1000

@@ -149,13 +149,11 @@ end
 ----------------------------------------------------------------------- legend
 
 --- Gives marks without one a colour, points a shape, and lines letters where the device
--- has no colours and they are not alone.
+-- has no colours and they are not alone. Points that are not alone need a shape then.
 local function dress(dev, marks)
-  local lines, points, n = 0, 0, 0
-  for _, mark in ipairs(marks) do
-    if mark.kind == "line" then lines = lines + 1 end
-  end
-  local letter = 0
+  local count = { line = 0, points = 0 }
+  for _, mark in ipairs(marks) do count[mark.kind] = (count[mark.kind] or 0) + 1 end
+  local n, points, letter = 0, 0, 0
   for _, mark in ipairs(marks) do
     if mark.kind ~= "tiles" and mark.kind ~= "text" then
       n = n + 1
@@ -164,8 +162,9 @@ local function dress(dev, marks)
     if mark.kind == "points" then
       points = points + 1
       mark.shape = mark.shape or SHAPES[(points - 1) % #SHAPES + 1]
+      mark.small = mark.small and not (dev.plain and count.points > 1)
     end
-    if mark.kind == "line" and lines > 1 and dev.plain then
+    if mark.kind == "line" and count.line > 1 and dev.plain then
       letter = letter + 1
       mark.letter = string.char(96 + (letter - 1) % 26 + 1)
     end

@@ -13,8 +13,8 @@ local RAMP = { " ", "░", "▒", "▓", "█" }
 
 local function new(width, height, colors)
   return setmetatable({ width = width, height = height, colors = colors,
-    plain = colors == "none", letters = {}, ink = {}, bold = {}, halves = {}, dots = {},
-    dot_ink = {} }, Screen)
+    plain = colors == "none", letters = {}, ink = {}, bold = {}, dots = {}, dot_ink = {},
+    halves = {}, shades = {} }, Screen)
 end
 
 --- The number of a cell, or nil outside.
@@ -121,10 +121,10 @@ function Screen:tiles(x0, y0, x1, y1, tiles)
         if not self.plain then
           self.halves[2 * i + (y % 1 == 0 and 0 or 1)] = mean(tiles, i0, i1, j0, j1)
         elseif tiles.plain then
-          self.letters[i] = tiles.plain(floor((i0 + i1) / 2), floor((j0 + j1) / 2))
+          self.shades[i] = tiles.plain(floor((i0 + i1) / 2), floor((j0 + j1) / 2))
         else
           local light = color.light(mean(tiles, i0, i1, j0, j1))
-          self.letters[i] = RAMP[1 + floor(light ^ 0.5 * 4.99)]
+          self.shades[i] = RAMP[1 + floor(light ^ 0.5 * 4.99)]
         end
       end
     end
@@ -192,7 +192,7 @@ function Screen:look(i)
   elseif top or bottom then
     return top and "▀" or "▄", top or bottom
   end
-  return " "
+  return self.shades[i] or " "
 end
 
 function Screen:bytes()

@@ -154,7 +154,8 @@ return function(mg, core, require)
   end
 
   local epochs_options = { batch = true, shuffle = true, validation = true, accumulate = true,
-                           on_batch = true, watch = true, who = true, failed = true } -- the last three are fit's
+                           on_batch = true, watch = true, failed = true, -- these three are fit's
+                           who = true }
 
   --- Trains for n epochs, one a round of the loop; leaving it at any point keeps
   -- the net as it is after the last whole batch. After trainer:load it goes on with the run

@@ -35,7 +35,7 @@ static void fill_plane(const mgrad_planes *p, const mgrad_real *x, int64_t a, in
   mgrad_pack(rows, cols, from, plane + i * p->width + j, p->width);
 }
 
-void mgrad_planes_fill(const mgrad_planes *p, const mgrad_real *x, mgrad_real *planes) {
+static void planes_fill(const mgrad_planes *p, const mgrad_real *x, mgrad_real *planes) {
   for (int64_t c = 0; c < p->channels; c++, x += p->h * p->w)
     for (int64_t a = 0; a < p->stride_h; a++)
       for (int64_t b = 0; b < p->stride_w; b++, planes += p->rows * p->width)
@@ -149,16 +149,16 @@ static int64_t cost(const mgrad_windows *w, bool by_rows) {
   return sum;
 }
 
-void mgrad_windows_choose(mgrad_windows *w, bool plain) {
+static void windows_choose(mgrad_windows *w, bool plain) {
   int64_t all = cost(w, false), rows = cost(w, true);
   w->vectors = rows <= all ? MGRAD_ALONG_ROWS : MGRAD_ALONG_ALL;
   if (rows < all) all = rows;
   if (plain && w->rows * w->cols * round_up(w->m, LANES) < all) w->vectors = MGRAD_BY_CHANNEL;
 }
 
-void mgrad_windows_pack(const mgrad_windows *w, const mgrad_real *weight,
-                        const int64_t *from, int64_t step, const mgrad_real *bias,
-                        mgrad_real *packed) {
+static void windows_pack(const mgrad_windows *w, const mgrad_real *weight,
+                         const int64_t *from, int64_t step, const mgrad_real *bias,
+                         mgrad_real *packed) {
   for (int64_t o = 0, n; o < w->m; o += n) {
     n = panel(w, w->m - o);
     int64_t there = mgrad_min_size(n, w->m - o);
@@ -279,8 +279,8 @@ static void by_channel(const mgrad_windows *w, task *t, int64_t results,
   put_by_channel(w, results, c, to, data);
 }
 
-void mgrad_windows_run(const mgrad_windows *w, const mgrad_real *planes,
-                       const mgrad_real *packed, mgrad_real *work, const mgrad_target *to) {
+static void windows_run(const mgrad_windows *w, const mgrad_real *planes,
+                        const mgrad_real *packed, mgrad_real *work, const mgrad_target *to) {
   static void (*const run[])(const mgrad_windows *, task *, int64_t, const mgrad_target *,
                              mgrad_real *) = { along_all, along_rows, by_channel };
   for (int64_t o = 0, n; o < w->m; o += n, packed += n * (w->k + 1)) {
@@ -367,7 +367,22 @@ static void gradient_by_channel(const mgrad_window_sums *s, mgrad_real *sum) {
                      s->d + g * s->d_step + o * s->rows * s->cols, sum + o * s->k + t * 16);
 }
 
-void mgrad_windows_gradient(const mgrad_window_sums *s, mgrad_real *sum) {
+/* With rows as far apart as those of the planes, zeros between; or {rows, cols, 16} for
+** each 16 results. */
+static void windows_spread(const mgrad_window_sums *s, const mgrad_real *x, mgrad_real *d) {
+  int64_t all = s->rows * s->cols;
+  memset(d, 0, (size_t)s->d_step * sizeof *d);
+  if (s->by_channel) {
+    for (int64_t o = 0; o < s->m; o += 16, d += 16 * all)
+      mgrad_pack(all, mgrad_min_size(16, s->m - o), (mgrad_matrix){ x + o * all, 1, all }, d,
+                 16);
+    return;
+  }
+  for (int64_t o = 0; o < s->m; o++, d += s->size, x += all)
+    mgrad_pack(s->rows, s->cols, (mgrad_matrix){ x, s->cols, 1 }, d, s->width);
+}
+
+static void windows_gradient(const mgrad_window_sums *s, mgrad_real *sum) {
   if (s->by_channel) {
     gradient_by_channel(s, sum);
     return;
@@ -385,3 +400,9 @@ void mgrad_windows_gradient(const mgrad_window_sums *s, mgrad_real *sum) {
     }
   }
 }
+
+extern const mgrad_window_code MGRAD_CODE(mgrad_window_table);
+const mgrad_window_code MGRAD_CODE(mgrad_window_table) = {
+  planes_fill, windows_choose, windows_pack, windows_run, windows_spread, windows_gradient,
+  mgrad_sum
+};

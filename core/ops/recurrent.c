@@ -23,7 +23,7 @@ enum { CELL, REVERSE, GIVES };
 enum { TANH_CELL, RELU_CELL, GRU, LSTM };
 enum { SEQUENCE, LAST, ALL };
 /* Rows of one part: a few fill the tiles of a product; more leave the cache. */
-enum { FEWEST_ROWS = 8, MOST_ROWS = 64, WEIGHT_ROWS = 48 };
+enum { FEWEST_ROWS = 8, MOST_ROWS = 64, WEIGHT_ROWS = 48, MOST_WEIGHT_ROWS = 192 };
 
 /* Rows of weight_hh whose product goes to 'column' of the gates. */
 typedef struct block { int64_t row, rows, column; } block;
@@ -487,19 +487,22 @@ static void give(const sequence *q, int operand, int64_t at, const mgrad_real *f
   else MGRAD_EACH(j, n) to[j] += from[j];
 }
 
-/* dw = dz' a over all steps, for the rows of a block: of weight_ih or weight_hh */
+/* dw = dz' a over all steps, for the rows of a block: of weight_ih or weight_hh. Some
+** rows at a time, whose columns of dz stay in the cache. */
 static void weight_gradient(const sequence *q, int operand, block b, const mgrad_real *a,
                             int64_t n, int worker) {
   mgrad_real *dw = q->call->dx[operand];
-  if (dw == NULL) return;
-  dw += b.row * n;
-  mgrad_product p = { .m = b.rows, .n = n, .k = q->time * q->batch,
-                      .a = { q->dz + b.column, 1, q->width }, .b = { a, n, 1 },
-                      .start = { q->call->add[operand] ? dw : NULL, n, 1 }, .c = dw,
-                      .c_row = n, .c_col = 1, .work = q->rest + worker * q->nrest,
-                      .nwork = q->nrest, .pool = q->call->ctx->pool, .worker = worker,
-                      .alone = true };
-  mgrad_gemm(&p);
+  for (int64_t i = 0, m; i < b.rows && dw != NULL; i += m) {
+    mgrad_real *to = dw + (b.row + i) * n;
+    m = mgrad_min_size(MOST_WEIGHT_ROWS, b.rows - i);
+    mgrad_product p = { .m = m, .n = n, .k = q->time * q->batch,
+                        .a = { q->dz + b.column + i, 1, q->width }, .b = { a, n, 1 },
+                        .start = { q->call->add[operand] ? to : NULL, n, 1 }, .c = to,
+                        .c_row = n, .c_col = 1, .nwork = q->nrest,
+                        .work = q->rest + worker * q->nrest, .pool = q->call->ctx->pool,
+                        .worker = worker, .alone = true };
+    mgrad_gemm(&p);
+  }
 }
 
 /* The same for weight_ih where x is sparse. */

@@ -70,7 +70,7 @@ local function use(net, x)
   return digest(y, first and first.tensor.grad, net:predict(x)) .. net:clone():hash()
 end
 
-require "tests.spec.export_nets"(function(net, x, _, name)
+require("tests.spec.export_nets").each(function(net, x, _, name)
   add("net: " .. name, function()
     net:eval() -- running means stay
     return function() return use(net, x) end

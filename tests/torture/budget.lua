@@ -1,5 +1,6 @@
 -- How far trainer:run goes over its budget of milliseconds, while a net of 784-128-10 learns
 -- in batches of 64, a frame after the other; and whether it learns the same as without one.
+-- Frames in which the system let others run meanwhile are not counted.
 --
 --   lua5.4 tests/torture/budget.lua [--frames 1000] [--hidden 128]
 
@@ -25,29 +26,39 @@ local function new()
   return net, mg.trainer { net = net, loss = "cross_entropy", optimizer = mg.adam {} }
 end
 
-local over, steps = {}, 0
+--- How often the system has taken the processor away from this process.
+local function switches()
+  for line in io.lines("/proc/self/status") do
+    local n = line:match("^nonvoluntary_ctxt_switches:%s*(%d+)")
+    if n then return tonumber(n) end
+  end
+end
+
+local over, tries = {}, 0
 local net, trainer = new()
 trainer:run(data, { steps = 2, epochs = 1e6 }) -- the first ones make the plan
-for frame = 1, frames do
-  local budget = BUDGETS[frame % #BUDGETS + 1]
+while #over < frames and tries < 20 * frames do
+  tries = tries + 1
+  local budget, before = BUDGETS[tries % #BUDGETS + 1], switches()
   local start = clock()
   trainer:run(data, { ms = budget, epochs = 1e6 })
-  over[frame] = (clock() - start) * 1000 - budget
+  local late = (clock() - start) * 1000 - budget
+  if switches() == before then over[#over + 1] = late end
 end
 local epoch, examples = trainer:position()
-steps = (epoch - 1) * 10 + examples / 64
+local steps = (epoch - 1) * 10 + examples / 64
 
 local same, other = new()
 other:run(data, { steps = steps, epochs = 1e6 })
 local equal = same:hash() == net:hash()
 
 table.sort(over)
-local function share(part) return over[math.max(1, math.ceil(part * frames))] end
-local ok = equal and share(0.99) <= LIMIT
+local function share(part) return over[math.ceil(part * #over)] end
+local ok = equal and #over == frames and share(0.99) <= LIMIT
 if not equal then print("not ok - with and without a budget the nets differ") end
 if share(0.99) > LIMIT then print("not ok - one frame in a hundred is late") end
-print(("budget: %d frames, %d steps, over by %.3f ms in the middle, %.3f at most"):format(frames,
-  steps, share(0.5), share(1)))
+print(("budget: %d of %d frames, %d steps, over by %.3f ms in the middle, %.3f at most"):format(
+  #over, tries, steps, share(0.5), share(1)))
 print(("budget: %d passed, %d failed"):format(ok and 1 or 0, ok and 0 or 1))
-print(("figure F4b p99_ms %.3f"):format(share(0.99)))
+print(("figure time p99_ms %.3f"):format(share(0.99)))
 os.exit(ok and 0 or 1)

@@ -6,6 +6,9 @@
 **                            child, N times (F2)
 **   states cycles [N]        open a state, train with 4 threads, close it (C7)
 **   states unload [N]        dlclose while threads of the module wait, load it again
+**   states soak [FRAMES]     a game of so many frames, in one state, and in many with
+**                            faults in between (G1)
+**   states work              every op, layer and file once, for sanitizers (C3)
 **   states host              what the process was like before, it is afterwards (F3)
 */
 #define _GNU_SOURCE
@@ -219,6 +222,75 @@ static long cycles(int count) {
   return drift;
 }
 
+/* ---- G1 ---- */
+
+typedef struct faults {
+  unsigned long calls, fail_at; /* 0: none */
+} faults;
+
+static void *faulty(void *ud, void *p, size_t osize, size_t nsize) {
+  faults *f = ud;
+  if (nsize == 0) return free(p), NULL;
+  if ((p == NULL || nsize > osize) && ++f->calls == f->fail_at) return NULL;
+  return realloc(p, nsize);
+}
+
+static int fail_at(lua_State *L) {
+  faults *f = lua_touserdata(L, lua_upvalueindex(1));
+  *f = (faults){ .fail_at = (unsigned long)luaL_checkinteger(L, 1) };
+  return 0;
+}
+
+/* The frames from 'first' to 'last' in a state of their own. */
+static int play(int first, int last, const char *path, int with_faults, char hash[64]) {
+  faults f = { 0, 0 };
+  lua_State *L = lua_newstate(faulty, &f);
+  if (L == NULL) exit(2);
+  luaL_openlibs(L);
+  int wrong = luaL_loadfile(L, "tests/torture/soak.lua");
+  lua_pushinteger(L, first);
+  lua_pushinteger(L, last);
+  lua_pushstring(L, path);
+  lua_pushlightuserdata(L, &f);
+  lua_pushcclosure(L, fail_at, 1);
+  if (!with_faults) lua_pop(L, 1);
+  wrong = wrong || lua_pcall(L, with_faults ? 4 : 3, 1, 0);
+  snprintf(hash, 64, "%s", lua_tostring(L, -1) != NULL ? lua_tostring(L, -1) : "?");
+  if (wrong) fprintf(stderr, "states: %s\n", lua_tostring(L, -1));
+  lua_close(L);
+  return !wrong;
+}
+
+static void soak(int frames) {
+  enum { REOPENED = 48, LIMIT = 512 };
+  char path[64], expected[64], hash[64];
+  long before = 0, drift = 0;
+  snprintf(path, sizeof path, "/tmp/moongrad-soak-%d", (int)getpid());
+  int ok = play(1, frames, path, 0, expected);
+  for (int i = 0; i < REOPENED && ok; i++) {
+    if (i == REOPENED / 4) before = status_of("VmRSS");
+    ok = play(frames / REOPENED * i + 1,
+              i + 1 < REOPENED ? frames / REOPENED * (i + 1) : frames, path, 1, hash);
+  }
+  drift = status_of("VmRSS") - before;
+  unlink(path);
+  check(ok && strcmp(hash, expected) == 0, "the net is that of an uninterrupted game");
+  check(drift <= LIMIT, "memory is flat");
+  printf("soak: %d frames, hash %s, drift %ld KB\n", frames, hash, drift);
+  printf("figure G1 frames %d\n", failed == 0 ? frames : 0);
+}
+
+/* ---- C3 ---- */
+
+static void work(void) {
+  lua_State *L = open_state();
+  int ok = luaL_loadstring(L, "for _, work in ipairs(dofile 'tests/torture/alloc.lua') do"
+                              " work[2]()() end") == 0 && lua_pcall(L, 0, 0, 0) == 0;
+  if (!ok) fprintf(stderr, "states: %s\n", lua_tostring(L, -1));
+  lua_close(L);
+  check(ok, "all there is works");
+}
+
 /* ---- dlclose ---- */
 
 /* A state that has the module by dlopen, not by require. */
@@ -340,6 +412,8 @@ int main(int argc, char **argv) {
   if (strcmp(what, "threads") == 0) threads();
   else if (strcmp(what, "forks") == 0) forks(n > 0 ? n : 100);
   else if (strcmp(what, "unload") == 0 && argc > 3) unload(argv[3], n > 0 ? n : 100);
+  else if (strcmp(what, "work") == 0) work();
+  else if (strcmp(what, "soak") == 0) soak(n > 0 ? n : 518400);
   else if (strcmp(what, "host") == 0) unchanged();
   else if (strcmp(what, "cycles") != 0) return fprintf(stderr, "states: do what?\n"), 2;
   long drift = strcmp(what, "cycles") == 0 ? cycles(n > 0 ? n : 10000) : 0;
