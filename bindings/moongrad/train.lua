@@ -147,7 +147,7 @@ return function(mg, core, require)
       done, examples, loss = guarded(failed, t.advance, t, on_batch and 1 or nil,
         SLICE, true)
       batch = batch + 1
-      if watch then watch(examples, total, loss) end
+      if watch then guarded(failed, watch, examples, total, loss) end
       stopped = on_batch and on_batch(report(t, { epoch = t:position(), batch = batch }, "",
         false, t:progress())) == false
     until done or stopped or examples >= total
