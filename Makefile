@@ -215,6 +215,7 @@ test-torch: all ## the same formulas as PyTorch's, where it is installed
 	$(BUSTED) tests/torch
 
 test-scripts: all ## the experiments, each with its claim
+	@! command -v love >/dev/null || $(MAKE) --no-print-directory -s LUA=jit all
 	$(BUSTED) tests/scripts
 
 test-amalgamation: all amalgamation ## it builds everywhere here, with the same bits

@@ -142,7 +142,9 @@ return function(mg, core, require)
     if at > run.rows and examples == total then
       return false, at >= run.epochs, t:progress()
     end
-    local batch = at > run.rows and math.ceil(examples / run.batch) or 0
+    local within = at > run.rows -- an epoch that was left in its middle
+    local batch = within and math.ceil(examples / run.batch) or 0
+    if watch then watch(within and examples or 0, total, nil, within and at or at + 1) end
     repeat -- in slices, so that hooks and signals of the host get their turn
       done, examples, loss = guarded(failed, t.advance, t, on_batch and 1 or nil,
         SLICE, true)
@@ -217,9 +219,10 @@ return function(mg, core, require)
   -- @treturn function, function, function  for parts of an epoch, its end, and an end before
   local function printer(t, n)
     local progress, names, bar = require "moongrad.progress", shown_names(t), nil
-    local function watch(done, total, loss)
-      bar = bar or progress.new { total = total, label = ("epoch %d/%d"):format((t:position()), n) }
-      bar:update(done, ("loss %.4f"):format(loss))
+    local function watch(done, total, loss, epoch_begun)
+      if not epoch_begun then return bar:update(done, ("loss %.4f"):format(loss)) end
+      bar = progress.new { total = total, first = done,
+                           label = ("epoch %d/%d"):format(epoch_begun, n) }
     end
     local function show(row)
       local parts = {}
