@@ -67,7 +67,7 @@ BIND_OBJ := $(BIND_SRC:%.c=$(BIND_DIR)/%.o)
 SYS_OBJ  := $(SYS_SRC:%.c=$(BIND_DIR)/%.o)
 MODULES  := $(LUA_OUT)/moongrad/core.so $(LUA_OUT)/moongrad/system.so
 
-.PHONY: all core demo test tsan test-c test-lua test-luas test-torch test-scripts grad asan torture torture-quick fuzz fuzz-quick \
+.PHONY: all core demo test tsan test-c test-lua test-luas test-torch test-scripts grad asan torture torture-quick fuzz fuzz-quick fuzz-share fuzz-asan fuzz-built \
         maths maths-quick bench bench-gemm count determinism determinism-quick lint reference env install rock dist clean help deps deps-demo deps-test
 
 all: $(MODULES) ## build the Lua module (LUA=5.1 .. 5.4, jit)
@@ -235,11 +235,24 @@ torture-quick: all $(ALLOC) $(FAULT)
 PROGRAMS ?= 100000
 fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random programs, files
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/hostile.lua
-	$(LUA_ENV) $(LUA_BIN) tests/fuzz/programs.lua --programs $(PROGRAMS)
+	$(LUA_ENV) $(LUA_BIN) tests/fuzz/campaign.lua --programs $(PROGRAMS)
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/files.lua --rounds $(PROGRAMS)
 
-fuzz-quick:
-	@$(MAKE) --no-print-directory fuzz PROGRAMS=300
+fuzz-asan: ## random programs in a sanitized build
+	@$(ASAN) all
+	$(PRELOAD) $(ASAN) fuzz-built
+
+# A share of the same, under every Lua that test-luas has built.
+fuzz-quick: all
+	$(LUA_ENV) $(LUA_BIN) tests/fuzz/files.lua --rounds 300
+	@set -e; for v in $(LUA) $(LUAS); do $(MAKE) --no-print-directory -s LUA=$$v fuzz-share; done
+
+fuzz-share: all
+	$(LUA_ENV) $(LUA_BIN) tests/fuzz/hostile.lua --every 20
+	$(LUA_ENV) $(LUA_BIN) tests/fuzz/programs.lua --programs 150
+
+fuzz-built:
+	$(LUA_ENV) $(LUA_BIN) tests/fuzz/campaign.lua --programs $(PROGRAMS)
 
 WORKLOADS ?= $(patsubst tests/bench/%.lua,%,$(wildcard tests/bench/w[0-9].lua))
 ROUNDS    ?= 1
@@ -272,8 +285,10 @@ determinism: ## the same bits for each seed under all instruction sets, gcc, cla
 determinism-quick:
 	@tests/determinism 10
 
-SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
+SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ASAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-asan CFLAGS='$(SANITIZE)'
+PRELOAD = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
 asan: ## C tests and specs under the address and undefined-behaviour sanitizers
 	@$(ASAN) REAL=double $(patsubst %,$(BUILD)/tests-double-asan/%,core tree resume grad)
 	$(BUILD)/tests-double-asan/core
@@ -281,8 +296,7 @@ asan: ## C tests and specs under the address and undefined-behaviour sanitizers
 	$(BUILD)/tests-double-asan/tree
 	$(BUILD)/tests-double-asan/grad
 	@$(ASAN) all
-	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
-	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 $(ASAN) test-lua-built
+	$(PRELOAD) $(ASAN) test-lua-built fuzz-built PROGRAMS=300
 
 TSAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-tsan CFLAGS='-O1 -g -fsanitize=thread'
 tsan: ## the pool and many contexts at once under the thread sanitizer

@@ -10,6 +10,7 @@ typedef struct box {
   const void *magic;
   void *object;
   int closed; /* what is left of the object goes with the box */
+  int used;   /* calls of the core that it is an argument of */
 } box;
 
 /* ---- the kinds ---- */
@@ -113,10 +114,19 @@ static int release(box *b) {
   return 0;
 }
 
-/* __gc */
+/* __gc. Of a box in use it is called by hand. */
 static int box_gc(lua_State *L) {
   box *b = to_box(L, 1);
-  return b != NULL ? release(b) : 0;
+  if (b == NULL) return 0;
+  b->closed = 1;
+  return b->used == 0 ? release(b) : 0;
+}
+
+void lmgrad_hold(lua_State *L, int top, int by) {
+  for (int i = 1; i <= top; i++) {
+    box *b = to_box(L, i);
+    if (b != NULL) b->used += by;
+  }
 }
 
 /* close(), __close. What the core is using lies in a box that is on a stack, so

@@ -279,8 +279,10 @@ local shapes = { function() return mg.ones(2, 3) end, function() return mg.ones(
                  function() return mg.ones(3, 3) end, function() return mg.ones(4, 3) end,
                  function() return mg.ones(4) end, function() return mg.ones(1) end }
 local sizes = { { 3, 2 }, { 2, 3 }, { 2, 1 } }
+local found = {} -- by op
 
 local function op_arguments(op, f)
+  if found[op] then return found[op] end
   local slots = {}
   local attrs = {}
   for _, a in ipairs(op.attrs) do attrs[a.name] = a end
@@ -312,7 +314,10 @@ local function op_arguments(op, f)
     end
   end
   for code = 0, #sizes * (#shapes) ^ 3 - 1 do
-    if pcall(f, with(code)()) then return with(code) end
+    if pcall(f, with(code)()) then
+      found[op] = with(code)
+      return found[op]
+    end
   end
   return with(0)
 end
@@ -321,9 +326,9 @@ local ops = {}
 for _, op in ipairs(core.describe().ops) do ops[op.name] = op end
 
 -- Options by name, each with a value: for constructors.
-local function options(info, common)
+local function options(info, shared)
   local t = {}
-  for _, list in ipairs { info.attrs, common or {} } do
+  for _, list in ipairs { info.attrs, shared or {} } do
     for _, a in ipairs(list) do
       local v = a.default
       if a.type == "choice" then v = a.choices:match("^[^|]+") end
@@ -596,6 +601,6 @@ for _, entry in ipairs(functions) do
 end
 
 print(("hostile: %d functions, %d values, %d cells, %d of them results, slowest %.0f ms,"
-  .. " %.1f s, %d violations"):format(count, #values, cells, results, 1000 * slowest, os.clock(),
-  failures))
+  .. " %.1f s; %d passed, %d failed"):format(count, #values, cells, results, 1000 * slowest,
+  os.clock(), cells - failures, failures))
 os.exit(failures == 0 and 0 or 1, true)
