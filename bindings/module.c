@@ -131,12 +131,21 @@ static int module_fail(lua_State *L) {
   return lmgrad_error(L, "%s", lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : "fail");
 }
 
+/* pcall(f, ..): as Lua's, but nothing in it can yield: for what must be put back */
+static int module_pcall(lua_State *L) {
+  if (lua_gettop(L) == 0) lmgrad_type_error(L, 1, "pcall", "f", "a function");
+  lua_pushboolean(L, lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0) == 0);
+  lua_insert(L, 1);
+  return lua_gettop(L);
+}
+
 static const lmgrad_function functions[] = {
   { "own_files", module_own_files },
   { "type", module_type }, { "open", module_open }, { "set_tostring", module_set_tostring },
   { "seed", module_seed }, { "isa", module_isa }, { "threads", module_threads },
   { "recording", module_recording }, { "anomaly", module_anomaly }, { "limit", module_limit },
-  { "memory", module_memory }, { "fail", module_fail }, { NULL, NULL }
+  { "memory", module_memory }, { "fail", module_fail }, { "pcall", module_pcall },
+  { NULL, NULL }
 };
 
 static void set_string(lua_State *L, const char *key, const char *value) {

@@ -64,7 +64,7 @@ later(as_text, "tensor layer optimizer trainer dataset", "show")
 for kind, f in pairs(as_text) do core.set_tostring(kind, f) end
 
 --- Runs f(...) without recording for gradients and returns its results. An
--- error passes through unchanged.
+-- error passes through unchanged. f cannot yield.
 function mg.no_grad(f, ...)
   check.is("function", f, "no_grad", "f")
   local before = core.recording(false)
@@ -73,7 +73,7 @@ function mg.no_grad(f, ...)
     if not ok then error((...), 0) end
     return ...
   end
-  return finish(pcall(f, ...))
+  return finish(core.pcall(f, ...))
 end
 
 --- While on, which is slow, the first op that makes NaN or infinities of finite numbers,

@@ -233,7 +233,7 @@ local named = {
   __sub = "a b", __mul = "a b", __div = "a b", __pow = "a b",
 }
 local skip = { ["layer.close"] = false,
-               ["core.fail"] = false } -- says what it is told to say
+               ["core.fail"] = false, ["core.pcall"] = false } -- say what they are told to say
 
 local function pack(...) return { n = select("#", ...), ... } end
 
