@@ -39,9 +39,11 @@ struct mgrad_pool {
   bool stop;
   atomic_int active;     /* workers that are at the job */
   atomic_uint jobs;      /* so far */
-  struct {
-    _Alignas(64) atomic_llong next;
-  } shares[MGRAD_MAX_THREADS]; /* of the job: what nobody has begun of each */
+  struct { /* of the job: what nobody has begun of each, in cache lines of their own; memory
+            of the host's is aligned to 8 bytes, so this must not ask for more */
+    atomic_llong next;
+    char apart[64 - sizeof(atomic_llong)];
+  } shares[MGRAD_MAX_THREADS];
   worker workers[MGRAD_MAX_THREADS - 1];
 };
 

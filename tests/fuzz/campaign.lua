@@ -31,7 +31,7 @@ local function run(seed, n, limit, keep, more)
     :format(PATIENCE, quoted(arg[-1]), seed, n, limit, more or "")
   if keep then
     local f = assert(io.open(list, "w"))
-    f:write(table.concat(keep, "\n"), "\n")
+    for _, call in ipairs(keep) do f:write(call, "\n") end
     f:close()
     command = command .. " --keep " .. list
   end

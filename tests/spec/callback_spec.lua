@@ -250,7 +250,7 @@ describe("a function called by an optimizer", function()
   local function refused(make)
     local w, o = weight(), nil
     local function meddle()
-      fails("is in use; a function that it calls cannot train with it", o.attach, o, { w })
+      fails("is in use; a function called meanwhile cannot train with it", o.attach, o, { w })
       fails("is in use", o.attach, o, mg.dense(1, { inputs = 1 }))
       fails("is in use", o.group, o, { lr = 2 })
       fails("is in use", o.step, o)
