@@ -160,8 +160,7 @@ static int is_own(lua_State *L, const lmgrad_state *S, int level, lua_Debug *ar)
   return n > 0 && strncmp(ar->source, S->own, n) == 0;
 }
 
-/* Pushes "file:line: " of the function that called into moongrad, or "". */
-static void push_position(lua_State *L) {
+void lmgrad_position(lua_State *L) {
   const lmgrad_state *S = lua_touserdata(L, lua_upvalueindex(1));
   lua_Debug ar, next;
   for (int level = 1; lua_getstack(L, level, &ar); level++) {
@@ -177,7 +176,7 @@ static void push_position(lua_State *L) {
 
 int lmgrad_error(lua_State *L, const char *format, ...) {
   va_list args;
-  push_position(L);
+  lmgrad_position(L);
   va_start(args, format);
   lua_pushvfstring(L, format, args);
   va_end(args);

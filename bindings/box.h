@@ -100,6 +100,8 @@ void lmgrad_push_tensor(lua_State *L, mgrad_tensor *t);
 /* Raises the error of a failed call: never returns. With 'who: ' in front where
 ** the core's sentence does not name what was called; else 'who' is NULL. */
 int lmgrad_raise_as(lua_State *L, lmgrad_state *S, mgrad_status status, const char *who);
+/* Pushes "file:line: " of the function that called into moongrad, or "". */
+void lmgrad_position(lua_State *L);
 /* As luaL_error, but the position is that of the first caller outside of
 ** moongrad's own Lua files. */
 int lmgrad_error(lua_State *L, const char *format, ...);

@@ -128,7 +128,11 @@ static int module_own_files(lua_State *L) {
 /* fail(text): an error at the line that called into moongrad */
 static int module_fail(lua_State *L) {
   lua_settop(L, 1);
-  return lmgrad_error(L, "%s", lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : "fail");
+  if (lua_type(L, 1) != LUA_TSTRING) lmgrad_type_error(L, 1, "fail", "text", "a string");
+  lmgrad_position(L);
+  lua_insert(L, 1); /* not through a format: there may be zero bytes in it */
+  lua_concat(L, 2);
+  return lua_error(L);
 }
 
 /* pcall(f, ..): as Lua's, but nothing in it can yield: for what must be put back */

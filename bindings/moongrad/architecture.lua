@@ -18,8 +18,8 @@ return function(mg, core, require)
     if json then return json end
     local ok, module = pcall(require, "cjson")
     if not ok then
-      error(who .. ": the layers of a net are kept in JSON, for which the rock lua-cjson is"
-        .. " needed, which is not here", 0)
+      check.fail(who, "the layers of a net are kept in JSON, for which the rock lua-cjson is"
+        .. " needed, which is not here")
     end
     json = module.new()
     return json

@@ -585,6 +585,12 @@ local function draw_for(seed, place)
   for _ = 1, 8 do random(2) end
 end
 
+local function collector(name, v) -- 5.5 has another call for it
+  if not pcall(collectgarbage, "set" .. name, v) then collectgarbage("param", name, v) end
+end
+
+local unstarted = 0
+
 local function program(seed)
   draw_for(seed, 0)
   mg.seed(seed)
@@ -601,8 +607,8 @@ local function program(seed)
                                  loss = i == 1 and "mse" or judge() })
   end
   keep("other", mg.dump(pool.layer[1]))
-  collectgarbage("setpause", pick { 1, 50, 200 }) -- finalizers sooner or later
-  collectgarbage("setstepmul", chance(20) and 1000 or pick { 100, 200 }) -- 1000: all the time
+  collector("pause", pick { 1, 50, 200 }) -- finalizers sooner or later
+  collector("stepmul", chance(20) and 1000 or pick { 100, 200 }) -- 1000: all the time
   budget, index = options.calls, 0
   while budget > 0 do
     local before = budget
@@ -646,7 +652,8 @@ end
 -- Runs n programs and looks at what they leave behind; where that is wrong, one by one.
 local function run(first, n)
   for seed = first, first + n - 1 do
-    pcall(program, seed) -- a finalizer of the last one may close what this one begins with
+    -- not where a finalizer of the last one closes what this one begins with
+    if not pcall(program, seed) then unstarted = unstarted + 1 end
     core.recording(true)
   end
   local left, result = used() - clean, reference()
@@ -666,6 +673,8 @@ end
 for first = options.seed, options.seed + options.programs - 1, 20 do
   run(first, math.min(20, options.seed + options.programs - first))
 end
+
+if unstarted > options.programs / 20 + 1 then wrong(options.seed, "%d not started", unstarted) end
 
 if counting then
   local names = {}

@@ -106,6 +106,8 @@ for _, name in ipairs(names) do
   local site = sites[name]
 
   describe("a function called by " .. name, function()
+    after_each(function() mg.set_files(nil) end)
+
     it("is called", function()
       local calls = 0
       site(function() calls = calls + 1 end)
