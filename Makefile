@@ -67,7 +67,7 @@ BIND_OBJ := $(BIND_SRC:%.c=$(BIND_DIR)/%.o)
 SYS_OBJ  := $(SYS_SRC:%.c=$(BIND_DIR)/%.o)
 MODULES  := $(LUA_OUT)/moongrad/core.so $(LUA_OUT)/moongrad/system.so
 
-.PHONY: all core demo test tsan test-c test-lua test-luas test-torch test-scripts grad asan torture torture-quick fuzz fuzz-quick fuzz-share fuzz-asan fuzz-built \
+.PHONY: all core demo test test-plain tsan test-c test-lua test-luas test-torch test-scripts grad asan torture torture-quick fuzz fuzz-quick fuzz-share fuzz-asan fuzz-built \
         maths maths-quick bench bench-gemm count determinism determinism-quick lint reference env install rock dist clean help deps deps-demo deps-test
 
 all: $(MODULES) ## build the Lua module (LUA=5.1 .. 5.4, jit)
@@ -182,12 +182,13 @@ maths-quick:
 
 test-c: ## C tests of the core, in float and double
 	@$(MAKE) --no-print-directory -s $(BUILD)/tests-float/core $(BUILD)/tests-float/tree \
-	  $(BUILD)/tests-float/pool $(BUILD)/tests-float/resume
+	  $(BUILD)/tests-float/pool $(BUILD)/tests-float/resume $(BUILD)/tests-float/extreme
 	@$(MAKE) --no-print-directory -s REAL=double $(BUILD)/tests-double/core
 	$(BUILD)/tests-float/core
 	$(BUILD)/tests-float/tree
 	$(BUILD)/tests-float/resume
 	$(BUILD)/tests-float/pool
+	$(BUILD)/tests-float/extreme
 	$(BUILD)/tests-double/core
 	@$(MAKE) --no-print-directory maths-quick
 	@$(MAKE) --no-print-directory grad
@@ -198,6 +199,9 @@ grad: ## the gradient table: every op and layer against differences, in double
 
 test-lua: all ## the specs of the Lua API
 	$(BUSTED) tests/spec
+
+test-plain: all ## the same without busted, where luassert is in the path: LUA=5.5
+	$(LUA_ENV) MOONGRAD_LUA=$(LUA_BIN) $(LUA_BIN) tests/plain.lua tests/spec/*_spec.lua
 
 LUAS ?= 5.1 5.2 5.3 jit
 test-luas: ## the same under the other Luas
