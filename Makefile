@@ -22,6 +22,7 @@ LUA_BIN     ?= lua$(LUA)
 LUA_FOLDER  := $(LUA)
 LUA_DEBIAN  := lua$(LUA) $(if $(filter 5.1,$(LUA)),liblua5.1-0-dev,liblua$(LUA)-dev)
 endif
+LIBDIR  ?= $(PREFIX)/lib
 LUA_LIBDIR   ?= $(PREFIX)/lib/lua/$(LUA_FOLDER)
 LUA_SHAREDIR ?= $(PREFIX)/share/lua/$(LUA_FOLDER)
 # asked for when used, not now: "make demo" may install it first
@@ -40,19 +41,21 @@ LUA_OUT  := $(BUILD)/lua$(LUA)$(KIND_SUFFIX)
 STRICT := -std=c11 -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno \
           -fno-trapping-math -ffunction-sections -fdata-sections
 # MGRAD_EACH allows vectors, it does not demand them: clang need not say where it has none.
-WARN   := -Wall -Wextra -Wshadow -Wno-missing-field-initializers -Wno-psabi -Wno-pass-failed
+WARN   := -Werror=implicit-function-declaration -Wall -Wextra -Wshadow -Wno-missing-field-initializers -Wno-psabi -Wno-pass-failed
+STERN  := -Wconversion -Wsign-conversion # these too, in "make lint"
 REAL_FLAG := $(if $(filter double,$(REAL)),-DMGRAD_REAL_DOUBLE)
 COMPILE = $(CC) $(STRICT) $(WARN) $(REAL_FLAG) $(CFLAGS) -MMD -MP
 SHARED  = $(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,nodelete,--gc-sections
 
 CORE_SRC := $(wildcard core/*.c core/ops/*.c core/layers/*.c core/kernels/*.c)
 
-# What is compiled once more for an instruction set: for AVX-512 the files of what
-# ops.def marks as W and what these call; the rest is taken from AVX2.
-ISA_SRC  := $(wildcard core/ops/*.c core/kernels/*.c) core/optimizers.c core/table.c
+# What is compiled once more for an instruction set, without what ops.def marks as S: for
+# AVX-512 the files of what is marked as W and what these call; the rest is taken from AVX2.
+ISA_SRC  := $(filter-out core/ops/conv%,$(wildcard core/ops/*.c core/kernels/*.c)) \
+  core/optimizers.c core/table.c
 ISA_SRC_avx2   := $(ISA_SRC)
 ISA_SRC_avx512 := $(wildcard core/kernels/*.c) core/table.c \
-  $(addprefix core/ops/,elementwise.c linear.c recurrent.c conv.c attention.c softmax.c)
+  $(addprefix core/ops/,elementwise.c linear.c recurrent.c attention.c softmax.c)
 ISAS     ?= $(if $(filter x86_64-float,$(shell $(CC) -dumpmachine | cut -d- -f1)-$(REAL)),avx2 avx512)
 ISA_avx2   := -mavx2 -mfma
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 \
@@ -62,13 +65,15 @@ CORE_OBJ := $(CORE_SRC:%.c=$(CORE_DIR)/%.o) \
             $(foreach isa,$(ISAS),$(ISA_SRC_$(isa):%.c=$(CORE_DIR)/$(isa)/%.o))
 CORE_LIB := $(CORE_DIR)/libmoongrad.a
 SYS_SRC  := bindings/system.c bindings/posix.c
-BIND_SRC := $(filter-out $(SYS_SRC),$(wildcard bindings/*.c))
+PNG_SRC  := bindings/png.c bindings/crc.c
+BIND_SRC := $(filter-out $(SYS_SRC) bindings/png.c,$(wildcard bindings/*.c))
 BIND_OBJ := $(BIND_SRC:%.c=$(BIND_DIR)/%.o)
 SYS_OBJ  := $(SYS_SRC:%.c=$(BIND_DIR)/%.o)
-MODULES  := $(LUA_OUT)/moongrad/core.so $(LUA_OUT)/moongrad/system.so
+PNG_OBJ  := $(PNG_SRC:%.c=$(BIND_DIR)/%.o)
+MODULES  := $(addprefix $(LUA_OUT)/moongrad/,core.so system.so png.so)
 
-.PHONY: all core demo test test-plain tsan test-c test-lua test-luas test-torch test-scripts grad asan torture torture-quick fuzz fuzz-quick fuzz-share fuzz-asan fuzz-built \
-        maths maths-quick bench bench-gemm count determinism determinism-quick lint reference env install rock dist clean help deps deps-demo deps-test
+# No target that is a plain word is a file.
+.PHONY: $(shell sed -n 's/^\([a-z][a-z-]*\):[^=].*/\1/p;s/^\([a-z][a-z-]*\):$$/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 all: $(MODULES) ## build the Lua module (LUA=5.1 .. 5.4, jit)
 
@@ -127,11 +132,13 @@ $(LUA_OUT)/moongrad/core.so: $(BIND_OBJ) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(SHARED) -o $@ $^ -lm
 
+$(LUA_OUT)/moongrad/png.so: $(PNG_OBJ)
 $(LUA_OUT)/moongrad/system.so: $(SYS_OBJ)
+$(LUA_OUT)/moongrad/png.so $(LUA_OUT)/moongrad/system.so:
 	@mkdir -p $(@D)
 	$(SHARED) -o $@ $^
 
--include $(CORE_OBJ:.o=.d) $(BIND_OBJ:.o=.d) $(SYS_OBJ:.o=.d)
+-include $(CORE_OBJ:.o=.d) $(BIND_OBJ:.o=.d) $(SYS_OBJ:.o=.d) $(PNG_OBJ:.o=.d)
 
 # ---- running ----
 
@@ -163,7 +170,8 @@ $(TEST_DIR)/%: tests/c/%.c $(CORE_LIB)
 -include $(wildcard $(TEST_DIR)/*.d)
 
 test: deps-test ## install what is missing, build, run all tests
-	@tests/run test-c test-lua test-luas test-torch test-scripts torture-quick fuzz-quick determinism-quick asan lint
+	@tests/run test-c test-lua test-luas test-torch test-scripts test-package-quick test-amalgamation \
+	  torture-quick fuzz-quick determinism-quick asan lint
 
 # The functions of maths.h as each instruction set compiles them.
 HERE  = $(foreach isa,$(ISAS),$(if $(shell \
@@ -213,10 +221,24 @@ test-torch: all ## the same formulas as PyTorch's, where it is installed
 test-scripts: all ## the experiments, each with its claim
 	$(BUSTED) tests/scripts
 
+test-amalgamation: all amalgamation ## it builds everywhere here, with the same bits
+	@tests/amalgamation
+
 ALLOC := $(TEST_DIR)/alloc-$(LUA)
 $(ALLOC): tests/torture/alloc.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(LUA_CFLAGS) $< -o $@ -l$(LUA_PACKAGE)
+
+INTERRUPT := $(BUILD)/interrupt
+$(INTERRUPT): tests/torture/interrupt.c
+	@mkdir -p $(@D)
+	$(CC) -O1 -Wall $< -o $@
+
+# A host of many states, threads and processes.
+STATES := $(TEST_DIR)/states-$(LUA)
+$(STATES): tests/torture/states.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(LUA_CFLAGS) $< -o $@ -l$(LUA_PACKAGE) -lpthread -ldl -lm
 
 # Preloaded: lets calls for files fail.
 FAULT := $(BUILD)/fault.so
@@ -224,17 +246,33 @@ $(FAULT): tests/torture/fault.c
 	@mkdir -p $(@D)
 	$(CC) -O1 -Wall -shared -fPIC $< -o $@ -ldl
 
-torture: all $(ALLOC) $(FAULT) ## allocations and calls for files failing in turn, kill -9
-	$(LUA_ENV) $(ALLOC) --every 1
-	$(LUA_ENV) $(ALLOC) --every 1 --persistent
+POINTS ?= 34000
+torture-alloc: all $(ALLOC)
+	$(LUA_ENV) $(ALLOC) --points $(POINTS)
+	$(LUA_ENV) $(ALLOC) --points $(POINTS) --persistent
+	$(LUA_ENV) $(ALLOC) --points $(POINTS) --closing
+
+torture: torture-alloc interrupts $(FAULT) ## allocations and calls for files failing in turn, kill -9, Ctrl-C
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 1000
 
-torture-quick: all $(ALLOC) $(FAULT)
-	$(LUA_ENV) $(ALLOC) --every 83
-	$(LUA_ENV) $(ALLOC) --every 89 --persistent
+interrupts: all $(INTERRUPT)
+	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 1000
+
+torture-quick: all $(ALLOC) $(FAULT) $(INTERRUPT) $(STATES)
+	@$(MAKE) --no-print-directory torture-alloc POINTS=100
+	$(LUA_ENV) $(LUA_BIN) tests/torture/dropped.lua --count 50
+	$(LUA_ENV) $(LUA_BIN) tests/torture/drift.lua --scale 0.002
+	$(LUA_ENV) $(LUA_BIN) tests/torture/steady.lua
+	$(LUA_ENV) $(STATES) threads
+	$(LUA_ENV) $(STATES) forks 5
+	$(LUA_ENV) $(STATES) cycles 20
+	$(LUA_ENV) $(STATES) unload 10 $(LUA_OUT)/moongrad/core.so
+	$(LUA_ENV) $(STATES) soak 10000
+	$(LUA_ENV) $(STATES) host
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 25
+	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 14
 
 PROGRAMS ?= 100000
 fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random programs, files
@@ -249,6 +287,7 @@ fuzz-asan: ## random programs in a sanitized build
 # A share of the same, under every Lua that test-luas has built.
 fuzz-quick: all
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/files.lua --rounds 300
+	@$(MAKE) --no-print-directory replay
 	@set -e; for v in $(LUA) $(LUAS); do $(MAKE) --no-print-directory -s LUA=$$v fuzz-share; done
 
 fuzz-share: all
@@ -257,6 +296,43 @@ fuzz-share: all
 
 fuzz-built:
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/campaign.lua --programs $(PROGRAMS)
+
+# The loader of model files, with Lua and without, fed by libFuzzer or, without clang, by
+# replay.c.
+FUZZERS   := $(TEST_DIR)/fuzz-header $(TEST_DIR)/fuzz-loader
+FUZZ_MAIN ?= tests/fuzz/replay.c
+FUZZ_SRC   = tests/fuzz/mutate.c $(FUZZ_MAIN)
+$(TEST_DIR)/fuzz-header: FUZZ_OBJ := $(BIND_DIR)/bindings/header.o $(BIND_DIR)/bindings/crc.o
+$(TEST_DIR)/fuzz-loader: FUZZ_OBJ := $(BIND_OBJ)
+$(TEST_DIR)/fuzz-loader: FUZZ_LIB := -l$(LUA_PACKAGE)
+$(FUZZERS): $(TEST_DIR)/fuzz-%: tests/fuzz/%.c $(wildcard tests/fuzz/*.[ch]) $(BIND_OBJ) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(COMPILE) -D_POSIX_C_SOURCE=200809L $(LUA_CFLAGS) $< $(FUZZ_SRC) $(FUZZ_OBJ) $(CORE_LIB) \
+	  -o $@ $(LDFLAGS) $(FUZZ_LIB) -lm
+
+CORPUS  := tests/fuzz/corpus
+CHANGES ?= 20
+replay: $(FUZZERS) ## the corpus of model files, and CHANGES=20 changes of each
+	$(TEST_DIR)/fuzz-header $(CORPUS) $(CHANGES)
+	$(LUA_ENV) $(TEST_DIR)/fuzz-loader $(CORPUS) $(CHANGES)
+
+# Inputs that add something go to build/corpus; each fuzzer has its own share of the runs.
+INPUTS     ?= 10000000
+FUZZ_FLAGS := -O2 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined \
+  -fno-sanitize-coverage=trace-cmp
+FUZZ_LIMIT := -timeout=2 -malloc_limit_mb=64 -rss_limit_mb=1024 -max_len=8192 -print_final_stats=1
+fuzz-files: ## INPUTS=10000000 model files by libFuzzer (clang), under the sanitizers
+	@$(MAKE) --no-print-directory -s CC=clang KIND_SUFFIX=-fuzz ISAS= CFLAGS='$(FUZZ_FLAGS)' \
+	  FUZZ_MAIN= LDFLAGS=-fsanitize=fuzzer $(FUZZERS:$(TEST_DIR)/%=$(TEST_DIR)-fuzz/%)
+	@mkdir -p $(BUILD)/corpus
+	$(TEST_DIR)-fuzz/fuzz-header $(FUZZ_LIMIT) -runs=$(INPUTS) $(BUILD)/corpus $(CORPUS)
+	$(LUA_ENV) $(TEST_DIR)-fuzz/fuzz-loader $(FUZZ_LIMIT) -runs=$$(($(INPUTS) / 50)) \
+	  $(BUILD)/corpus $(CORPUS)
+
+HOSTS ?=
+hosts: deps-hosts ## train, infer and load in real programs; HOSTS='love wrk' for some
+	@set -e; for v in jit 5.3 5.4; do $(MAKE) --no-print-directory -s LUA=$$v all; done
+	@tests/hosts/run $(HOSTS)
 
 WORKLOADS ?= $(patsubst tests/bench/%.lua,%,$(wildcard tests/bench/w[0-9].lua))
 ROUNDS    ?= 1
@@ -303,34 +379,127 @@ asan: ## C tests and specs under the address and undefined-behaviour sanitizers
 	$(PRELOAD) $(ASAN) test-lua-built fuzz-built PROGRAMS=300
 
 TSAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-tsan CFLAGS='-O1 -g -fsanitize=thread'
-tsan: ## the pool and many contexts at once under the thread sanitizer
+TSAN_STATES = $(BUILD)/tests-float-tsan/states-$(LUA)
+tsan: ## the pool, many contexts and Lua states at once under the thread sanitizer
 	@$(TSAN) $(BUILD)/tests-float-tsan/pool
 	TSAN_OPTIONS=die_after_fork=0 setarch -R $(BUILD)/tests-float-tsan/pool
+	@$(TSAN) all $(TSAN_STATES)
+	@$(TSAN) tsan-built
 
-.PHONY: test-lua-built
+tsan-built:
+	$(LUA_ENV) setarch -R $(TSAN_STATES) threads
+
 test-lua-built:
 	$(BUSTED) tests/spec
 
+VALGRIND := valgrind -q --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite,possible
+valgrind: all $(STATES) ## C tests, Lua states on threads, all ops and layers under valgrind: no leak, no error
+	@$(MAKE) --no-print-directory -s $(addprefix $(TEST_DIR)/,core tree resume)
+	$(VALGRIND) $(TEST_DIR)/core
+	$(VALGRIND) $(TEST_DIR)/tree
+	$(VALGRIND) $(TEST_DIR)/resume
+	$(LUA_ENV) $(VALGRIND) $(STATES) threads
+	$(LUA_ENV) $(VALGRIND) $(STATES) soak 500
+	$(LUA_ENV) $(VALGRIND) $(STATES) work
+	@echo figure C3 errors 0
+
+ASAN_STATES = $(BUILD)/tests-float-asan/states-$(LUA)
+leaks: ## Lua states of a C host and all ops and layers under the leak sanitizer
+	@$(ASAN) all $(ASAN_STATES)
+	@$(ASAN) leaks-built
+
+leaks-built:
+	$(LUA_ENV) $(ASAN_STATES) cycles 5
+	$(LUA_ENV) $(ASAN_STATES) soak 2000
+	$(LUA_ENV) $(ASAN_STATES) work
+	@echo figure C3 errors 0
+
+# One program of S under this Lua, or under all; specs; the host of many states.
+run: all
+	$(LUA_ENV) $(LUA_BIN) $(S)
+
+spec: all
+	$(BUSTED:TAP=plainTerminal) $(S)
+
+states: all $(STATES)
+	$(LUA_ENV) $(STATES) $(S)
+
+run-luas spec-luas:
+	@set -e; for v in 5.4 $(LUAS); do $(MAKE) --no-print-directory -s LUA=$$v $(@:-luas=) S='$(S)'; done
+
+ROWS ?=
+reliability: ## run the commands of all promises, ROWS='C5 F2' for some, and write build/reliability.md
+	@$(LUA_BIN) tests/reliability.lua '$(ROWS)'
+
+soak: all $(STATES) ## 518,400 frames of a game, with states reopened and faults in between
+	$(LUA_ENV) $(STATES) soak
+
 lint: all ## include directions, imported symbols, warnings as errors, luacheck
 	$(LUA_BIN) tests/lint.lua $(CORE_LIB) $(MODULES)
-	luacheck -q bindings/moongrad scripts tests
-	@$(MAKE) --no-print-directory -s KIND_SUFFIX=-strict CFLAGS='-O2 -Werror -Wconversion -Wno-sign-conversion' core
-	@if command -v clang >/dev/null; then \
-	  $(MAKE) --no-print-directory -s CC=clang KIND_SUFFIX=-clang CFLAGS='-O2 -Werror' core; fi
+	luacheck -q bindings scripts tests
+	$(LUA_ENV) $(LUA_BIN) bindings/reference/generate.lua --check
+	@for cc in $(CC) $$(command -v clang); do \
+	  echo "warnings of $$cc"; \
+	  $(MAKE) --no-print-directory -s CC=$$cc KIND_SUFFIX=-strict-$${cc##*/} \
+	    CFLAGS='-O2 -Werror $(STERN)' all || exit 1; \
+	  for std in c99 c11 c++11 c++17; do \
+	    $$cc -x $${std%%[0-9]*} -std=$$std -fsyntax-only -pedantic -Wall -Wextra -Werror $(STERN) \
+	      core/moongrad.h || exit 1; \
+	  done; \
+	done
 
 # ---- documentation, installation ----
 
-reference: all ## write the reference of all ops, layers, optimizers to build/reference.md
-	@$(LUA_ENV) $(LUA_BIN) -e 'io.write(require("moongrad.reference").text())' > $(BUILD)/reference.md
-	@echo wrote $(BUILD)/reference.md
+# Those that README.md of the scripts shows.
+PICTURES := line neuron similarity train_and activations bend train_xor regression \
+            descent learning_rate line_fit sigmoid_fit initialization regularization \
+            fashion_mnist vanishing_gradient
+pictures: all ## write the pictures in scripts/pictures, by the scripts themselves
+	@mkdir -p scripts/pictures
+	@set -e; for s in $(PICTURES); do echo $$s; \
+	  $(LUA_ENV) $(LUA_BIN) scripts/$$s.lua --plot scripts/pictures/$$s.png > /dev/null; done
 
-install: all ## copy the module to PREFIX (/usr/local), below DESTDIR
+AMALGAMATION := $(addprefix $(BUILD)/amalgamation/,moongrad.c moongrad.h lmoongrad.c)
+LUA_SRC := $(wildcard bindings/moongrad/*.lua)
+amalgamation: $(firstword $(AMALGAMATION)) ## all sources as moongrad.c, moongrad.h, lmoongrad.c
+$(firstword $(AMALGAMATION)): $(wildcard bindings/amalgamation/*) $(CORE_SRC) $(BIND_SRC) $(SYS_SRC) \
+    $(LUA_SRC) $(wildcard core/*.h core/*.def core/*/*.h bindings/*.h)
+	@mkdir -p $(@D)
+	$(LUA_BIN) bindings/amalgamation/generate.lua out=$(@D) version=$(VERSION) cc='$(CC)' \
+	  flags='$(LUA_CFLAGS)' core='$(CORE_SRC)' bind='$(BIND_SRC) bindings/png.c' system='$(SYS_SRC)' \
+	  lua='$(LUA_SRC)' isa='$(ISA_SRC)' wide='$(ISA_SRC_avx512)' sets='avx2 avx512' \
+	  avx2='$(ISA_avx2)' avx512='$(ISA_avx512)'
+
+docs: all ## write the reference and the annotations for editors, bindings/reference
+	$(LUA_ENV) $(LUA_BIN) bindings/reference/generate.lua
+
+# A rock has folders of its own, and needs no library for C.
+install: install-module core ## copy module, command, C library to PREFIX (/usr/local), below DESTDIR
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(CORE_LIB) $(DESTDIR)$(LIBDIR)
+	install -m 644 core/moongrad.h $(DESTDIR)$(PREFIX)/include
+	sed '1s,env lua,env $(LUA_BIN),' bindings/command > $(DESTDIR)$(PREFIX)/bin/moongrad
+	chmod 755 $(DESTDIR)$(PREFIX)/bin/moongrad
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: moongrad' 'Version: $(VERSION)' \
+	  'Description: Neural networks for everything that runs Lua' \
+	  'Cflags: -I$${prefix}/include' 'Libs: -L$(LIBDIR:$(PREFIX)%=$${prefix}%) -lmoongrad -lm -pthread' \
+	  > $(DESTDIR)$(LIBDIR)/pkgconfig/moongrad.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/moongrad.pc
+
+install-module: all
 	install -d $(DESTDIR)$(LUA_LIBDIR)/moongrad $(DESTDIR)$(LUA_SHAREDIR)/moongrad
 	install -m 755 $(MODULES) $(DESTDIR)$(LUA_LIBDIR)/moongrad
 	install -m 644 bindings/moongrad/*.lua $(DESTDIR)$(LUA_SHAREDIR)/moongrad
 
 rock: ## install the rock into build/rocks, as its users would
-	luarocks --lua-version $(LUA_FOLDER) make --deps-mode=none --tree $(CURDIR)/$(BUILD)/rocks
+	luarocks --lua-version $(LUA_FOLDER) make --deps-mode=none --tree $(CURDIR)/$(BUILD)/rocks \
+	  moongrad-$(VERSION)-1.rockspec
+
+test-package: ## make install, make dist and the rock, for Lua 5.1 to 5.4, without a network
+	tests/package
+
+test-package-quick: all
+	@tests/package 5.4
 
 dist: ## the sources of the last commit as moongrad-VERSION.tar.gz
 	git archive --prefix=moongrad-$(VERSION)/ -o moongrad-$(VERSION).tar.gz HEAD
@@ -346,14 +515,20 @@ help: ## this list
 # ---- Debian packages ----
 
 DEMO_PACKAGES := gcc libc6-dev $(LUA_DEBIAN) dataset-fashion-mnist
-TEST_PACKAGES := $(DEMO_PACKAGES) pkg-config lua-busted lua-cjson lua-check gzip \
+TEST_PACKAGES := $(DEMO_PACKAGES) pkg-config lua-busted lua-cjson lua-argparse luarocks lua-check gzip \
   lua5.1 liblua5.1-0-dev lua5.2 liblua5.2-dev lua5.3 liblua5.3-dev luajit libluajit-5.1-dev
+
+HOST_PACKAGES := $(TEST_PACKAGES) love xvfb xauth zip haproxy wrk curl lighttpd \
+  lighttpd-modules-lua minetest-server neovim pandoc
 
 deps-demo:
 	@$(MAKE) --no-print-directory deps PACKAGES='$(DEMO_PACKAGES)'
 
 deps-test:
 	@$(MAKE) --no-print-directory deps PACKAGES='$(TEST_PACKAGES)'
+
+deps-hosts:
+	@$(MAKE) --no-print-directory deps PACKAGES='$(HOST_PACKAGES)'
 
 # Installs those of PACKAGES that are missing, or says which they are.
 deps:

@@ -9,7 +9,8 @@ description = {
    detailed = [[
       A small neural network engine: tensors, layers, backpropagation and
       training in a dependency-free C core, with a Lua face. It needs no other
-      rock, but lua-cjson where nets are kept in files or logs written.
+      rock, but lua-cjson where nets are kept in files or logs written, and
+      argparse for its command line.
    ]],
    license = "MIT",
    labels = { "machine-learning", "neural-network", "math" },
@@ -17,17 +18,20 @@ description = {
 dependencies = { "lua >= 5.1, < 5.6" }
 build = {
    type = "make",
-   -- a build folder of its own for each Lua
+   -- The core is the same for every Lua, the rest has a folder for each.
    variables = {
       CC = "$(CC)",
       LUA_INCDIR = "$(LUA_INCDIR)",
-      BUILD = "build/rock$(LUA_INCDIR)",
+      BIND_DIR = "build/rock$(LUA_INCDIR)/bind",
+      LUA_OUT = "build/rock$(LUA_INCDIR)",
    },
    build_target = "all",
+   install_target = "install-module",
    install_variables = {
       LUA_LIBDIR = "$(LIBDIR)",
       LUA_SHAREDIR = "$(LUADIR)",
    },
+   install = { bin = { moongrad = "bindings/command" } },
 }
 test = {
    type = "command",

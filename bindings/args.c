@@ -250,6 +250,19 @@ static void read_slot(lua_State *L, lmgrad_state *S, const lmgrad_signature *s,
   }
 }
 
+/* The error for an unknown option, which tells the nearest that there is. */
+static int no_option(lua_State *L, const lmgrad_signature *s, const char *key) {
+  const char *nearest = NULL;
+  int least = (int)strlen(key) <= LMGRAD_NEAR ? (int)strlen(key) : LMGRAD_NEAR + 1;
+  for (int k = 0; k < s->nslots; k++) {
+    int far = lmgrad_distance(key, s->slots[k].name);
+    if (far < least) least = far, nearest = s->slots[k].name;
+  }
+  if (nearest == NULL) return lmgrad_error(L, "%s: there is no option \"%s\"", s->name, key);
+  return lmgrad_error(L, "%s: there is no option \"%s\", did you mean \"%s\"?", s->name, key,
+                      nearest);
+}
+
 static void read_options(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, int table,
                          mgrad_tensor **x, mgrad_attrs *attrs, lmgrad_other other, void *ud) {
   lua_pushnil(L);
@@ -266,7 +279,7 @@ static void read_options(lua_State *L, lmgrad_state *S, const lmgrad_signature *
     } else if (slot != NULL) {
       lmgrad_attribute(L, lua_gettop(L), s->name, &s->attrs[slot->attr], attrs, slot->attr);
     } else if (other == NULL || !other(L, ud, key)) {
-      lmgrad_error(L, "%s: there is no option \"%s\"", s->name, key);
+      no_option(L, s, key);
     }
     lua_pop(L, 1);
   }
@@ -278,6 +291,20 @@ static void take_operands(lua_State *L, const lmgrad_signature *s, const int *at
   for (int k = 0; k < s->operands; k++) {
     x[k] = at[k] != 0 ? lmgrad_check_tensor(L, at[k], s->name, "an operand") : NULL;
   }
+}
+
+static int takes_word(const lmgrad_signature *s, const lmgrad_slot *slot, const char *word) {
+  const char *choices = slot->attr >= 0 ? s->attrs[slot->attr].choices : NULL;
+  return choices != NULL && choice_index(choices, word) >= 0;
+}
+
+/* Is the argument at i a word that slot k, of a pair, does not take, but a later one? */
+static int passes_by(lua_State *L, const lmgrad_signature *s, int k, int i) {
+  const lmgrad_slot *slot = &s->slots[k];
+  if (slot->attr < 0 || s->attrs[slot->attr].type != MGRAD_ATTR_PAIR) return 0;
+  if (lua_type(L, i) != LUA_TSTRING || takes_word(s, slot, lua_tostring(L, i))) return 0;
+  while (++k < s->nslots && !takes_word(s, &s->slots[k], lua_tostring(L, i))) continue;
+  return k < s->nslots && s->attrs[slot->attr].initial != MGRAD_REQUIRED;
 }
 
 void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, int first,
@@ -299,6 +326,7 @@ void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, 
         (lua_rawlen(L, i) == 0 || (slot->operand < 0 && !pairs))) {
       break;
     }
+    if (passes_by(L, s, k, i)) continue;
     if (!lua_isnil(L, i)) read_slot(L, S, s, slot, i, at, attrs);
     i++;
   }

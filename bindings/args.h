@@ -42,6 +42,10 @@ typedef int (*lmgrad_other)(lua_State *L, void *ud, const char *key);
 void lmgrad_arguments(lua_State *L, lmgrad_state *S, const lmgrad_signature *s, int first,
                       mgrad_tensor **x, mgrad_attrs *attrs, lmgrad_other other, void *ud);
 
+/* How unlike two names are; up to LMGRAD_NEAR they may have been mistaken. In module.c. */
+enum { LMGRAD_NEAR = 2 };
+int lmgrad_distance(const char *a, const char *b);
+
 /* The value at i must be a table, and 'name' its only key. */
 void lmgrad_known_option(lua_State *L, int i, const char *who, const char *name);
 

@@ -37,7 +37,10 @@ static const struct kind {
 
 /* ---- making and checking ---- */
 
+static void tell_collector(lua_State *L, lmgrad_state *S);
+
 void **lmgrad_box(lua_State *L, lmgrad_kind kind) {
+  tell_collector(L, lua_touserdata(L, lua_upvalueindex(1)));
   box *b = lua_newuserdata(L, sizeof *b);
   *b = (box){ .magic = &kinds[kind] };
   lmgrad_rawgetp(L, LUA_REGISTRYINDEX, &kinds[kind]);
@@ -60,6 +63,13 @@ static box *to_box(lua_State *L, int i) {
   return NULL;
 }
 
+/* Does the state still have its objects? After its own finalizer, the last of all, boxes
+** are closed. */
+static int alive(lua_State *L) {
+  const lmgrad_state *S = lua_touserdata(L, lua_upvalueindex(1));
+  return S->ctx != NULL;
+}
+
 static box *to_kind(lua_State *L, int i, lmgrad_kind kind) {
   if (lua_type(L, i) != LUA_TUSERDATA || lua_rawlen(L, i) != sizeof(box)) return NULL;
   box *b = lua_touserdata(L, i);
@@ -73,13 +83,13 @@ const char *lmgrad_kind_name(lua_State *L, int i) {
 
 void *lmgrad_test(lua_State *L, int i, lmgrad_kind kind) {
   box *b = to_kind(L, i, kind);
-  return b != NULL && !b->closed ? b->object : NULL;
+  return b != NULL && !b->closed && alive(L) ? b->object : NULL;
 }
 
 void *lmgrad_check(lua_State *L, int i, lmgrad_kind kind, const char *who, const char *what) {
   box *b = to_kind(L, i, kind);
   if (b == NULL) lmgrad_type_error(L, i, who, what, kinds[kind].article);
-  else if (b->object == NULL || b->closed) lmgrad_error(L, "%s: %s is closed", who, what);
+  else if (b->object == NULL || b->closed || !alive(L)) lmgrad_error(L, "%s: %s is closed", who, what);
   return b != NULL ? b->object : NULL;
 }
 
@@ -117,7 +127,7 @@ static int release(box *b) {
 /* __gc. Of a box in use it is called by hand. */
 static int box_gc(lua_State *L) {
   box *b = to_box(L, 1);
-  if (b == NULL) return 0;
+  if (b == NULL || !alive(L)) return 0;
   b->closed = 1;
   return b->used == 0 ? release(b) : 0;
 }
@@ -136,19 +146,28 @@ static int box_close(lua_State *L) {
   box *b = to_box(L, 1);
   if (b == NULL) return 0;
   b->closed = 1;
-  return S->L == NULL ? release(b) : 0;
+  return S->ctx != NULL && S->L == NULL ? release(b) : 0;
 }
 
 /* ---- the collector ---- */
 
-/* It sees a few bytes of a box, not the megabytes of its tensor. */
-void lmgrad_account(lua_State *L, lmgrad_state *S, const mgrad_tensor *t) {
-  enum { BATCH = 64 * 1024 };
-  S->pending += mgrad_tensor_owned(t);
-  if (S->pending < BATCH) return;
-  size_t kb = S->pending / 1024;
-  S->pending = 0;
-  if (lmgrad_gc_running(L)) lmgrad_gc_step(L, kb < 1u << 20 ? kb : 1u << 20);
+/* It sees the few bytes of a box, not the megabytes behind it: so it is told how far
+** the memory of all objects has grown, whichever of them holds it. */
+static void tell_collector(lua_State *L, lmgrad_state *S) {
+  enum { BATCH = 64 * 1024, MOST = 1 << 20, SPARE = 8192 };
+  size_t used = mgrad_memory_used(S->ctx);
+  if (used < S->told) S->told = used;
+  if (used - S->told < BATCH) return;
+  size_t kb = (used - S->told) / 1024;
+  S->told = used;
+  lmgrad_gc_work(L, kb < MOST ? (int)kb : MOST);
+  used = mgrad_memory_used(S->ctx);
+  if (used / 1024 > 2 * (S->kept / 1024 + (size_t)lua_gc(L, LUA_GCCOUNT, 0)) + SPARE) {
+    lmgrad_gc_all(L);
+    S->kept = used = mgrad_memory_used(S->ctx);
+  }
+  if (used < S->kept) S->kept = used;
+  S->told = used;
 }
 
 /* ---- errors ---- */
@@ -184,8 +203,22 @@ int lmgrad_error(lua_State *L, const char *format, ...) {
   return lua_error(L);
 }
 
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* Calls something, so that the hook that has interrupted runs and raises its own error;
+** where it is that of another coroutine, or raises none, this is the error. */
+static int raise_interrupted(lua_State *L) {
+  lua_pushcfunction(L, nothing);
+  lua_call(L, 0, 0);
+  return lmgrad_error(L, "interrupted");
+}
+
 int lmgrad_raise_as(lua_State *L, lmgrad_state *S, mgrad_status status, const char *who) {
   if (status == MGRAD_CALLBACK) return lua_error(L); /* its value is at the top */
+  if (status == MGRAD_INTERRUPTED) return raise_interrupted(L);
   if (status == MGRAD_NOMEM) {
     lua_pushliteral(L, "not enough memory");
     return lua_error(L);

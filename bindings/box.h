@@ -23,7 +23,10 @@ typedef struct lmgrad_state {
   mgrad_context *ctx;
   lua_State *L;   /* whose call of the core is under way, or NULL */
   int depth;      /* callbacks under way */
-  size_t pending; /* bytes in new boxes that the collector was not told of yet */
+  lua_State *caller, *main;  /* who called moongrad last; the main thread, or NULL */
+  lua_Hook hook, main_hook;  /* theirs at that time */
+  size_t told;    /* bytes in use when the collector last heard of them */
+  size_t kept;    /* bytes that the last full collection has left */
   char own[256];  /* how the names of moongrad's own Lua files begin */
 } lmgrad_state;
 
@@ -36,15 +39,14 @@ typedef enum lmgrad_kind {
 /* Upvalue 1; an error when lua_close has finalized it. */
 lmgrad_state *lmgrad_state_here(lua_State *L);
 
-/* Pushes a new empty box and returns where its object goes. */
+/* Pushes a new empty box and returns where its object goes; first the collector may
+** have its turn. */
 void **lmgrad_box(lua_State *L, lmgrad_kind kind);
 /* Typed versions of it. */
 #define lmgrad_box_tensor(L) ((mgrad_tensor **)lmgrad_box(L, LMGRAD_TENSOR))
 #define lmgrad_box_layer(L) ((mgrad_layer **)lmgrad_box(L, LMGRAD_LAYER))
 /* Puts an object into the empty box at index i. */
 void lmgrad_fill(lua_State *L, int i, void *object);
-/* Tells the collector of the tensor just put into a box. */
-void lmgrad_account(lua_State *L, lmgrad_state *S, const mgrad_tensor *t);
 /* The object at index i if it is a box of that kind (closed ones: NULL). */
 void *lmgrad_test(lua_State *L, int i, lmgrad_kind kind);
 /* The same, or an error 'who: what is .., expected a tensor'. */
@@ -113,11 +115,12 @@ int lmgrad_type_error(lua_State *L, int i, const char *who, const char *what,
 
 /* A full collection. Its finalizers may fail or close what the caller uses. */
 void lmgrad_collect(lua_State *L, lmgrad_state *S);
-/* Calls the core, once more after a full collection where memory ran out. */
+/* Calls the core, once more after a full collection where memory ran
+** out, or a limit of the host was met. */
 #define LMGRAD_TRY_AS(L, S, who, call)                                          \
   do {                                                                          \
     mgrad_status status_ = (call);                                              \
-    if (status_ == MGRAD_NOMEM) {                                               \
+    if (status_ == MGRAD_NOMEM || status_ == MGRAD_LIMITED) {                                             \
       lmgrad_collect(L, S);                                                     \
       status_ = (call);                                                         \
     }                                                                           \
@@ -127,12 +130,14 @@ void lmgrad_collect(lua_State *L, lmgrad_state *S);
 
 /* Calls the core for a change in place. A graph that is garbage may hold on to
 ** the tensor, so a refusal is believed only after a full collection. */
-#define LMGRAD_CHANGE(L, S, call)                       \
-  do {                                                  \
-    if ((call) != MGRAD_OK) {                           \
-      lmgrad_collect(L, S);                             \
-      LMGRAD_TRY(L, S, call);                           \
-    }                                                   \
+#define LMGRAD_CHANGE(L, S, call)                                               \
+  do {                                                                          \
+    mgrad_status refused_ = (call);                                             \
+    if (refused_ == MGRAD_INTERRUPTED) lmgrad_raise_as(L, S, refused_, NULL);   \
+    if (refused_ != MGRAD_OK) {                                                 \
+      lmgrad_collect(L, S);                                                     \
+      LMGRAD_TRY(L, S, call);                                                   \
+    }                                                                           \
   } while (0)
 
 /* Adds functions to the table at the top, each with the state, which is at that

@@ -6,8 +6,9 @@
 
 #include "args.h"
 
-/* Their addresses are keys in a layer's table: of its class, and of what it was made by. */
-extern const char lmgrad_class, lmgrad_made_by;
+/* Their addresses are keys in a layer's table: of its class, of what it was made by, and of
+** the function that it calls. */
+extern const char lmgrad_class, lmgrad_made_by, lmgrad_forward;
 
 /* Sets the box at the top up: an own table, findable by its layer. */
 void lmgrad_adopt(lua_State *L, mgrad_layer *l);

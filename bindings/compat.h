@@ -8,6 +8,20 @@
 #include <lua.h>
 #include <lauxlib.h>
 
+/* What a module shows: its luaopen_ functions, nothing else. */
+#if defined _WIN32
+#define LMGRAD_EXPORT __declspec(dllexport)
+#elif defined __GNUC__
+#define LMGRAD_EXPORT __attribute__((visibility("default")))
+#else
+#define LMGRAD_EXPORT
+#endif
+
+/* The registry's field of that name is light userdata: a clock in seconds that never goes
+** back, for time limits. */
+#define LMGRAD_CLOCK "moongrad.clock"
+typedef struct lmgrad_clock { double (*now)(void); } lmgrad_clock;
+
 #if LUA_VERSION_NUM < 502
 #define lua_rawlen lua_objlen
 /* A table that belongs to a userdata. Before 5.2 that is its environment. */
@@ -18,18 +32,41 @@
 #define lmgrad_getuser(L, i) lua_getuservalue(L, i)
 #endif
 
-/* Lets the collector work for about 'kb' kilobytes' worth of garbage. */
+/* Lets the collector work as after 'kb' kilobytes of new values, unless the host has
+** stopped it. */
+#ifdef LUA_GCISRUNNING
 #if LUA_VERSION_NUM >= 505
 #define lmgrad_gc_step(L, kb) lua_gc(L, LUA_GCSTEP, (size_t)(kb) * 1024)
 #else
-#define lmgrad_gc_step(L, kb) lua_gc(L, LUA_GCSTEP, (int)(kb))
+#define lmgrad_gc_step(L, kb) lua_gc(L, LUA_GCSTEP, kb)
 #endif
-
-/* Has the host stopped the collector? 5.1 cannot tell. */
-#ifdef LUA_GCISRUNNING
-#define lmgrad_gc_running(L) lua_gc(L, LUA_GCISRUNNING, 0)
+static inline void lmgrad_gc_work(lua_State *L, int kb) {
+  if (lua_gc(L, LUA_GCISRUNNING, 0)) lmgrad_gc_step(L, kb);
+}
+/* In generational mode what a step finds is the young, so now and then all must be seen. */
+static inline void lmgrad_gc_all(lua_State *L) {
+#ifdef LUA_GCGEN
+  if (lua_gc(L, LUA_GCISRUNNING, 0)) lua_gc(L, LUA_GCCOLLECT, 0);
 #else
-#define lmgrad_gc_running(L) 1
+  (void)L;
+#endif
+}
+#else
+static inline void lmgrad_gc_all(lua_State *L) { (void)L; }
+/* 5.1 cannot tell whether the host has stopped it, and LUA_GCSTEP would start it again.
+** So it gets garbage that it sees, half as much, and after it the occasions to work that
+** so many values would have been: an empty string takes no memory, but counts. */
+static inline int lmgrad_gc_garbage(lua_State *L) {
+  int half = *(const int *)lua_touserdata(L, 1) / 2;
+  lua_newuserdata(L, (size_t)half * 1024);
+  for (int k = 0; k < half; k++) lua_pushliteral(L, ""), lua_pop(L, 1);
+  return 0;
+}
+static inline void lmgrad_gc_work(lua_State *L, int kb) {
+  int status = lua_cpcall(L, lmgrad_gc_garbage, &kb);
+  if (status == LUA_ERRMEM) lua_pop(L, 1); /* then without */
+  else if (status != 0) lua_error(L);      /* of a finalizer */
+}
 #endif
 
 /* table at the top: t[p] = value popped, and push t[p] of the table at i */

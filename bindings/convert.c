@@ -118,7 +118,6 @@ static int tensor_tensor(lua_State *L) {
     lua_pop(L, 1);
   }
   lua_settop(L, 1);
-  lmgrad_account(L, S, t);
   return 1;
 }
 
@@ -129,7 +128,7 @@ static int tensor_to_tensor(lua_State *L) {
   for (int i = 2; i <= 3; i++) {
     if (lua_type(L, i) != LUA_TSTRING) lmgrad_type_error(L, i, "to_tensor", "text", "a string");
   }
-  lmgrad_account(L, S, lmgrad_to_tensor(L, S, 1, lua_tostring(L, 2), lua_tostring(L, 3)));
+  lmgrad_to_tensor(L, S, 1, lua_tostring(L, 2), lua_tostring(L, 3));
   lua_settop(L, 1);
   return 1;
 }
@@ -370,7 +369,6 @@ static int tensor_from_string(lua_State *L) {
     }
     fill(&f, (const unsigned char *)bytes, length);
   }
-  lmgrad_account(L, S, *out);
   return 1;
 }
 

@@ -254,8 +254,6 @@ static int dataset_batch(lua_State *L) {
   mgrad_dataset *d = check_self(L, "batch");
   LMGRAD_TRY(L, S, plain ? mgrad_dataset_batch(d, first, count, x, y)
                          : mgrad_dataset_sample(d, first, count, draw, x, y));
-  lmgrad_account(L, S, *x);
-  lmgrad_account(L, S, *y);
   return 2;
 }
 

@@ -17,10 +17,17 @@
 #define STBI_NO_FAILURE_STRINGS
 #define STBI_ONLY_PNG
 #define STBI_NO_SIMD
+#define STBI_ASSERT(x) ((void)(x)) /* nothing ends a host */
 #if defined __GNUC__ /* most of the file is left out, its declarations are not */
 #pragma GCC diagnostic ignored "-Wunused-function"
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
 #endif
 #include "vendor/stb_image.h"
+#if defined __GNUC__
+#pragma GCC diagnostic pop
+#endif
 
 enum { TEXT = 1, HEADER_CRC = 2, EXTRA = 4, NAME = 8, COMMENT = 16 };
 

@@ -15,7 +15,7 @@ static const struct dtype { const char *name, *type; int size; } dtypes[] = {
   { "BOOL", "bool", 1 },
 };
 
-static int wrong(lmgrad_header *h, const char *what) {
+static int refuse(lmgrad_header *h, const char *what) {
   h->wrong = what;
   return 0;
 }
@@ -36,7 +36,7 @@ static int accept(lmgrad_header *h, char c) {
 }
 
 static int expect(lmgrad_header *h, char c) {
-  return accept(h, c) || wrong(h, "is no JSON of the kind that safetensors has");
+  return accept(h, c) || refuse(h, "is no JSON of the kind that safetensors has");
 }
 
 /* Bytes of one character in UTF-8 from p on, 0 where it is none or has no place in JSON. */
@@ -94,7 +94,7 @@ static int string(lmgrad_header *h, lmgrad_text *out) {
         else if (h->at[1] != '\0' && strchr(ESCAPES, h->at[1]) != NULL) n = 2;
       }
     }
-    if (n == 0) return wrong(h, "has a text that is not in UTF-8, or a wrong escape");
+    if (n == 0) return refuse(h, "has a text that is not in UTF-8, or a wrong escape");
     h->at += n;
   }
   out->n = (size_t)(h->at - out->at);
@@ -138,10 +138,10 @@ static int integer(lmgrad_header *h, int64_t *out) {
   const char *start = h->at;
   for (*out = 0; h->at < h->end && *h->at >= '0' && *h->at <= '9'; h->at++) {
     *out = *out * 10 + (*h->at - '0');
-    if (*out > most) return wrong(h, "has a size or an offset beyond 2^53");
+    if (*out > most) return refuse(h, "has a size or an offset beyond 2^53");
   }
   if (h->at == start || (*start == '0' && h->at - start > 1)) {
-    return wrong(h, "has a size or an offset that is no integer from 0 on");
+    return refuse(h, "has a size or an offset that is no integer from 0 on");
   }
   return 1;
 }
@@ -152,7 +152,7 @@ static int integers(lmgrad_header *h, int64_t *out, int most) {
   if (!expect(h, '[')) return -1;
   if (accept(h, ']')) return 0;
   do {
-    if (n == most) return wrong(h, "has a tensor of more than 8 dimensions"), -1;
+    if (n == most) return refuse(h, "has a tensor of more than 8 dimensions"), -1;
     if (!integer(h, &out[n++])) return -1;
   } while (accept(h, ','));
   return expect(h, ']') ? n : -1;
@@ -165,22 +165,22 @@ static int dtype(lmgrad_header *h, const struct dtype **out) {
     *out = &dtypes[k];
     if (same(name, dtypes[k].name)) return 1;
   }
-  return wrong(h, "has a tensor of a type that is none of F32, F64, F16, BF16, I8 to I64, U8"
+  return refuse(h, "has a tensor of a type that is none of F32, F64, F16, BF16, I8 to I64, U8"
                   " to U64 and BOOL");
 }
 
 /* Do size and type make as many bytes as there are? */
 static int check(lmgrad_header *h, const lmgrad_entry *e, int size) {
   int64_t bytes = size;
-  if (e->last < e->first) return wrong(h, "has a tensor that ends before it begins");
+  if (e->last < e->first) return refuse(h, "has a tensor that ends before it begins");
   for (int d = 0; d < e->ndim; d++) {
-    if (e->size[d] == 0) return wrong(h, "has a tensor with a size of 0");
+    if (e->size[d] == 0) return refuse(h, "has a tensor with a size of 0");
     if (bytes > (e->last - e->first) / e->size[d]) bytes = INT64_MAX; /* too many */
     else bytes *= e->size[d];
     if (bytes == INT64_MAX) break;
   }
   if (bytes == e->last - e->first) return 1;
-  return wrong(h, "has a tensor whose shape is not that of its bytes");
+  return refuse(h, "has a tensor whose shape is not that of its bytes");
 }
 
 static int tensor(lmgrad_header *h, lmgrad_entry *out) {
@@ -198,15 +198,15 @@ static int tensor(lmgrad_header *h, lmgrad_entry *out) {
       if (out->ndim < 0) return 0;
       shape = 1;
     } else if (same(key, "data_offsets") && !bytes) {
-      if (integers(h, offsets, 2) != 2) return wrong(h, "has a tensor without two offsets");
+      if (integers(h, offsets, 2) != 2) return refuse(h, "has a tensor without two offsets");
       bytes = 1;
     } else {
-      return wrong(h, "has a tensor with more than dtype, shape and data_offsets");
+      return refuse(h, "has a tensor with more than dtype, shape and data_offsets");
     }
   } while (accept(h, ','));
   if (!expect(h, '}')) return 0;
   if (type == NULL || !shape || !bytes) {
-    return wrong(h, "has a tensor without dtype, shape or data_offsets");
+    return refuse(h, "has a tensor without dtype, shape or data_offsets");
   }
   out->type = type->type;
   out->first = offsets[0];
@@ -223,7 +223,7 @@ void lmgrad_header_open(lmgrad_header *h, const char *text, size_t n) {
 /* Nothing but space may follow. */
 static int finish(lmgrad_header *h) {
   skip_space(h);
-  return h->at == h->end ? 0 : (wrong(h, "is followed by something else"), -1);
+  return h->at == h->end ? 0 : (refuse(h, "is followed by something else"), -1);
 }
 
 /* "key": "text" of the metadata, whose '{' is taken. */
@@ -258,7 +258,7 @@ int lmgrad_header_next(lmgrad_header *h, lmgrad_entry *out) {
     if (h->inside) return pair(h, out) ? 1 : -1;
     if (!string(h, &out->name) || !expect(h, ':')) return -1;
     if (!same(out->name, "__metadata__")) return tensor(h, out) ? 1 : -1;
-    if (h->metadata++) return wrong(h, "has two \"__metadata__\""), -1;
+    if (h->metadata++) return refuse(h, "has two \"__metadata__\""), -1;
     if (!expect(h, '{')) return -1;
     h->inside = 1;
     if (!accept(h, '}')) continue;

@@ -9,8 +9,7 @@
 
 #include <string.h>
 
-const char lmgrad_class, lmgrad_made_by;
-static const char FUNCTION; /* its address is a key too */
+const char lmgrad_class, lmgrad_made_by, lmgrad_forward;
 
 enum { PATH_SIZE = 256 };
 
@@ -30,7 +29,7 @@ static int call_function(lua_State *L) {
   const char *kind = mgrad_layer_kind(c->layer);
   lmgrad_push_layer(L, S, c->layer); /* 2 */
   lmgrad_getuser(L, 2);              /* 3 */
-  lmgrad_rawgetp(L, 3, &FUNCTION);   /* 4 */
+  lmgrad_rawgetp(L, 3, &lmgrad_forward); /* 4 */
   if (lua_isnil(L, 4)) return lmgrad_error(L, "%s: its function is gone", kind);
   lmgrad_rawgetp(L, 3, &lmgrad_class);
   int is_class = !lua_isnil(L, -1);
@@ -119,7 +118,7 @@ static int layer_custom(lua_State *L) {
   lmgrad_adopt(L, *out);
   lmgrad_getuser(L, -1);
   lua_pushvalue(L, 2);
-  lmgrad_rawsetp(L, -2, &FUNCTION);
+  lmgrad_rawsetp(L, -2, &lmgrad_forward);
   if (!lua_isnil(L, 3)) {
     lua_pushvalue(L, 3);
     lmgrad_rawsetp(L, -2, &lmgrad_class);
@@ -204,7 +203,6 @@ static int call(lua_State *L, const char *who, pass f) {
   LMGRAD_TRY(L, S, run(L, S, f, l, x, &y));
   *out = y;
   lua_settop(L, 3); /* callbacks may have left nothing, but be sure */
-  lmgrad_account(L, S, y);
   return 1;
 }
 
@@ -267,8 +265,7 @@ static int call_with(lua_State *L, const char *who, pass_with f) {
   for (int k = 0; k < results; k++) *box[k] = result[k]; /* before anything may raise */
   lua_settop(L, at + results - 1);
   for (int k = 0; k < results; k++) {
-    if (result[k] != NULL) lmgrad_account(L, S, result[k]);
-    else lua_pushnil(L), lua_replace(L, at + k);
+    if (result[k] == NULL) lua_pushnil(L), lua_replace(L, at + k);
   }
   return results;
 }

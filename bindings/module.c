@@ -5,14 +5,6 @@
 
 #include <string.h>
 
-#if defined _WIN32
-#define EXPORT __declspec(dllexport)
-#elif defined __GNUC__
-#define EXPORT __attribute__((visibility("default")))
-#else
-#define EXPORT
-#endif
-
 /* ---- the state's own functions ---- */
 
 static int module_seed(lua_State *L) {
@@ -57,16 +49,31 @@ static int module_threads(lua_State *L) {
   return 1;
 }
 
-/* limit(bytes): scripts can lower it only */
+static mgrad_limit limit_named(lua_State *L, int i) {
+  const char *name = lua_type(L, i) == LUA_TSTRING ? lua_tostring(L, i) : "?";
+  for (int which = 0; which < MGRAD_LIMITS; which++) {
+    if (strcmp(name, mgrad_limit_name((mgrad_limit)which)) == 0) return (mgrad_limit)which;
+  }
+  lmgrad_error(L, "limit: there is no limit of %s", name);
+  return MGRAD_LIMITS;
+}
+
+/* limit(name, most): scripts can lower it only */
 static int module_limit(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
-  size_t bytes = (size_t)lmgrad_integer(L, 1, "limit", "memory", 1, LMGRAD_EXACT);
-  size_t before = mgrad_memory_limit_get(S->ctx);
-  if (before != 0 && bytes > before) {
-    return lmgrad_error(L, "limit: memory is %s bytes, more than the limit of %s there is",
-                      lmgrad_number_text(L, (lua_Number)bytes), lmgrad_number_text(L, (lua_Number)before));
-  }
-  mgrad_memory_limit(S->ctx, bytes);
+  mgrad_limit which = limit_named(L, 1);
+  int64_t most = lmgrad_integer(L, 2, "limit", mgrad_limit_name(which), 1, LMGRAD_EXACT);
+  LMGRAD_TRY(L, S, mgrad_limit_lower(S->ctx, which, (uint64_t)most));
+  return 0;
+}
+
+/* The same for the host, which finds it in the registry as "moongrad.limit": any number,
+** 0 for none. */
+static int module_host_limit(lua_State *L) {
+  lmgrad_state *S = LMGRAD_STATE(L);
+  mgrad_limit which = limit_named(L, 1);
+  int64_t most = lmgrad_integer(L, 2, "limit", mgrad_limit_name(which), 0, LMGRAD_EXACT);
+  mgrad_limit_set(S->ctx, which, (uint64_t)most);
   return 0;
 }
 
@@ -143,13 +150,42 @@ static int module_pcall(lua_State *L) {
   return lua_gettop(L);
 }
 
+/* The least of letters put in, left out, changed or swapped that makes b of a; MOST where
+** one of them is longer than a name. */
+enum { MOST = 32 };
+int lmgrad_distance(const char *a, const char *b) {
+  int row[3][MOST + 1], n = (int)strlen(a), m = (int)strlen(b);
+  if (n >= MOST || m >= MOST) return MOST;
+  for (int i = 0; i <= n; i++)
+    for (int j = 0; j <= m; j++) {
+      int *to = &row[i % 3][j], *above = &row[(i + 2) % 3][j];
+      *to = i == 0 ? j : *above + 1;
+      if (j > 0 && to[-1] + 1 < *to) *to = to[-1] + 1;
+      if (i == 0 || j == 0) continue;
+      int other = above[-1] + (a[i - 1] != b[j - 1]);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+          row[(i + 1) % 3][j - 2] + 1 < other) other = row[(i + 1) % 3][j - 2] + 1;
+      if (other < *to) *to = other;
+    }
+  return row[n % 3][m];
+}
+
+/* distance(name, name) -> how unlike they are */
+static int module_distance(lua_State *L) {
+  for (int i = 1; i <= 2; i++) {
+    if (lua_type(L, i) != LUA_TSTRING) lmgrad_type_error(L, i, "distance", "name", "a string");
+  }
+  lua_pushinteger(L, lmgrad_distance(lua_tostring(L, 1), lua_tostring(L, 2)));
+  return 1;
+}
+
 static const lmgrad_function functions[] = {
   { "own_files", module_own_files },
   { "type", module_type }, { "open", module_open }, { "set_tostring", module_set_tostring },
   { "seed", module_seed }, { "isa", module_isa }, { "threads", module_threads },
   { "recording", module_recording }, { "anomaly", module_anomaly }, { "limit", module_limit },
   { "memory", module_memory }, { "fail", module_fail }, { "pcall", module_pcall },
-  { NULL, NULL }
+  { "distance", module_distance }, { NULL, NULL }
 };
 
 static void set_string(lua_State *L, const char *key, const char *value) {
@@ -157,7 +193,7 @@ static void set_string(lua_State *L, const char *key, const char *value) {
   lua_setfield(L, -2, key);
 }
 
-EXPORT int luaopen_moongrad_core(lua_State *L);
+LMGRAD_EXPORT int luaopen_moongrad_core(lua_State *L);
 
 int luaopen_moongrad_core(lua_State *L) {
 #if LUA_VERSION_NUM >= 502
@@ -180,6 +216,9 @@ int luaopen_moongrad_core(lua_State *L) {
   lmgrad_open_resume(L, 1);
   set_string(L, "version", MGRAD_VERSION);
   set_string(L, "real", sizeof(mgrad_real) == 4 ? "float32" : "float64");
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, module_host_limit, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, "moongrad.limit");
   lmgrad_keep_state(L, 1);
   return 1;
 }

@@ -20,7 +20,6 @@ static int apply(lua_State *L, lmgrad_state *S, const mgrad_op *op, mgrad_tensor
   LMGRAD_TRY(L, S, mgrad_apply(op, S->ctx, x, n, attrs, &y));
   lmgrad_fill(L, to, y);
   lua_settop(L, to);
-  lmgrad_account(L, S, y);
   return 1;
 }
 
@@ -108,7 +107,7 @@ static void push_attrs(lua_State *L, const mgrad_attr_spec *specs) {
     set_string(L, "doc", specs[k].doc);
     if (specs[k].initial != MGRAD_REQUIRED) {
       lua_pushnumber(L, specs[k].type == MGRAD_ATTR_PAIR && specs[k].initial > 0
-                        ? MGRAD_PAIR_AT(specs[k].initial, 1) : specs[k].initial);
+                        ? (lua_Number)MGRAD_PAIR_AT(specs[k].initial, 1) : specs[k].initial);
       lua_setfield(L, -2, "default");
     }
     if (specs[k].low != specs[k].high) {

@@ -61,7 +61,8 @@ static void set_flag(lua_State *L, const char *name, int on) {
 }
 
 /* recipe(layer) -> {layer= and options=, where it is one of the core's, container=, name=,
-** input=, what it was built for, training=, frozen=}, and the recipe that custom was given */
+** input=, what it was built for, training=, frozen=}, and the recipe and the function that
+** custom was given */
 static int layer_recipe(lua_State *L) {
   lua_settop(L, 1);
   lmgrad_check_layer(L, 1, "recipe", "layer");
@@ -91,8 +92,9 @@ static int layer_recipe(lua_State *L) {
   }
   lmgrad_getuser(L, 1);
   lmgrad_rawgetp(L, -1, &lmgrad_made_by);
-  lua_remove(L, -2);
-  return 2;
+  lmgrad_rawgetp(L, -2, &lmgrad_forward);
+  lua_remove(L, -3);
+  return 3;
 }
 
 /* Gives the tensors in the table at 3 to the layer at 1, by their names. */

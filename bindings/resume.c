@@ -122,7 +122,7 @@ static void make_room(lua_State *L, listing *l) {
   l->list = list;
 }
 
-static void push_entry(lua_State *L, lmgrad_state *S, const entry *e, int boxes, int i) {
+static void push_entry(lua_State *L, const entry *e, int boxes, int i) {
   if (e->text != NULL) {
     lua_pushstring(L, e->text);
   } else if (e->numbers != NULL) {
@@ -133,8 +133,6 @@ static void push_entry(lua_State *L, lmgrad_state *S, const entry *e, int boxes,
     }
   } else {
     lua_rawgeti(L, boxes, i + 1);
-    mgrad_tensor *t = lmgrad_test(L, -1, LMGRAD_TENSOR);
-    if (t != NULL) lmgrad_account(L, S, t);
   }
 }
 
@@ -159,7 +157,7 @@ static int state_out(lua_State *L) {
                           l.list[i].name);
     }
     lua_pop(L, 1);
-    push_entry(L, S, &l.list[i], boxes, i);
+    push_entry(L, &l.list[i], boxes, i);
     lua_rawset(L, -3);
   }
   return 1;

@@ -12,13 +12,42 @@
 static const char BOXES;
 static const char callback_keys[LMGRAD_CALLBACKS];
 
+/* ---- interruption ---- */
+
+/* A host stops a script by setting a hook, from a signal handler as a rule. It runs as
+** soon as Lua does; so long calls of the core end when there is a new one. */
+static int hooked(void *ud) {
+  const lmgrad_state *S = ud;
+  return lua_gethook(S->caller) != S->hook ||
+         (S->main != NULL && lua_gethook(S->main) != S->main_hook);
+}
+
+/* From now on L is the caller, and the hooks there are do not interrupt it. */
+static void watch(lmgrad_state *S, lua_State *L) {
+  S->caller = L;
+  S->hook = lua_gethook(L);
+  if (S->main != NULL) S->main_hook = lua_gethook(S->main);
+}
+
+/* Before 5.2 the main thread is known only when it loads the module. */
+static lua_State *main_thread(lua_State *L) {
+#ifdef LUA_RIDX_MAINTHREAD
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  lua_State *main = lua_tothread(L, -1);
+#else
+  lua_State *main = lua_pushthread(L) ? L : NULL;
+#endif
+  lua_pop(L, 1);
+  return main;
+}
+
 /* ---- the state ---- */
 
 static int state_gc(lua_State *L) {
   lmgrad_state *S = lua_touserdata(L, 1);
   if (S == NULL || lua_rawlen(L, 1) != sizeof *S || S->magic != &BOXES) return 0;
   if (S->L != NULL) return 0; /* called by hand */
-  mgrad_context_release(S->ctx); /* objects still in boxes keep it until they go */
+  mgrad_context_close(S->ctx); /* what finalizers have missed goes too */
   S->ctx = NULL;
   S->magic = NULL;
   return 0;
@@ -39,7 +68,7 @@ void lmgrad_keep_state(lua_State *L, int state) {
 void lmgrad_open_state(lua_State *L) {
   if (kept_state(L)) return;
   lmgrad_state *S = lua_newuserdata(L, sizeof *S);
-  *S = (lmgrad_state){ .magic = &BOXES };
+  *S = (lmgrad_state){ .magic = &BOXES, .main = main_thread(L) };
   lua_newtable(L);
   lua_pushcfunction(L, state_gc);
   lua_setfield(L, -2, "__gc");
@@ -61,11 +90,13 @@ void lmgrad_open_state(lua_State *L) {
     lua_pushliteral(L, "not enough memory");
     lua_error(L);
   }
+  mgrad_interrupt(S->ctx, hooked, S);
 }
 
 lmgrad_state *lmgrad_state_here(lua_State *L) {
   lmgrad_state *S = lua_touserdata(L, lua_upvalueindex(1));
   if (S->ctx == NULL) lmgrad_error(L, "moongrad: the Lua state is being closed");
+  watch(S, L);
   return S;
 }
 
@@ -164,6 +195,7 @@ mgrad_status lmgrad_call(lmgrad_state *S, lmgrad_callback which, void *argument)
   int failed = lua_pcall(L, 1, 0, 0) != 0;
   S->depth--;
   S->L = L;
+  watch(S, L);
   mgrad_grad_enable(S->ctx, recording); /* whatever the function left behind */
   return failed ? MGRAD_CALLBACK : MGRAD_OK;
 }

@@ -7,13 +7,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EXPORT __attribute__((visibility("default")))
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static const lmgrad_clock monotonic = { now };
 
 /* clock() -> seconds, never running backwards */
 static int system_clock(lua_State *L) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  lua_pushnumber(L, (lua_Number)t.tv_sec + 1e-9 * (lua_Number)t.tv_nsec);
+  lua_pushnumber(L, (lua_Number)now());
   return 1;
 }
 
@@ -23,12 +27,14 @@ static int system_isatty(lua_State *L) {
   return 1;
 }
 
-EXPORT int luaopen_moongrad_system(lua_State *L);
+LMGRAD_EXPORT int luaopen_moongrad_system(lua_State *L);
 
 int luaopen_moongrad_system(lua_State *L) {
 #if LUA_VERSION_NUM >= 502
   luaL_checkversion(L);
 #endif
+  lua_pushlightuserdata(L, (void *)&monotonic);
+  lua_setfield(L, LUA_REGISTRYINDEX, LMGRAD_CLOCK);
   lua_newtable(L);
   lua_pushcfunction(L, system_clock);
   lua_setfield(L, -2, "clock");

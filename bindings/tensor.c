@@ -8,12 +8,6 @@
 
 /* ---- making ---- */
 
-/* Registers the tensor in the box at the top and returns it to Lua. */
-static int made(lua_State *L, lmgrad_state *S, mgrad_tensor *t) {
-  lmgrad_account(L, S, t);
-  return 1;
-}
-
 static int full(lua_State *L, const char *who, int last, double value) {
   lmgrad_state *S = LMGRAD_STATE(L);
   int64_t size[MGRAD_MAX_DIMS];
@@ -21,15 +15,16 @@ static int full(lua_State *L, const char *who, int last, double value) {
   int n = lmgrad_sizes(L, 1, who, size);
   mgrad_tensor **out = lmgrad_box_tensor(L);
   LMGRAD_TRY_AS(L, S, who, mgrad_tensor_full(S->ctx, n, size, value, out));
-  return made(L, S, *out);
+  return 1;
 }
 
 static int tensor_zeros(lua_State *L) { return full(L, "zeros", lua_gettop(L), 0); }
 static int tensor_ones(lua_State *L) { return full(L, "ones", lua_gettop(L), 1); }
 
+/* full(sizes.., value) or full({sizes}, value) */
 static int tensor_full(lua_State *L) {
-  if (lua_type(L, 1) != LUA_TTABLE) lmgrad_type_error(L, 1, "full", "shape", "a table of sizes");
-  return full(L, "full", 1, lmgrad_number(L, 2, "full", "value"));
+  int last = lua_gettop(L) > 2 ? lua_gettop(L) : 2;
+  return full(L, "full", last - 1, lmgrad_number(L, last, "full", "value"));
 }
 
 static int tensor_random(lua_State *L, const char *who, mgrad_random kind) {
@@ -38,7 +33,7 @@ static int tensor_random(lua_State *L, const char *who, mgrad_random kind) {
   int n = lmgrad_sizes(L, 1, who, size);
   mgrad_tensor **out = lmgrad_box_tensor(L);
   LMGRAD_TRY_AS(L, S, who, mgrad_tensor_random(S->ctx, kind, n, size, out));
-  return made(L, S, *out);
+  return 1;
 }
 
 static int tensor_rand(lua_State *L) { return tensor_random(L, "rand", MGRAD_UNIFORM); }
@@ -50,15 +45,15 @@ static int tensor_randperm(lua_State *L) {
 }
 
 /* The numbers of a fresh packed tensor. */
-static mgrad_real *data(mgrad_tensor *t) { return mgrad_tensor_array(t)->data; }
+static mgrad_real *data_of(mgrad_tensor *t) { return mgrad_tensor_array(t)->data; }
 
 static int tensor_eye(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   int64_t n = lmgrad_integer(L, 1, "eye", "n", 1, LMGRAD_EXACT), size[] = { n, n };
   mgrad_tensor **out = lmgrad_box_tensor(L);
   LMGRAD_TRY_AS(L, S, "eye", mgrad_tensor_full(S->ctx, 2, size, 0, out));
-  for (int64_t i = 0; i < n; i++) data(*out)[i * n + i] = 1;
-  return made(L, S, *out);
+  for (int64_t i = 0; i < n; i++) data_of(*out)[i * n + i] = 1;
+  return 1;
 }
 
 /* n numbers: first + i * step, the last exactly 'last' when it is given. */
@@ -66,9 +61,9 @@ static int range(lua_State *L, int64_t n, double first, double step, const doubl
   lmgrad_state *S = LMGRAD_STATE(L);
   mgrad_tensor **out = lmgrad_box_tensor(L);
   LMGRAD_TRY(L, S, mgrad_tensor_new(S->ctx, 1, &n, out));
-  for (int64_t i = 0; i < n; i++) data(*out)[i] = (mgrad_real)(first + (double)i * step);
-  if (last != NULL) data(*out)[n - 1] = (mgrad_real)*last;
-  return made(L, S, *out);
+  for (int64_t i = 0; i < n; i++) data_of(*out)[i] = (mgrad_real)(first + (double)i * step);
+  if (last != NULL) data_of(*out)[n - 1] = (mgrad_real)*last;
+  return 1;
 }
 
 static int tensor_arange(lua_State *L) {
@@ -187,7 +182,10 @@ static int tensor_get(lua_State *L) {
 ** history: for changing numbers. */
 static mgrad_tensor *select_plain(lua_State *L, lmgrad_state *S, int n, const char *who) {
   if (mgrad_tensor_requires_grad(lmgrad_check_tensor(L, 1, who, "tensor"))) {
-    return select(L, S, 1, 2, n, who);
+    mgrad_tensor *part = select(L, S, 1, 2, n, who);
+    if (!mgrad_tensor_requires_grad(part)) return part;
+    lmgrad_error(L, "%s: the tensor records what is done with it for gradients; set its numbers"
+                 " inside mg.no_grad, or those of t:detach()", who);
   }
   mgrad_tensor **out = lmgrad_box_tensor(L);
   mgrad_tensor *t = lmgrad_check_tensor(L, 1, who, "tensor");

@@ -4,8 +4,6 @@
 */
 #include "args.h"
 
-#include <time.h>
-
 static mgrad_trainer *check_self(lua_State *L, const char *who) {
   return lmgrad_check(L, 1, LMGRAD_TRAINER, who, "self");
 }
@@ -37,7 +35,7 @@ static int call_loss(lua_State *L) {
   return 0;
 }
 
-static mgrad_status loss_fn(void *ud, mgrad_tensor *prediction, mgrad_tensor *target,
+static mgrad_status host_loss(void *ud, mgrad_tensor *prediction, mgrad_tensor *target,
                             mgrad_tensor **loss) {
   judge_call c = { .ref = ud, .prediction = prediction, .target = target };
   mgrad_status status = lmgrad_call(c.ref->S, LMGRAD_CALL_LOSS, &c);
@@ -74,7 +72,7 @@ static mgrad_status metric_fn(void *ud, mgrad_tensor *prediction, mgrad_tensor *
 static void read_loss(lua_State *L, lmgrad_state *S, int own, mgrad_trainer_options *o) {
   lua_getfield(L, own, "loss");
   if (lua_type(L, -1) == LUA_TFUNCTION) {
-    o->loss_fn = loss_fn;
+    o->loss_fn = host_loss;
     o->loss_ud = lmgrad_anchor(L, S, own, lua_gettop(L));
     lua_getfield(L, 1, "loss_pure");
     o->loss_pure = lua_toboolean(L, -1);
@@ -205,13 +203,32 @@ static int trainer_resume(lua_State *L) {
   return 0;
 }
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+typedef struct deadline {
+  double (*now)(void);
+  double end;
+} deadline;
+
+static int is_over(void *ud) {
+  const deadline *d = ud;
+  return d->now() >= d->end;
 }
 
-static int expired(void *deadline) { return now() >= *(const double *)deadline; }
+/* This module has no clock: moongrad.system, or the host, leaves one in the registry. A
+** slice of an epoch is a single batch where there is none. */
+static void set_deadline(lua_State *L, double ms, mgrad_run *r, deadline *d) {
+  lua_getfield(L, LUA_REGISTRYINDEX, LMGRAD_CLOCK);
+  const lmgrad_clock *clock = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (clock != NULL) {
+    *d = (deadline){ clock->now, clock->now() + ms / 1000 };
+    r->expired = is_over;
+    r->ud = d;
+  } else if (r->one_epoch) {
+    r->steps = 1;
+  } else {
+    lmgrad_error(L, "run: ms needs a clock, and this host has none; give steps");
+  }
+}
 
 static mgrad_status run(lua_State *L, lmgrad_state *S, mgrad_trainer *t, const mgrad_run *r,
                         mgrad_report *report, int *done) {
@@ -233,27 +250,28 @@ static int push_report(lua_State *L, const mgrad_report *r) {
   return 3;
 }
 
-/* advance(steps or nil, ms or nil, one_epoch) -> done, examples, loss, metrics */
+/* advance(steps or nil, ms or nil, one_epoch) -> done, examples, loss; no table: it is
+** called for each frame of a game */
 static int trainer_advance(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   mgrad_trainer *t = check_self(L, "run");
   mgrad_run r = { .one_epoch = lua_toboolean(L, 4) };
-  double deadline = 0;
+  deadline end;
   if (!lua_isnoneornil(L, 2)) r.steps = lmgrad_integer(L, 2, "run", "steps", 1, LMGRAD_EXACT);
   if (!lua_isnoneornil(L, 3)) {
     double ms = lmgrad_number(L, 3, "run", "ms");
     if (!(ms >= 0)) {
       return lmgrad_error(L, "run: ms is %s, expected 0 or more", lmgrad_number_text(L, ms));
     }
-    deadline = now() + ms / 1000;
-    r.expired = expired;
-    r.ud = &deadline;
+    set_deadline(L, ms, &r, &end);
   }
   mgrad_report report;
   int done = 0;
   LMGRAD_TRY(L, S, run(L, S, t, &r, &report, &done));
   lua_pushboolean(L, done);
-  return 1 + push_report(L, &report);
+  lua_pushinteger(L, (lua_Integer)report.examples);
+  lua_pushnumber(L, report.loss);
+  return 3;
 }
 
 static mgrad_status evaluate(lua_State *L, lmgrad_state *S, mgrad_trainer *t,
@@ -291,7 +309,6 @@ static int trainer_table(lua_State *L) {
   mgrad_trainer *t = check_self(L, "table");
   LMGRAD_TRY(L, S, mgrad_trainer_table(t, metric, lua_toboolean(L, 3), out));
   if (*out == NULL) return 0;
-  lmgrad_account(L, S, *out);
   return 1;
 }
 

@@ -4,7 +4,7 @@
 #include "backup.h"
 #include "kernels/kernels.h"
 
-typedef struct kept_buffer {
+typedef struct mgrad_kept_buffer {
   mgrad_tensor *t;  /* held */
   mgrad_real *numbers;
   uint64_t version; /* of its storage, when it was copied */

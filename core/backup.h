@@ -12,7 +12,7 @@
 /* All zeros before the first use. */
 typedef struct mgrad_backup {
   mgrad_context *ctx;
-  struct kept_buffer *list;
+  struct mgrad_kept_buffer *list;
   int n;
   mgrad_real *numbers;   /* of all of them */
   int64_t numel;

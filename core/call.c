@@ -36,7 +36,7 @@ static mgrad_status all_taken(const mgrad_layer *l) {
   return MGRAD_OK;
 }
 
-static mgrad_status build(mgrad_layer *l, const mgrad_array *x) {
+static mgrad_status build_new(mgrad_layer *l, const mgrad_array *x) {
   if (l->built) return MGRAD_OK;
   if (l->def->build != NULL) {
     mgrad_status status = l->def->build(l, x);
@@ -63,12 +63,12 @@ mgrad_status mgrad_layer_restore(mgrad_layer *l, int ndim, const int64_t *size) 
     return mgrad_fail(l->ctx, MGRAD_INVALID, "it has its parameters already");
   }
   l->restoring = true;
-  mgrad_status status = build(l, &x);
+  mgrad_status status = build_new(l, &x);
   l->restoring = false;
   return status;
 }
 
-static mgrad_status forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
+static mgrad_status run_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
   mgrad_context *ctx = l->ctx;
   int level = 1;
   for (const mgrad_frame *f = ctx->frame->up; f != NULL; f = f->up) level++;
@@ -76,7 +76,7 @@ static mgrad_status forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
     return mgrad_fail(ctx, MGRAD_INVALID, "layers call each other more than %d deep",
                       (int64_t)MGRAD_MAX_DEPTH);
   }
-  MGRAD_TRY(build(l, &x->a));
+  MGRAD_TRY(build_new(l, &x->a));
   if (l->def != NULL) return l->def->forward(l, x, y);
   if (!l->pure) ctx->observed = true; /* what it does otherwise cannot be replayed */
   return l->fn(l->ud, l, x, y);
@@ -116,7 +116,7 @@ static mgrad_status call(mgrad_layer *l, int position, mgrad_tensor *x,
   mgrad_tensor *result = NULL;
   ctx->frame = &frame;
   mgrad_layer_retain(l); /* a callback may take it out of its container */
-  mgrad_status status = forward(l, x, &result);
+  mgrad_status status = run_forward(l, x, &result);
   if (status == MGRAD_OK && ctx->hunting) status = check_finite(l, x, result);
   if ((status == MGRAD_INVALID || status == MGRAD_NONFINITE) && !ctx->located) {
     mgrad_layer_locate(ctx, status);
@@ -199,7 +199,7 @@ static bool settled(mgrad_layer *l) {
   return all;
 }
 
-static bool complete(mgrad_layer *l) {
+static bool is_complete(mgrad_layer *l) {
   if (!l->complete || !l->built) return false;
   if (l->seen == l->ctx->changes) return true;
   l->complete = settled(l);
@@ -234,7 +234,7 @@ static mgrad_status trial(mgrad_layer *l, mgrad_tensor *x, mgrad_further *furthe
 }
 
 mgrad_status mgrad_layer_complete(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further) {
-  return l->ctx->frame == NULL && !complete(l) ? trial(l, x, further) : MGRAD_OK;
+  return l->ctx->frame == NULL && !is_complete(l) ? trial(l, x, further) : MGRAD_OK;
 }
 
 mgrad_status mgrad_layer_pass(mgrad_layer *l, mgrad_tensor *x, mgrad_further *further,
@@ -291,7 +291,7 @@ static mgrad_status take_result(mgrad_context *ctx, const mgrad_plan *p, mgrad_t
   return MGRAD_OK;
 }
 
-static void keep_plan(mgrad_layer *l, const mgrad_recorder *r, const mgrad_plan_ends *e) {
+static void keep_plan(mgrad_layer *l, mgrad_recorder *r, const mgrad_plan_ends *e) {
   mgrad_plan *plan;
   if (mgrad_plan_new(r, e, &plan) != MGRAD_OK) return;
   mgrad_plan_release(l->plans[MGRAD_LAYER_PLANS - 1]);
@@ -315,13 +315,15 @@ static mgrad_status predict_anew(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor *
 /* Into *y, or into a new tensor where that is NULL. */
 static mgrad_status predict(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
   mgrad_context *ctx = l->ctx;
-  bool plannable = ctx->frame == NULL && ctx->recorder == NULL && complete(l) &&
+  bool plannable = ctx->frame == NULL && ctx->recorder == NULL && is_complete(l) &&
                    ctx->anomaly == NULL && mgrad_shape_packed(&x->a) &&
                    mgrad_tensor_numel(x) <= MOST_INPUTS;
   mgrad_plan *plan = plannable ? find_plan(l, &x->a) : NULL;
   if (plan != NULL) {
     mgrad_array_copy(mgrad_plan_x(plan), &x->a);
-    if (mgrad_plan_forward(plan) == MGRAD_OK) return take_result(ctx, plan, y);
+    mgrad_status status = mgrad_plan_forward(plan);
+    if (status == MGRAD_OK) return take_result(ctx, plan, y);
+    if (status == MGRAD_INTERRUPTED) return status;
     plannable = false; /* what was refused comes up again, with the name of its layer */
   }
   mgrad_tensor *fresh = NULL;

@@ -11,21 +11,7 @@
 #define MGRAD_CODE_H
 
 #include "base.h"
-
-#ifdef MGRAD_ISA
-#define MGRAD_CODE_JOIN(name, isa) name##_##isa
-#define MGRAD_CODE_EXPAND(name, isa) MGRAD_CODE_JOIN(name, isa)
-#define MGRAD_CODE(name) MGRAD_CODE_EXPAND(name, MGRAD_ISA)
-#else
-#define MGRAD_CODE(name) name
-#endif
-
-/* What needs no wider vectors than those of another set is taken from there. */
-#ifdef MGRAD_NARROWER
-#define MGRAD_SHARED(name) MGRAD_CODE_EXPAND(name, MGRAD_NARROWER)
-#else
-#define MGRAD_SHARED(name) MGRAD_CODE(name)
-#endif
+#include "isa.h"
 
 /* All code for one instruction set; in table.c. */
 typedef struct mgrad_code {
@@ -34,6 +20,7 @@ typedef struct mgrad_code {
   bool (*all_finite)(int64_t n, const mgrad_real *x); /* these three: kernels.h */
   void (*bytes_to_numbers)(int64_t n, const unsigned char *x, double scale, double offset,
                            mgrad_real *y);
+  const struct mgrad_window_code *windows; /* kernels/windows.h */
   void (*blend)(int64_t n, mgrad_real keep, const mgrad_real *x, mgrad_real *y);
 } mgrad_code;
 

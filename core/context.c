@@ -26,17 +26,32 @@ static void leave(mgrad_context *ctx) {
   if (ctx->released && ctx->objects == 0) ctx->alloc(ctx->ud, ctx, sizeof *ctx, 0);
 }
 
-static void set_pool(mgrad_context *ctx, mgrad_pool *pool) {
-  mgrad_pool_free(ctx, ctx->pool);
-  ctx->pool = pool;
-  ctx->changes++; /* plans know the pool */
-}
-
 void mgrad_context_release(mgrad_context *ctx) {
   if (ctx == NULL) return;
-  set_pool(ctx, NULL);
+  mgrad_pool_set(ctx, ctx->pool, 1);
   ctx->released = true;
   leave(ctx);
+}
+
+/* In front of each piece of memory: its neighbours in the list of all there are. Four
+** words, so that the piece is aligned as the allocator has aligned the whole. */
+typedef struct mgrad_block {
+  struct mgrad_block *next, *before; /* before the first is NULL */
+  size_t size, unused;         /* with this */
+} block;
+
+static void free_block(mgrad_context *ctx, block *b) {
+  *(b->before != NULL ? &b->before->next : &ctx->blocks) = b->next;
+  if (b->next != NULL) b->next->before = b->before;
+  ctx->used -= b->size;
+  ctx->alloc(ctx->ud, b, b->size, 0);
+}
+
+void mgrad_context_close(mgrad_context *ctx) {
+  if (ctx == NULL) return;
+  mgrad_pool_set(ctx, ctx->pool, 1);
+  while (ctx->blocks != NULL) free_block(ctx, ctx->blocks);
+  ctx->alloc(ctx->ud, ctx, sizeof *ctx, 0);
 }
 
 void mgrad_object_born(mgrad_context *ctx) { ctx->objects++; }
@@ -49,17 +64,24 @@ void mgrad_object_gone(mgrad_context *ctx) {
 /* ---- memory ---- */
 
 void *mgrad_new(mgrad_context *ctx, size_t size) {
-  void *p = NULL;
-  bool fits = ctx->limit == 0 || (ctx->used <= ctx->limit && size <= ctx->limit - ctx->used);
-  if (fits) p = ctx->alloc(ctx->ud, NULL, 0, size);
-  if (p == NULL) {
+  uint64_t most = ctx->limits[MGRAD_LIMIT_MEMORY];
+  uint64_t limit = most != 0 ? most : SIZE_MAX;
+  block *b = NULL;
+  if (ctx->used <= limit && limit - ctx->used > sizeof *b && size <= limit - ctx->used - sizeof *b) {
+    size += sizeof *b;
+    b = ctx->alloc(ctx->ud, NULL, 0, size);
+  }
+  if (b == NULL) {
     mgrad_fail_memory(ctx);
     return NULL;
   }
+  *b = (block){ .next = ctx->blocks, .size = size };
+  if (b->next != NULL) b->next->before = b;
+  ctx->blocks = b;
   ctx->allocations++;
   ctx->used += size;
   if (ctx->used > ctx->peak) ctx->peak = ctx->used;
-  return p;
+  return b + 1;
 }
 
 void *mgrad_new_zeroed(mgrad_context *ctx, size_t size) {
@@ -69,16 +91,46 @@ void *mgrad_new_zeroed(mgrad_context *ctx, size_t size) {
 }
 
 void mgrad_free(mgrad_context *ctx, void *p, size_t size) {
-  if (p == NULL) return;
-  ctx->used -= size;
-  ctx->alloc(ctx->ud, p, size, 0);
+  (void)size;
+  if (p != NULL) free_block(ctx, (block *)p - 1);
 }
 
-void mgrad_memory_limit(mgrad_context *ctx, size_t bytes) { ctx->limit = bytes; }
-size_t mgrad_memory_limit_get(const mgrad_context *ctx) { return ctx->limit; }
+void mgrad_memory_limit(mgrad_context *ctx, size_t bytes) {
+  ctx->limits[MGRAD_LIMIT_MEMORY] = bytes;
+}
+
+size_t mgrad_memory_limit_get(const mgrad_context *ctx) {
+  return (size_t)ctx->limits[MGRAD_LIMIT_MEMORY];
+}
+
 size_t mgrad_memory_used(const mgrad_context *ctx) { return ctx->used; }
 size_t mgrad_memory_peak(const mgrad_context *ctx) { return ctx->peak; }
 uint64_t mgrad_memory_count(const mgrad_context *ctx) { return ctx->allocations; }
+
+/* ---- limits ---- */
+
+void mgrad_limit_set(mgrad_context *ctx, mgrad_limit which, uint64_t most) {
+  ctx->limits[which] = most;
+}
+
+uint64_t mgrad_limit_get(const mgrad_context *ctx, mgrad_limit which) {
+  return ctx->limits[which];
+}
+
+const char *mgrad_limit_name(mgrad_limit which) {
+  static const char *const names[] = { "memory", "elements", "tensors", "graph", "threads" };
+  return names[which];
+}
+
+mgrad_status mgrad_limit_lower(mgrad_context *ctx, mgrad_limit which, uint64_t most) {
+  uint64_t before = ctx->limits[which];
+  if (most == 0 || (before != 0 && most > before)) {
+    return mgrad_fail(ctx, MGRAD_INVALID, "limit: %s is %d, more than the limit of %d there is",
+                      mgrad_limit_name(which), (int64_t)most, (int64_t)before);
+  }
+  ctx->limits[which] = most;
+  return MGRAD_OK;
+}
 
 /* ---- settings ---- */
 
@@ -98,14 +150,25 @@ mgrad_status mgrad_threads_set(mgrad_context *ctx, int threads) {
     return mgrad_fail(ctx, MGRAD_INVALID, "threads is %d, expected 1 to %d",
                       (int64_t)threads, (int64_t)MGRAD_MAX_THREADS);
   }
+  if (mgrad_limit_reached(ctx, MGRAD_LIMIT_THREADS, (uint64_t)threads - 1)) {
+    return mgrad_fail(ctx, MGRAD_INVALID, "threads is %d, this host allows %d",
+                      (int64_t)threads, (int64_t)ctx->limits[MGRAD_LIMIT_THREADS]);
+  }
   if (threads == mgrad_threads(ctx)) return MGRAD_OK;
-  mgrad_pool *pool = threads > 1 ? mgrad_pool_new(ctx, threads) : NULL;
-  if (threads > 1 && pool == NULL) return MGRAD_NOMEM;
-  set_pool(ctx, pool);
-  return MGRAD_OK;
+  ctx->changes++; /* plans have scratch for so many */
+  return mgrad_pool_set(ctx, ctx->pool, threads);
 }
 
 int mgrad_threads(const mgrad_context *ctx) { return mgrad_pool_threads(ctx->pool); }
+
+void mgrad_interrupt(mgrad_context *ctx, mgrad_interrupt_fn fn, void *ud) {
+  ctx->pool->interrupt = fn;
+  ctx->pool->ud = ud;
+}
+
+mgrad_status mgrad_fail_interrupted(mgrad_context *ctx) {
+  return mgrad_fail(ctx, MGRAD_INTERRUPTED, "interrupted");
+}
 
 /* ---- the error sentence ---- */
 

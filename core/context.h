@@ -27,8 +27,11 @@ typedef struct mgrad_frame {
 struct mgrad_context {
   mgrad_alloc alloc;
   void *ud;
-  size_t used, peak, limit;      /* limit 0 = none */
+  size_t used, peak;
+  uint64_t limits[MGRAD_LIMITS]; /* 0 = none */
+  uint64_t tensors, nodes;       /* alive */
   uint64_t allocations;
+  struct mgrad_block *blocks;          /* all memory, but that of the context itself */
   size_t objects;                /* alive; the last one takes the context along */
   bool released;
   bool no_grad;
@@ -40,7 +43,7 @@ struct mgrad_context {
   void (*anomaly)(const mgrad_context *ctx, char *to, size_t size);
   uint64_t seed, stream;         /* next unused random stream */
   const mgrad_code *code;        /* of the instruction set in use */
-  mgrad_pool *pool;              /* NULL: one thread */
+  mgrad_pool pool[1];
   const mgrad_frame *frame;      /* the layer under way */
   struct mgrad_recorder *recorder; /* notes what is applied, or NULL; plan.h */
   void (*note)(struct mgrad_recorder *r, const struct mgrad_call *c,
@@ -62,11 +65,18 @@ void mgrad_free(mgrad_context *ctx, void *p, size_t size);
 void mgrad_object_born(mgrad_context *ctx);
 void mgrad_object_gone(mgrad_context *ctx);
 
+/* Is there a limit, and has 'count' reached it? */
+static inline bool mgrad_limit_reached(const mgrad_context *ctx, mgrad_limit which,
+                                       uint64_t count) {
+  return ctx->limits[which] != 0 && count >= ctx->limits[which];
+}
+
 /* Writes the error sentence and returns 'status'. Directives: %s string, %d
 ** int64_t, %g double, %a shape of a const mgrad_array *, %% percent. */
 mgrad_status mgrad_fail(mgrad_context *ctx, mgrad_status status, const char *format, ...);
 /* "not enough memory", the words Lua uses. */
 mgrad_status mgrad_fail_memory(mgrad_context *ctx);
+mgrad_status mgrad_fail_interrupted(mgrad_context *ctx); /* "interrupted" */
 /* Formats into a buffer, always terminated, cut when too long. */
 void mgrad_format(char *to, size_t size, const char *format, ...);
 void mgrad_format_list(char *to, size_t size, const char *format, va_list args);

@@ -384,7 +384,7 @@ void mgrad_dataset_read(const mgrad_dataset *d, const mgrad_draw *draw, const in
   }
   int64_t parts = 2 * (int64_t)mgrad_pool_threads(d->ctx->pool);
   r.each = (n + parts - 1) / parts;
-  mgrad_pool_run(d->ctx->pool, (n + r.each - 1) / r.each, read_part, &r);
+  mgrad_pool_run(d->ctx->pool, true, (n + r.each - 1) / r.each, read_part, &r);
 }
 
 mgrad_status mgrad_dataset_gather(mgrad_dataset *d, const mgrad_draw *draw, const int64_t *at,

@@ -42,7 +42,7 @@ static const char *next_word(const char **words, size_t *n) {
   return word;
 }
 
-static const char *inputs(const mgrad_layer *l) {
+static const char *inputs_of(const mgrad_layer *l) {
   return l->def != NULL ? l->def->inputs : NULL;
 }
 
@@ -56,7 +56,7 @@ int mgrad_layer_outputs(const mgrad_layer *l) {
 
 /* The position of an input, or -1. */
 static int find(const mgrad_layer *l, const char *name) {
-  const char *words = inputs(l), *word;
+  const char *words = inputs_of(l), *word;
   size_t n;
   for (int i = 0; (word = next_word(&words, &n)) != NULL; i++) {
     if (strlen(name) == n && memcmp(word, name, n) == 0) return i;
@@ -66,7 +66,7 @@ static int find(const mgrad_layer *l, const char *name) {
 
 mgrad_status mgrad_layer_takes(const mgrad_layer *l, const char *name) {
   if (find(l, name) >= 0) return MGRAD_OK;
-  const char *words = inputs(l), *word;
+  const char *words = inputs_of(l), *word;
   char known[MGRAD_ERROR_SIZE] = "";
   size_t n, at = 0;
   while ((word = next_word(&words, &n)) != NULL) {

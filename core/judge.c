@@ -157,7 +157,7 @@ static mgrad_status apply_loss(const mgrad_judge *j, mgrad_tensor *prediction,
 
 /* ---- metrics ---- */
 
-static int64_t examples(const mgrad_array *y) { return y->ndim > 0 ? y->size[0] : 1; }
+static int64_t count_examples(const mgrad_array *y) { return y->ndim > 0 ? y->size[0] : 1; }
 
 mgrad_status mgrad_tally_make(mgrad_context *ctx, const int64_t at[MGRAD_MAX_METRICS + 1],
                               int64_t n, mgrad_tally *t) {
@@ -213,7 +213,7 @@ static mgrad_status add_metrics(const mgrad_judge *j, const mgrad_array *p,
   for (int i = 0; i < j->nmetrics; i++) {
     const mgrad_gauge *g = &j->metrics[i];
     if (g->metric != NULL) g->metric->add(&s[i], g->k, t->sums + t->at[i]);
-    else t->sums[t->at[i]] += own[i] * (double)examples(y);
+    else t->sums[t->at[i]] += own[i] * (double)count_examples(y);
   }
   return MGRAD_OK;
 }
@@ -265,7 +265,7 @@ mgrad_status mgrad_judge_tensors(const mgrad_judge *j, mgrad_tensor *prediction,
   mgrad_status status = apply_loss(j, prediction, target, loss);
   if (status == MGRAD_OK) {
     status = measure_quietly(j, prediction, target, t);
-    if (status == MGRAD_OK) add_loss(j, (double)(*loss)->a.data[0], examples(&y->a), t);
+    if (status == MGRAD_OK) add_loss(j, (double)(*loss)->a.data[0], count_examples(&y->a), t);
     else mgrad_tensor_release(*loss);
   }
   mgrad_tensor_release(target);
@@ -277,7 +277,7 @@ mgrad_status mgrad_judge_arrays(const mgrad_judge *j, const mgrad_array *predict
   if (j->nmetrics > 0 && !t->loss_only) {
     MGRAD_TRY(add_metrics(j, prediction, y, NULL, t));
   }
-  add_loss(j, loss, examples(y), t);
+  add_loss(j, loss, count_examples(y), t);
   return MGRAD_OK;
 }
 

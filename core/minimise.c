@@ -51,7 +51,7 @@ static void gather_gradients(const mgrad_optimizer *o, double *loss, mgrad_real 
   }
 }
 
-static mgrad_status evaluate(mgrad_problem *p, mgrad_real *g) {
+static mgrad_status evaluate_again(mgrad_problem *p, mgrad_real *g) {
   minimising *m = (minimising *)p;
   spread_weights(m->o, p->w);
   MGRAD_TRY(m->again(m->ud, &p->loss));
@@ -61,7 +61,7 @@ static mgrad_status evaluate(mgrad_problem *p, mgrad_real *g) {
 
 /* Runs the method; a failure leaves parameters as they were and forgets the past, which
 ** may be half written. */
-static mgrad_status solve(mgrad_optimizer *o, minimising *m) {
+static mgrad_status run_solver(mgrad_optimizer *o, minimising *m) {
   mgrad_problem *p = &m->problem;
   size_t bytes = (size_t)o->numel * sizeof(mgrad_real);
   mgrad_real *begin = o->states + o->nstates * o->numel;
@@ -85,8 +85,8 @@ mgrad_status mgrad_optimizer_minimise(mgrad_optimizer *o, double loss, mgrad_aga
   if (o->def->solve == NULL) return mgrad_optimizer_step(o);
   MGRAD_TRY(mgrad_optimizer_ready(o));
   minimising m = { { .n = o->numel, .h = o->groups->attrs.value, .loss = loss,
-                     .state = o->states, .evaluate = evaluate }, o, again, ud };
-  MGRAD_TRY(solve(o, &m));
+                     .state = o->states, .evaluate = evaluate_again }, o, again, ud };
+  MGRAD_TRY(run_solver(o, &m));
   mgrad_real *average = mgrad_optimizer_average(o);
   if (average != NULL && o->steps > 0) {
     mgrad_real keep = (mgrad_real)o->groups->common.value[MGRAD_EMA];

@@ -43,7 +43,9 @@ typedef enum mgrad_status {
   MGRAD_NOMEM,     /* the allocator refused, or the memory limit was reached */
   MGRAD_INVALID,   /* an argument, a shape or a value does not fit */
   MGRAD_NONFINITE, /* NaN or infinity where training needs a number */
-  MGRAD_CALLBACK   /* a callback failed; what it said is with the caller */
+  MGRAD_CALLBACK,  /* a callback failed; what it said is with the caller */
+  MGRAD_LIMITED,   /* more tensors or recorded ops than the host allows: mgrad_limit_set */
+  MGRAD_INTERRUPTED /* the host has stopped the call: mgrad_interrupt */
 } mgrad_status;
 
 typedef struct mgrad_context mgrad_context;
@@ -68,6 +70,10 @@ MGRAD_API mgrad_context *mgrad_context_new(mgrad_alloc alloc, void *ud);
 /* Drops the caller's hold. Memory goes when the last object made from the
 ** context is released, so the order of releases does not matter. */
 MGRAD_API void mgrad_context_release(mgrad_context *ctx);
+/* Frees the context and all that was made from it, whoever still holds it: for hosts that
+** cannot be sure to have released everything, such as a Lua state that is closed and had
+** no memory to run finalizers. Nothing made from it may be used or released any more. */
+MGRAD_API void mgrad_context_close(mgrad_context *ctx);
 MGRAD_API const char *mgrad_error(const mgrad_context *ctx);
 /* Records 'message' as the error sentence, for callbacks; returns 'status'. */
 MGRAD_API mgrad_status mgrad_error_set(mgrad_context *ctx, mgrad_status status,
@@ -77,6 +83,23 @@ MGRAD_API void mgrad_memory_limit(mgrad_context *ctx, size_t bytes);
 MGRAD_API size_t mgrad_memory_limit_get(const mgrad_context *ctx);
 MGRAD_API size_t mgrad_memory_used(const mgrad_context *ctx);
 MGRAD_API size_t mgrad_memory_peak(const mgrad_context *ctx);
+/* What else a context may have: 0, as at first, for as much as it likes. For hosts that run
+** scripts of others, who may lower these but not raise them. A lower limit than what there
+** is refuses only what is new. */
+typedef enum mgrad_limit {
+  MGRAD_LIMIT_MEMORY,   /* bytes at one time, as mgrad_memory_limit */
+  MGRAD_LIMIT_ELEMENTS, /* of one tensor */
+  MGRAD_LIMIT_TENSORS,  /* at one time, views included */
+  MGRAD_LIMIT_GRAPH,    /* ops recorded for gradients at one time */
+  MGRAD_LIMIT_THREADS,
+  MGRAD_LIMITS
+} mgrad_limit;
+MGRAD_API void mgrad_limit_set(mgrad_context *ctx, mgrad_limit which, uint64_t most);
+/* Sets it where that lowers it; else MGRAD_INVALID: what scripts get. */
+MGRAD_API mgrad_status mgrad_limit_lower(mgrad_context *ctx, mgrad_limit which, uint64_t most);
+MGRAD_API uint64_t mgrad_limit_get(const mgrad_context *ctx, mgrad_limit which);
+/* "memory", "elements" .. */
+MGRAD_API const char *mgrad_limit_name(mgrad_limit which);
 /* Allocations made since the context was new. */
 MGRAD_API uint64_t mgrad_memory_count(const mgrad_context *ctx);
 /* Starts the generator again. Equal seeds give equal numbers everywhere. */
@@ -91,6 +114,13 @@ MGRAD_API mgrad_status mgrad_isa_set(mgrad_context *ctx, const char *name);
 ** anew or the context is released. */
 MGRAD_API mgrad_status mgrad_threads_set(mgrad_context *ctx, int threads);
 MGRAD_API int mgrad_threads(const mgrad_context *ctx);
+/* Asks 'fn' every now and then while ops are computed, on the thread that made the call,
+** at least each millisecond or so: once it returns non-zero, the call under way gives up
+** and fails with MGRAD_INTERRUPTED. What it was to make is dropped, a net that it trains
+** stays as it was after the last whole step, and a backward pass leaves no gradients. 'fn'
+** must not use the context. NULL ends it. For a host's own stop button or time limit. */
+typedef int (*mgrad_interrupt_fn)(void *ud);
+MGRAD_API void mgrad_interrupt(mgrad_context *ctx, mgrad_interrupt_fn fn, void *ud);
 /* Ops are recorded for gradients only while on (the default). Returns what
 ** was set before. */
 MGRAD_API int mgrad_grad_enable(mgrad_context *ctx, int on);

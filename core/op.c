@@ -46,8 +46,7 @@ static void map_stretch(void *ud, int64_t first, int64_t end) {
 
 void mgrad_map_forward(mgrad_call *c) {
   int64_t n = mgrad_call_numel(c, 0);
-  if (mgrad_pool_few(c->ctx->pool, n)) map_stretch(c, 0, n);
-  else mgrad_pool_stretches(c->ctx->pool, n, map_stretch, c);
+  mgrad_pool_stretches(c->ctx->pool, n, map_stretch, c);
 }
 
 /* What is added to comes out a block at a time, which stays in the cache. */
@@ -70,8 +69,7 @@ static void slope_stretch(void *ud, int64_t first, int64_t end) {
 
 void mgrad_map_slope(mgrad_context *ctx, int64_t n, mgrad_slope *s) {
   mgrad_stretch_fn f = s->add ? add_stretch : slope_stretch;
-  if (mgrad_pool_few(ctx->pool, n)) f(s, 0, n);
-  else mgrad_pool_stretches(ctx->pool, n, f, s);
+  mgrad_pool_stretches(ctx->pool, n, f, s);
 }
 
 void mgrad_map_backward(mgrad_call *c) {
@@ -81,6 +79,19 @@ void mgrad_map_backward(mgrad_call *c) {
   mgrad_map_slope(c->ctx, mgrad_call_numel(c, 0), &s);
 }
 
+int mgrad_op_act(const mgrad_op *op) {
+  const mgrad_attr_spec *specs = mgrad_attrs_listed(op->attrs);
+  for (int i = 0; specs[i].type != MGRAD_ATTR_NONE; i++)
+    if (specs[i].type == MGRAD_ATTR_ACT) return i;
+  return -1;
+}
+
+bool mgrad_op_reads_y(const mgrad_op *op, const mgrad_attrs *attrs) {
+  if (!(op->reads & MGRAD_READS_Y)) return false;
+  int act = mgrad_op_act(op);
+  return act < 0 || attrs->value[act] >= 0;
+}
+
 void mgrad_call_clear(const mgrad_call *c, int i) {
   if (c->dx[i] == NULL || c->add[i]) return;
   memset(c->dx[i], 0, (size_t)mgrad_call_numel(c, i) * sizeof(mgrad_real));
@@ -88,7 +99,8 @@ void mgrad_call_clear(const mgrad_call *c, int i) {
 
 void mgrad_view_backward(mgrad_call *c) {
   if (c->dx[0] == NULL) return;
-  mgrad_call_clear(c, 0);
+  bool all = !c->add[0] && mgrad_shape_numel(c->y) == mgrad_call_numel(c, 0);
+  if (!all) mgrad_call_clear(c, 0);
   mgrad_array whole = *c->x[0], window, dy = *c->y;
   mgrad_shape_pack(&whole);
   whole.data = c->dx[0];
@@ -98,7 +110,8 @@ void mgrad_view_backward(mgrad_call *c) {
   if (c->op->infer(&view) != MGRAD_OK) return; /* it went well in forward */
   mgrad_shape_pack(&dy);
   dy.data = (mgrad_real *)c->dy; /* only read */
-  mgrad_array_add(&window, &dy);
+  if (all) mgrad_array_copy(&window, &dy);
+  else mgrad_array_add(&window, &dy);
 }
 
 mgrad_status mgrad_op_fail(const mgrad_call *c, const char *format, ...) {
@@ -264,13 +277,19 @@ static bool attrs_used(const mgrad_op *op) { return op->attrs != NULL; }
 /* The node, without operands yet. Its block: node, kept, x, attrs, saved, where. */
 static mgrad_status make_node(applying *a) {
   mgrad_call *c = &a->call;
+  if (mgrad_limit_reached(c->ctx, MGRAD_LIMIT_GRAPH, c->ctx->nodes)) {
+    return mgrad_fail(c->ctx, MGRAD_LIMITED,
+                      "%s: there are %d recorded ops, as many as this host allows", c->op->name,
+                      (int64_t)c->ctx->nodes);
+  }
   size_t n = (size_t)c->n, where = c->ctx->anomaly != NULL ? MGRAD_WHERE_SIZE : 0;
   size_t attrs = attrs_used(c->op) ? sizeof(mgrad_attrs) : 0;
   size_t bytes = sizeof(mgrad_node) + (n + 1) * sizeof *a->node->kept +
                  n * sizeof(mgrad_tensor *) + attrs +
                  (size_t)c->nsaved * sizeof(mgrad_real) + where;
-  mgrad_node *node = mgrad_new_zeroed(c->ctx, bytes);
+  mgrad_node *node = mgrad_new(c->ctx, bytes);
   if (node == NULL) return MGRAD_NOMEM;
+  memset(node, 0, bytes - (size_t)c->nsaved * sizeof(mgrad_real) - where);
   node->op = c->op;
   node->n = c->n;
   node->bytes = bytes;
@@ -311,8 +330,9 @@ static void record(applying *a) {
     node->x[i] = mgrad_tensor_retain(x);
     if (i < 31 && (node->op->reads >> i & 1) != 0) keep(node, i, x->storage);
   }
-  if (node->op->reads & MGRAD_READS_Y) keep(node, node->n, a->out->storage);
+  if (mgrad_op_reads_y(node->op, a->call.attrs)) keep(node, node->n, a->out->storage);
   node->order = a->call.ctx->applied++;
+  a->call.ctx->nodes++;
   a->out->node = node;
   a->node = NULL;
 }
@@ -323,6 +343,13 @@ static mgrad_status make_result(applying *a) {
   MGRAD_TRY(mgrad_shape_make(c->ctx, c->y->ndim, c->y->size, &checked));
   if (c->op->flags & MGRAD_OP_VIEW) return mgrad_tensor_view(a->x[0]->storage, c->y, &a->out);
   return mgrad_tensor_like(c->ctx, &checked, &a->out);
+}
+
+mgrad_status mgrad_op_run(void (*f)(mgrad_call *c), mgrad_call *c) {
+  mgrad_pool *pool = c->ctx->pool;
+  if (c->op->updates == 0) mgrad_pool_watch(pool);
+  f(c);
+  return mgrad_pool_finish(pool) ? MGRAD_OK : mgrad_fail_interrupted(c->ctx);
 }
 
 static mgrad_status run(applying *a) {
@@ -339,8 +366,9 @@ static mgrad_status run(applying *a) {
   size_t bytes = (size_t)spare * sizeof(mgrad_real);
   if (spare > 0 && (c->work = mgrad_new(ctx, bytes)) == NULL) return MGRAD_NOMEM;
   c->saved = record_it ? a->node->saved : c->work != NULL ? c->work + c->nwork : NULL;
-  if (c->op->forward != NULL) c->op->forward(c);
+  mgrad_status status = c->op->forward != NULL ? mgrad_op_run(c->op->forward, c) : MGRAD_OK;
   if (spare > 0) mgrad_free(ctx, c->work, bytes);
+  MGRAD_TRY(status);
   if (ctx->anomaly != NULL) MGRAD_TRY(mgrad_anomaly_forward(c));
   if (c->op->flags & MGRAD_OP_RANDOM) ctx->stream++;
   if (record_it) record(a);

@@ -133,11 +133,9 @@ struct mgrad_op {
 #define MGRAD_OP(word) const mgrad_op MGRAD_CODE(mgrad_op_##word)
 #define MGRAD_NAMED(word) .name = #word, .id = MGRAD_ID_##word
 
-#define W(name) extern const mgrad_op MGRAD_CODE(mgrad_op_##name);
-#define X(name) extern const mgrad_op MGRAD_SHARED(mgrad_op_##name);
+#define X(name) extern const mgrad_op mgrad_op_##name;
 #include "ops.def"
 #undef X
-#undef W
 
 #define X(name) MGRAD_ID_##name,
 enum {
@@ -165,6 +163,9 @@ typedef struct mgrad_slope {
   const double *p;
 } mgrad_slope;
 void mgrad_map_slope(mgrad_context *ctx, int64_t n, mgrad_slope *s);
+/* Runs forward or backward of a call; MGRAD_INTERRUPTED where the host wants it. What
+** changes an operand is done to its end. */
+mgrad_status mgrad_op_run(void (*f)(mgrad_call *c), mgrad_call *c);
 /* Fails with "name of the op: " and the sentence; directives as in mgrad_fail. */
 mgrad_status mgrad_op_fail(const mgrad_call *c, const char *format, ...);
 /* Overwrites dx[i] with zeros unless it is to be added to; for scattering. */
@@ -200,6 +201,10 @@ static inline bool mgrad_op_updates(const mgrad_op *op, int i) {
 static inline bool mgrad_op_fusible(const mgrad_op *op) {
   return op->map.forward != NULL && (op->reads & ~MGRAD_READS_Y) == 0;
 }
+/* The place among its options of an activation that the op puts on top; -1 = none. */
+int mgrad_op_act(const mgrad_op *op);
+/* Does backward read y? Not where such an activation is left out. */
+bool mgrad_op_reads_y(const mgrad_op *op, const mgrad_attrs *attrs);
 /* Copies the i-th word of a list such as "x weight bias?", without its mark. */
 void mgrad_operand_name(const mgrad_op *op, int i, char *to, size_t size);
 enum { MGRAD_WHERE_SIZE = 160 }; /* for the name of a layer */

@@ -56,6 +56,8 @@ static mgrad_status take_options(mgrad_context *ctx, const mgrad_optimizer_def *
   if (common != NULL) out->common = *common;
   else mgrad_attrs_default(common_attrs, &out->common);
   MGRAD_TRY(mgrad_attrs_check(ctx, def->name, def->attrs, &out->attrs));
+  const char *wrong = def->check != NULL ? def->check(out->attrs.value) : NULL;
+  if (wrong != NULL) return mgrad_fail(ctx, MGRAD_INVALID, "%s: %s", def->name, wrong);
   return mgrad_attrs_check(ctx, def->name, common_attrs, &out->common);
 }
 
@@ -418,8 +420,7 @@ static void look_at_stretch(void *ud, int64_t first, int64_t end) {
 INLINE mgrad_status check_finite(const mgrad_optimizer *o, const mgrad_param_run *r) {
   const mgrad_code *code = o->ctx->code;
   looking all = { .code = code, .g = r->g };
-  if (mgrad_pool_few(o->ctx->pool, r->n)) look_at_stretch(&all, 0, r->n);
-  else mgrad_pool_stretches(o->ctx->pool, r->n, look_at_stretch, &all);
+  mgrad_pool_stretches(o->ctx->pool, r->n, look_at_stretch, &all);
   if (!all.found) return MGRAD_OK;
   int i = r->first;
   while (code->all_finite(o->params[i].n, o->params[i].t->grad->a.data)) i++;
@@ -468,11 +469,10 @@ static void update_shared(const mgrad_optimizer *o, const mgrad_param_run *r,
   const mgrad_code *code = o->ctx->code;
   updating all = { code->optimizers[o->def->id], u, average,
                    (mgrad_real)o->groups->common.value[MGRAD_EMA], code->blend };
-  if (mgrad_pool_few(o->ctx->pool, r->n)) update_stretch(&all, 0, r->n);
-  else mgrad_pool_stretches(o->ctx->pool, r->n, update_stretch, &all);
+  mgrad_pool_stretches(o->ctx->pool, r->n, update_stretch, &all);
 }
 
-static void update(const mgrad_optimizer *o, const mgrad_param_run *r, mgrad_update *u) {
+static void update_run(const mgrad_optimizer *o, const mgrad_param_run *r, mgrad_update *u) {
   int64_t offset = o->params[r->first].offset;
   mgrad_real *average = o->steps > 0 ? mgrad_optimizer_average(o) : NULL;
   u->n = r->n;
@@ -533,7 +533,7 @@ mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
   double scale = clips ? mgrad_optimizer_clipping(o) : 1;
   for (int i = 0; i < o->nruns; i++) {
     mgrad_update u = options_of(o, &o->groups[o->runs[i].group], scale);
-    update(o, &o->runs[i], &u);
+    update_run(o, &o->runs[i], &u);
   }
   if (o->steps == 0) mgrad_optimizer_begin_averages(o);
   o->steps++;

@@ -41,6 +41,7 @@ struct mgrad_optimizer_def {
   int states;                             /* vectors it keeps */
   const char *keeps;                      /* their names; "moves*": as many as there are */
   int (*states_for)(const double *h);     /* or: how many, by the attributes; or NULL */
+  const char *(*check)(const double *h);  /* what is wrong with attributes together, or NULL */
   void (*update)(const mgrad_update *u);
   mgrad_status (*solve)(mgrad_problem *p); /* instead: moves w to a better point */
   int work;                               /* vectors it needs while it does */
@@ -60,7 +61,7 @@ static inline mgrad_real mgrad_update_gradient(const mgrad_update *u, int64_t i,
 #define MGRAD_OPTIMIZER(word) const mgrad_optimizer_def MGRAD_CODE(mgrad_optimizer_def_##word)
 #define MGRAD_RULE(word) .name = #word, .id = MGRAD_RULE_##word
 
-#define X(name) extern const mgrad_optimizer_def MGRAD_SHARED(mgrad_optimizer_def_##name);
+#define X(name) extern const mgrad_optimizer_def mgrad_optimizer_def_##name;
 #include "optimizers.def"
 #undef X
 

@@ -38,6 +38,12 @@ INLINE void sgd(const mgrad_update u, const bool plain) {
   }
 }
 
+/* As PyTorch; a look ahead of no momentum would be none. */
+static const char *sgd_check(const double *h) {
+  if (h[2] == 0 || (h[1] > 0 && h[4] == 0)) return NULL;
+  return "nesterov needs momentum above 0 and dampening 0";
+}
+
 RULE(sgd)
 MGRAD_OPTIMIZER(sgd) = {
   MGRAD_RULE(sgd), .doc = "gradient descent: v = momentum * v + g; w = w - lr * v",
@@ -45,7 +51,7 @@ MGRAD_OPTIMIZER(sgd) = {
               { "nesterov", MGRAD_ATTR_BOOL, 0, .doc = "looks one move ahead" },
               DECAY(0),
               REAL_ATTR("dampening", 0, 0, 1, "what of a gradient the momentum leaves out")),
-  .keeps = "momentum", .states = 1, .update = sgd_update,
+  .keeps = "momentum", .states = 1, .check = sgd_check, .update = sgd_update,
 };
 
 /* ---- adam, adamw ---- */

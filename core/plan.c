@@ -6,14 +6,14 @@
 
 /* ---- recording ---- */
 
-static void note_free(mgrad_recorder *r, mgrad_note *old) {
+void mgrad_note_free(mgrad_recorder *r, mgrad_note *old) {
   for (int i = 0; i < old->n; i++) mgrad_tensor_release(old->x[i]);
   mgrad_tensor_release(old->y);
   mgrad_free(r->ctx, old->x, (size_t)old->n * sizeof *old->x);
 }
 
 void mgrad_record_free(mgrad_recorder *r) {
-  for (int i = 0; i < r->count; i++) note_free(r, &r->notes[i]);
+  for (int i = 0; i < r->count; i++) mgrad_note_free(r, &r->notes[i]);
   mgrad_free(r->ctx, r->notes, (size_t)r->room * sizeof *r->notes);
   r->notes = NULL;
   r->count = r->room = 0;
@@ -31,7 +31,7 @@ static bool make_room(mgrad_recorder *r) {
   return true;
 }
 
-static void note(mgrad_recorder *r, const mgrad_call *c, mgrad_tensor *const *x,
+static void note_call(mgrad_recorder *r, const mgrad_call *c, mgrad_tensor *const *x,
                  mgrad_tensor *y) {
   mgrad_tensor **held = NULL;
   if (!r->spoiled && make_room(r)) {
@@ -52,7 +52,7 @@ static void note(mgrad_recorder *r, const mgrad_call *c, mgrad_tensor *const *x,
 void mgrad_record_begin(mgrad_recorder *r, mgrad_context *ctx) {
   *r = (mgrad_recorder){ .ctx = ctx };
   ctx->recorder = r;
-  ctx->note = note;
+  ctx->note = note_call;
   ctx->observed = false;
 }
 
@@ -145,18 +145,18 @@ static int maker(const mgrad_recorder *r, const mgrad_tensor *t, int before) {
   return -1;
 }
 
-static bool constant(const mgrad_note *note, int i) {
+static bool is_constant(const mgrad_note *note, int i) {
   return i < 32 && (note->op->constant >> i & 1) != 0;
 }
 
-static bool reads(const mgrad_note *note, int i) {
+static bool backward_reads(const mgrad_note *note, int i) {
   return i >= 31 || (note->op->reads >> i & 1) != 0;
 }
 
 /* Does a gradient flow to operand i? */
 static bool flows(const layout *l, const mgrad_note *note, int at, int i) {
   const mgrad_tensor *x = note->x[i];
-  if (x == NULL || constant(note, i) || note->op->backward == NULL) return false;
+  if (x == NULL || is_constant(note, i) || note->op->backward == NULL) return false;
   if (note->quiet) return false;
   int made = maker(l->r, x, at);
   return made >= 0 ? l->details[made].dy >= 0 : x->requires_grad;
@@ -182,7 +182,7 @@ static void find_needed(layout *l, int loss) {
     for (int j = k + 1; j < r->count && !needed; j++) {
       if (l->details[j].dy < 0) continue;
       for (int i = 0; i < r->notes[j].n; i++) {
-        if (r->notes[j].x[i] == r->notes[k].y && !constant(&r->notes[j], i)) needed = true;
+        if (r->notes[j].x[i] == r->notes[k].y && !is_constant(&r->notes[j], i)) needed = true;
       }
     }
     if (!needed) l->details[k].dy = -1;
@@ -203,9 +203,9 @@ static void place_results(layout *l) {
     for (int i = 0; i < note->n; i++) {
       if (note->x[i] == NULL) continue;
       int b = find_buffer(l, note->x[i]->storage);
-      live_until(l, b, d->dy >= 0 && reads(note, i) ? d->back : k);
+      live_until(l, b, d->dy >= 0 && backward_reads(note, i) ? d->back : k);
     }
-    if (d->dy >= 0 && (note->op->reads & MGRAD_READS_Y)) live_until(l, d->y, d->back);
+    if (d->dy >= 0 && mgrad_op_reads_y(note->op, &note->attrs)) live_until(l, d->y, d->back);
     int end = d->dy >= 0 ? d->back : k;
     bool packs = l->nbackward == 0 && note->npacked > 0 &&
                  find_buffer(l, note->x[1]->storage) < 0; /* comes from outside */
@@ -302,7 +302,7 @@ static mgrad_array located(const filling *f, const mgrad_tensor *t) {
   return a;
 }
 
-static void prepare(filling *f, step *s) {
+static void prepare_ahead(filling *f, step *s) {
   if (s->call.op->prepare == NULL) return;
   s->call.prepared = take(&f->at, s->call.op->bytes);
   s->call.op->prepare(&s->call);
@@ -335,7 +335,7 @@ static void fill_forward(filling *f, int k) {
     s->source = note->x[1]->storage;
     s->version = s->source->version;
   }
-  prepare(f, s);
+  prepare_ahead(f, s);
 }
 
 static void fill_backward(filling *f, int k) {
@@ -363,7 +363,7 @@ static void fill_backward(filling *f, int k) {
   s->call.dy = buffer_data(f, d->dy);
   s->call.work = buffer_data(f, d->work_back);
   s->run = note->op->backward;
-  prepare(f, s);
+  prepare_ahead(f, s);
   if (note->op->flags & MGRAD_OP_RANDOM) f->p->forward[k].back = s;
 }
 
@@ -422,18 +422,20 @@ static void locate_ends(const filling *f, const mgrad_plan_ends *e) {
   p->loss_gradient = buffer_data(f, f->l->details[maker(f->l->r, e->loss, f->l->r->count)].dy);
 }
 
-/* The block: plan, numbers, lists. */
+/* The block: plan, numbers, lists. Numbers are left as they come. */
 static mgrad_status fill(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) {
   mgrad_context *ctx = l->r->ctx;
   size_t bytes = lists_size(l) + (size_t)l->numel * sizeof(mgrad_real);
-  char *at = mgrad_new_zeroed(ctx, bytes);
+  char *at = mgrad_new(ctx, bytes), *end;
   if (at == NULL) return MGRAD_NOMEM;
+  end = at + bytes;
   mgrad_plan *p = take(&at, sizeof *p);
   *p = (mgrad_plan){ .ctx = ctx, .bytes = bytes, .changes = ctx->changes,
                      .nforward = l->r->count, .nbackward = l->nbackward };
   uintptr_t data = ((uintptr_t)at + MGRAD_ALIGN - 1) & ~(uintptr_t)(MGRAD_ALIGN - 1);
   filling f = { .l = l, .p = p, .data = (mgrad_real *)data,
                 .at = (char *)data + (size_t)l->numel * sizeof(mgrad_real) };
+  memset(f.at, 0, (size_t)(end - f.at));
   p->forward = take(&f.at, (size_t)p->nforward * sizeof(step));
   p->backward = take(&f.at, (size_t)p->nbackward * sizeof(step));
   p->outside = take(&f.at, l->noperands * sizeof *p->outside);
@@ -471,7 +473,7 @@ static bool leads_out(const layout *l) {
     const mgrad_note *note = &l->r->notes[k];
     for (int i = 0; i < note->n && !note->quiet && note->op->backward != NULL; i++) {
       const mgrad_tensor *x = note->x[i];
-      if (x == NULL || constant(note, i) || x->requires_grad) continue;
+      if (x == NULL || is_constant(note, i) || x->requires_grad) continue;
       if (mgrad_tensor_tracked(x) && maker(l->r, x, k) < 0) return true;
     }
   }
@@ -503,9 +505,9 @@ static mgrad_status lay_out(layout *l, const mgrad_plan_ends *e, mgrad_plan **ou
   return fill(l, e, out);
 }
 
-mgrad_status mgrad_plan_new(const mgrad_recorder *r, const mgrad_plan_ends *e,
-                            mgrad_plan **out) {
+mgrad_status mgrad_plan_new(mgrad_recorder *r, const mgrad_plan_ends *e, mgrad_plan **out) {
   if (r->spoiled || r->count == 0 || r->count > MOST_NOTES) return MGRAD_INVALID;
+  mgrad_fuse(r, e);
   size_t n = (size_t)r->count, most = 6 * n + 2; /* buffers: result, packed, saved, 2 work, dy */
   size_t bytes = n * sizeof(detail) + most * (sizeof(buffer) + sizeof(int));
   layout l = { .r = r };
@@ -535,33 +537,54 @@ const mgrad_array *mgrad_plan_y(const mgrad_plan *p) { return &p->y; }
 const mgrad_array *mgrad_plan_prediction(const mgrad_plan *p) { return &p->prediction; }
 mgrad_real mgrad_plan_loss(const mgrad_plan *p) { return *p->loss; }
 
-mgrad_status mgrad_plan_forward(mgrad_plan *p) {
-  mgrad_context *ctx = p->ctx;
-  for (int i = 0; i < p->nupdated; i++) p->updated[i]->storage->version++;
-  for (step *s = p->forward, *end = s + p->nforward; s < end; s++) {
-    if (s->check != NULL) MGRAD_TRY(s->check(&s->call));
-    if (s->source != NULL && s->version != s->source->version) {
-      s->call.op->prepare(&s->call);
-      s->version = s->source->version;
+/* What comes before an op in each run. */
+static mgrad_status make_ready(mgrad_context *ctx, step *s) {
+  if (s->check != NULL) MGRAD_TRY(s->check(&s->call));
+  if (s->source != NULL && s->version != s->source->version) {
+    s->call.op->prepare(&s->call);
+    s->version = s->source->version;
+  }
+  if (s->call.op->flags & MGRAD_OP_RANDOM) {
+    s->call.seed = ctx->seed;
+    s->call.stream = ctx->stream++;
+    if (s->back != NULL) {
+      s->back->call.seed = s->call.seed;
+      s->back->call.stream = s->call.stream;
     }
-    if (s->call.op->flags & MGRAD_OP_RANDOM) {
-      s->call.seed = ctx->seed;
-      s->call.stream = ctx->stream++;
-      if (s->back != NULL) {
-        s->back->call.seed = s->call.seed;
-        s->back->call.stream = s->call.stream;
-      }
-    }
-    if (s->run != NULL) s->run(&s->call); /* NULL: a view */
   }
   return MGRAD_OK;
 }
 
-void mgrad_plan_backward(mgrad_plan *p) {
+/* About as long as a small op takes: many small ops are a long loop as well. */
+enum { SMALL_OP = MGRAD_POOL_ASK / 64 };
+
+static mgrad_status run_steps(mgrad_plan *p, bool forward) {
+  mgrad_pool *pool = p->ctx->pool;
+  mgrad_status status = MGRAD_OK;
+  step *s = forward ? p->forward : p->backward;
+  int n = forward ? p->nforward : p->nbackward;
+  mgrad_pool_watch(pool);
+  bool going = mgrad_pool_goes_on(pool, 0, (int64_t)n * SMALL_OP);
+  for (step *end = s + n; s < end && going; s++) {
+    if (forward && (status = make_ready(p->ctx, s)) != MGRAD_OK) break;
+    if (s->run != NULL) s->run(&s->call); /* NULL: a view */
+    going = !pool->stopped;
+  }
+  bool whole = mgrad_pool_finish(pool);
+  return status == MGRAD_OK && !whole ? mgrad_fail_interrupted(p->ctx) : status;
+}
+
+mgrad_status mgrad_plan_forward(mgrad_plan *p) {
+  for (int i = 0; i < p->nupdated; i++) p->updated[i]->storage->version++;
+  return run_steps(p, true);
+}
+
+mgrad_status mgrad_plan_backward(mgrad_plan *p) {
   *p->loss_gradient = 1;
-  for (step *s = p->backward, *end = s + p->nbackward; s < end; s++) s->run(&s->call);
+  MGRAD_TRY(run_steps(p, false));
   for (int i = 0; i < p->nleaves; i++) {
     p->leaves[i]->has_grad = true;
     p->leaves[i]->zeroed = 0;
   }
+  return MGRAD_OK;
 }

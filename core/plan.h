@@ -33,7 +33,8 @@ typedef struct mgrad_recorder {
 /* Between these two, which do not nest, every op applied in the context is noted. */
 void mgrad_record_begin(mgrad_recorder *r, mgrad_context *ctx);
 void mgrad_record_end(mgrad_recorder *r);
-/* Drops the notes. */
+/* Drops one note, or all. */
+void mgrad_note_free(mgrad_recorder *r, mgrad_note *note);
 void mgrad_record_free(mgrad_recorder *r);
 
 typedef struct mgrad_plan mgrad_plan;
@@ -44,12 +45,15 @@ typedef struct mgrad_plan_ends {
   const mgrad_tensor *x, *y, *prediction, *loss;
 } mgrad_plan_ends;
 
+/* Makes one note of an op and an activation behind it that nothing else comes in between
+** of: the same bits by one way through the numbers less. */
+enum { MGRAD_FUSE_OPERANDS = 4 };
+void mgrad_fuse(mgrad_recorder *r, const mgrad_plan_ends *ends);
 /*
-** Freezes what 'r' has noted; the plan's only allocation. MGRAD_INVALID, with no
+** Freezes what 'r' has noted, fused; the plan's only allocation. MGRAD_INVALID, with no
 ** sentence of its own, where the notes cannot be frozen.
 */
-mgrad_status mgrad_plan_new(const mgrad_recorder *r, const mgrad_plan_ends *ends,
-                            mgrad_plan **out);
+mgrad_status mgrad_plan_new(mgrad_recorder *r, const mgrad_plan_ends *ends, mgrad_plan **out);
 void mgrad_plan_release(mgrad_plan *p);
 
 /* Does the plan still fit its parameters, layers and instruction set? */
@@ -60,10 +64,11 @@ const mgrad_array *mgrad_plan_y(const mgrad_plan *p);
 const mgrad_array *mgrad_plan_prediction(const mgrad_plan *p);
 mgrad_real mgrad_plan_loss(const mgrad_plan *p);
 
-/* Fails only where an op's check of values (labels) does; nothing has happened
-** to parameters then. */
+/* Fails only where an op's check of values (labels) does, or the host interrupts; nothing
+** has happened to parameters then. */
 mgrad_status mgrad_plan_forward(mgrad_plan *p);
-/* Fills the gradients of all parameters that take part, overwriting them. */
-void mgrad_plan_backward(mgrad_plan *p);
+/* Fills the gradients of all parameters that take part, overwriting them. Fails only where
+** the host interrupts: they are no gradients then. */
+mgrad_status mgrad_plan_backward(mgrad_plan *p);
 
 #endif

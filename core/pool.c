@@ -13,22 +13,24 @@
 enum {
   STACK_BYTES = 512 * 1024,
   SPINS = 300,            /* about eight microseconds: then sleep */
-  WHOLE = 1024            /* numbers: stretches are multiples of it */
+  WHOLE = 1024,           /* numbers: stretches are multiples of it */
+  MOST = 64 * WHOLE       /* and at most as long */
 };
 
 typedef struct job {
   mgrad_part_fn f; /* NULL: closed */
   void *ud;
   int64_t parts;
+  mgrad_pool *pool;
 } job;
 
 typedef struct worker {
-  mgrad_pool *pool;
+  mgrad_crew *crew;
   int index; /* from 1; 0 is the caller */
   pthread_t id;
 } worker;
 
-struct mgrad_pool {
+struct mgrad_crew {
   int threads;
   int started;           /* workers there are */
   pid_t pid;             /* of the process that they are in */
@@ -58,29 +60,32 @@ static void pause_briefly(void) {
 /* ---- workers ---- */
 
 /* The parts from share_start(i) to share_start(i + 1) are thread i's. */
-static int64_t share_start(const mgrad_pool *p, int64_t parts, int i) {
+static int64_t share_start(const mgrad_crew *p, int64_t parts, int i) {
   return parts * i / p->threads;
 }
 
 /* A thread does its own share first, which lies in its caches if the last job was
 ** over the same numbers, then what is left of the others'. */
-static void take_parts(mgrad_pool *p, job j, int index) {
+static void take_parts(mgrad_crew *p, job j, int index) {
   for (int k = 0; k < p->threads; k++) {
     int i = (index + k) % p->threads;
     int64_t part, end = share_start(p, j.parts, i + 1);
-    while ((part = atomic_fetch_add(&p->shares[i].next, 1)) < end) j.f(j.ud, part, index);
+    while ((part = atomic_fetch_add(&p->shares[i].next, 1)) < end) {
+      if (!mgrad_pool_goes_on(j.pool, index, MGRAD_POOL_ASK)) return;
+      j.f(j.ud, part, index);
+    }
   }
 }
 
 /* Looks out for a new job for a moment. */
-static void linger(mgrad_pool *p, unsigned seen) {
+static void linger(mgrad_crew *p, unsigned seen) {
   for (int i = 0; i < SPINS && atomic_load(&p->jobs) == seen; i++) pause_briefly();
 }
 
 /* Joins jobs that are open when it comes; one that comes late is not waited for. */
 static void *work(void *ud) {
   worker *w = ud;
-  mgrad_pool *p = w->pool;
+  mgrad_crew *p = w->crew;
   unsigned seen = 0;
   pthread_mutex_lock(&p->lock);
   while (!p->stop) {
@@ -108,7 +113,7 @@ static void *work(void *ud) {
 
 /* Begins the workers where this process has none yet. Where the system gives fewer,
 ** fewer they are. They take no signals: those are the host's. */
-static void start(mgrad_pool *p) {
+static void start(mgrad_crew *p) {
   if (p->pid == getpid()) return;
   pthread_mutex_init(&p->lock, NULL);
   pthread_cond_init(&p->work, NULL);
@@ -126,7 +131,7 @@ static void start(mgrad_pool *p) {
   pthread_attr_setstacksize(&attr, STACK_BYTES);
   for (int i = 0; i < p->threads - 1; i++) {
     worker *w = &p->workers[i];
-    w->pool = p;
+    w->crew = p;
     w->index = i + 1;
     if (pthread_create(&w->id, &attr, work, w) != 0) break;
     p->started++;
@@ -137,13 +142,7 @@ static void start(mgrad_pool *p) {
 
 /* ---- making and releasing ---- */
 
-mgrad_pool *mgrad_pool_new(mgrad_context *ctx, int threads) {
-  mgrad_pool *p = mgrad_new_zeroed(ctx, sizeof *p);
-  if (p != NULL) p->threads = threads;
-  return p;
-}
-
-void mgrad_pool_free(mgrad_context *ctx, mgrad_pool *p) {
+static void dismiss(mgrad_context *ctx, mgrad_crew *p) {
   if (p == NULL) return;
   if (p->pid == getpid()) {
     pthread_mutex_lock(&p->lock);
@@ -158,11 +157,19 @@ void mgrad_pool_free(mgrad_context *ctx, mgrad_pool *p) {
   mgrad_free(ctx, p, sizeof *p);
 }
 
-int mgrad_pool_threads(const mgrad_pool *p) { return p != NULL ? p->threads : 1; }
+mgrad_status mgrad_pool_set(mgrad_context *ctx, mgrad_pool *pool, int threads) {
+  mgrad_crew *crew = NULL;
+  if (threads > 1 && (crew = mgrad_new_zeroed(ctx, sizeof *crew)) == NULL) return MGRAD_NOMEM;
+  if (crew != NULL) crew->threads = threads;
+  dismiss(ctx, pool->crew);
+  pool->crew = crew;
+  pool->threads = threads;
+  return MGRAD_OK;
+}
 
 /* ---- jobs ---- */
 
-static void open_job(mgrad_pool *p, job j) {
+static void open_job(mgrad_crew *p, job j) {
   pthread_mutex_lock(&p->lock);
   p->job = j;
   for (int i = 0; i < p->threads; i++) {
@@ -174,7 +181,7 @@ static void open_job(mgrad_pool *p, job j) {
 }
 
 /* No one joins any more; waits for those who have. */
-static void close_job(mgrad_pool *p) {
+static void close_job(mgrad_crew *p) {
   pthread_mutex_lock(&p->lock);
   p->job.f = NULL;
   pthread_mutex_unlock(&p->lock);
@@ -184,12 +191,21 @@ static void close_job(mgrad_pool *p) {
   pthread_mutex_unlock(&p->lock);
 }
 
-void mgrad_pool_run(mgrad_pool *p, int64_t parts, mgrad_part_fn f, void *ud) {
-  if (p == NULL || parts <= 1) {
-    for (int64_t i = 0; i < parts; i++) f(ud, i, 0);
+/* Small work is not worth a question for each part. */
+static void run_alone(mgrad_pool *pool, int64_t work, int64_t parts, mgrad_part_fn f, void *ud) {
+  for (int64_t i = 0; i < parts; i++) {
+    if (i > 0 && !mgrad_pool_goes_on(pool, 0, work)) return;
+    f(ud, i, 0);
+  }
+}
+
+void mgrad_pool_run(mgrad_pool *pool, bool share, int64_t parts, mgrad_part_fn f, void *ud) {
+  mgrad_crew *p = pool->crew;
+  if (!share || p == NULL || parts <= 1) {
+    run_alone(pool, share ? MGRAD_POOL_ASK : MGRAD_POOL_ASK / 64, parts, f, ud);
     return;
   }
-  job j = { f, ud, parts };
+  job j = { f, ud, parts, pool };
   start(p);
   open_job(p, j);
   take_parts(p, j, 0);
@@ -208,19 +224,37 @@ static void run_stretch(void *ud, int64_t part, int index) {
   s->f(s->ud, part * s->each, mgrad_min_size((part + 1) * s->each, s->n));
 }
 
-/* Stretches that are multiples of 'whole'. */
-static void run_stretches(mgrad_pool *p, int64_t n, int64_t whole, mgrad_stretch_fn f,
-                          void *ud) {
+/* Stretches that are multiples of 'whole', of at most 'most'. */
+static void run_stretches(mgrad_pool *p, int64_t n, int64_t whole, int64_t most,
+                          mgrad_stretch_fn f, void *ud) {
   int64_t parts = 2 * (int64_t)mgrad_pool_threads(p); /* to balance what others slow down */
   int64_t each = ((n + parts - 1) / parts + whole - 1) / whole * whole;
-  stretches s = { f, ud, n, each };
-  mgrad_pool_run(p, (n + each - 1) / each, run_stretch, &s);
+  stretches s = { f, ud, n, mgrad_min_size(each, most) };
+  mgrad_pool_run(p, true, (n + s.each - 1) / s.each, run_stretch, &s);
 }
 
 void mgrad_pool_stretches(mgrad_pool *p, int64_t n, mgrad_stretch_fn f, void *ud) {
-  run_stretches(p, n, WHOLE, f, ud);
+  if (n < MGRAD_POOL_FEW) f(ud, 0, n);
+  else run_stretches(p, n, WHOLE, MOST, f, ud);
 }
 
 void mgrad_pool_items(mgrad_pool *p, int64_t n, mgrad_stretch_fn f, void *ud) {
-  run_stretches(p, n, 1, f, ud);
+  run_stretches(p, n, 1, n, f, ud);
+}
+
+/* ---- interruption ---- */
+
+bool mgrad_pool_asks(mgrad_pool *pool, int index) {
+  if (index == 0 && !pool->stopped) {
+    pool->left = MGRAD_POOL_ASK;
+    if (pool->interrupt(pool->ud)) pool->stopped = true;
+  }
+  return !pool->stopped;
+}
+
+bool mgrad_pool_finish(mgrad_pool *pool) {
+  bool stopped = pool->stopped;
+  pool->watched = false;
+  if (stopped) pool->stopped = false;
+  return !stopped;
 }

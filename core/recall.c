@@ -209,11 +209,17 @@ void mgrad_optimizer_take(mgrad_optimizer *o, mgrad_items *items) {
   if (!scheduled) mgrad_optimizer_schedule(o, NULL, NULL); /* a rate was set since */
 }
 
-mgrad_status mgrad_optimizer_restore(mgrad_optimizer *o, mgrad_item *list, int n) {
-  mgrad_items items = { o->ctx, list, n, 0 };
-  for (int i = 0; i < n; i++) list[i].known = 0;
-  MGRAD_TRY(mgrad_optimizer_check(o, &items));
-  MGRAD_TRY(mgrad_items_all_known(&items));
-  mgrad_optimizer_take(o, &items);
+static mgrad_status restore(mgrad_optimizer *o, mgrad_items *items) {
+  MGRAD_TRY(mgrad_optimizer_check(o, items));
+  MGRAD_TRY(mgrad_items_all_known(items));
+  mgrad_optimizer_take(o, items);
   return MGRAD_OK;
+}
+
+mgrad_status mgrad_optimizer_restore(mgrad_optimizer *o, mgrad_item *list, int n) {
+  mgrad_items items;
+  MGRAD_TRY(mgrad_items_open(o->ctx, list, n, &items));
+  mgrad_status status = restore(o, &items);
+  mgrad_items_close(&items);
+  return status;
 }

@@ -198,25 +198,28 @@ static mgrad_status check(mgrad_trainer *t, mgrad_items *items, mgrad_trainer *f
   return mgrad_items_all_known(items);
 }
 
-mgrad_status mgrad_trainer_restore(mgrad_trainer *t, mgrad_item *list, int n) {
-  mgrad_items items = { t->ctx, list, n, 0 };
-  mgrad_trainer fresh = *t;
-  fresh.tally = (mgrad_tally){ 0 };
-  for (int i = 0; i < n; i++) list[i].known = 0;
-  mgrad_status status = check(t, &items, &fresh);
-  if (status != MGRAD_OK) {
-    mgrad_tally_free(t->ctx, &fresh.tally);
-    return status;
-  }
-  walk_net(t, mgrad_items_take, &items);
-  mgrad_optimizer_take(t->optimizer, &items);
-  walk_rest(t, mgrad_items_take, &items);
+/* Takes all that was compared. It cannot fail. */
+static void take(mgrad_trainer *t, mgrad_items *items, const mgrad_trainer *fresh) {
+  walk_net(t, mgrad_items_take, items);
+  mgrad_optimizer_take(t->optimizer, items);
+  walk_rest(t, mgrad_items_take, items);
   mgrad_trainer_end_run(t);
   mgrad_tally_free(t->ctx, &t->tally);
-  t->tally = fresh.tally;
-  t->input = fresh.input;
+  t->tally = fresh->tally;
+  t->input = fresh->input;
   t->epoch = t->at = t->epochs = t->count = 0;
-  if (fresh.waiting) walk_run(t, mgrad_items_take, &items);
-  t->waiting = fresh.waiting;
-  return MGRAD_OK;
+  if (fresh->waiting) walk_run(t, mgrad_items_take, items);
+  t->waiting = fresh->waiting;
+}
+
+mgrad_status mgrad_trainer_restore(mgrad_trainer *t, mgrad_item *list, int n) {
+  mgrad_items items;
+  mgrad_trainer fresh = *t;
+  fresh.tally = (mgrad_tally){ 0 };
+  MGRAD_TRY(mgrad_items_open(t->ctx, list, n, &items));
+  mgrad_status status = check(t, &items, &fresh);
+  if (status == MGRAD_OK) take(t, &items, &fresh);
+  else mgrad_tally_free(t->ctx, &fresh.tally);
+  mgrad_items_close(&items);
+  return status;
 }

@@ -28,6 +28,10 @@ mgrad_status mgrad_shape_make(mgrad_context *ctx, int ndim, const int64_t *size,
     if (mgrad_mul_overflows(numel, size[d], &numel) || numel > MAX_NUMEL)
       return mgrad_fail(ctx, MGRAD_INVALID, "shape is %a, which no memory can hold", &a);
   }
+  if (numel > 1 && mgrad_limit_reached(ctx, MGRAD_LIMIT_ELEMENTS, (uint64_t)numel - 1)) {
+    return mgrad_fail(ctx, MGRAD_INVALID, "shape is %a, this host allows %d elements", &a,
+                      (int64_t)ctx->limits[MGRAD_LIMIT_ELEMENTS]);
+  }
   mgrad_shape_pack(&a);
   *out = a;
   return MGRAD_OK;

@@ -22,12 +22,52 @@ mgrad_status mgrad_place_give(void *ud, const mgrad_place *p) {
 
 /* ---- in ---- */
 
-mgrad_item *mgrad_items_find(mgrad_items *items, const char *name) {
-  for (int k = 0; k < items->n; k++) {
-    int i = (items->next + k) % items->n;
-    if (strcmp(items->list[i].name, name) != 0) continue;
-    items->next = (i + 1) % items->n;
-    return &items->list[i];
+/* Shell's way, which needs no memory. */
+static void sort(mgrad_item **list, int n) {
+  int gap = 1;
+  while (gap < n / 3) gap = 3 * gap + 1;
+  for (; gap > 0; gap /= 3) {
+    for (int i = gap; i < n; i++) {
+      mgrad_item *item = list[i];
+      int k = i;
+      for (; k >= gap && strcmp(list[k - gap]->name, item->name) > 0; k -= gap) {
+        list[k] = list[k - gap];
+      }
+      list[k] = item;
+    }
+  }
+}
+
+mgrad_status mgrad_items_open(mgrad_context *ctx, mgrad_item *list, int n, mgrad_items *out) {
+  mgrad_item **sorted = mgrad_new(ctx, ((size_t)n + 1) * sizeof *sorted);
+  if (sorted == NULL) return MGRAD_NOMEM;
+  *out = (mgrad_items){ ctx, sorted, n };
+  for (int i = 0; i < n; i++) {
+    sorted[i] = &list[i];
+    list[i].known = 0;
+  }
+  sort(sorted, n);
+  for (int i = 1; i < n; i++) {
+    if (strcmp(sorted[i - 1]->name, sorted[i]->name) != 0) continue;
+    mgrad_status status = mgrad_fail(ctx, MGRAD_INVALID, "load: it has \"%s\" twice",
+                                     sorted[i]->name);
+    mgrad_items_close(out);
+    return status;
+  }
+  return MGRAD_OK;
+}
+
+void mgrad_items_close(mgrad_items *items) {
+  mgrad_free(items->ctx, items->sorted, ((size_t)items->n + 1) * sizeof *items->sorted);
+}
+
+mgrad_item *mgrad_items_find(const mgrad_items *items, const char *name) {
+  for (int low = 0, high = items->n; low < high;) {
+    int middle = low + (high - low) / 2;
+    int order = strcmp(items->sorted[middle]->name, name);
+    if (order == 0) return items->sorted[middle];
+    if (order < 0) low = middle + 1;
+    else high = middle;
   }
   return NULL;
 }
@@ -103,9 +143,9 @@ mgrad_status mgrad_items_take(void *ud, const mgrad_place *p) {
 
 mgrad_status mgrad_items_all_known(const mgrad_items *items) {
   for (int i = 0; i < items->n; i++) {
-    if (items->list[i].known) continue;
+    if (items->sorted[i]->known) continue;
     return mgrad_fail(items->ctx, MGRAD_INVALID, "load: it has \"%s\", which is nothing here",
-                      items->list[i].name);
+                      items->sorted[i]->name);
   }
   return MGRAD_OK;
 }

@@ -23,13 +23,16 @@ typedef mgrad_status (*mgrad_place_fn)(void *ud, const mgrad_place *p);
 /* The items of a state that is to be taken. */
 typedef struct mgrad_items {
   mgrad_context *ctx;
-  mgrad_item *list;
+  mgrad_item **sorted; /* by name */
   int n;
-  int next; /* where the last one was found, and one more */
 } mgrad_items;
 
+/* None of them is known yet. Fails where a name is there twice: what is compared must be
+** what is taken. After success 'close' is needed. */
+mgrad_status mgrad_items_open(mgrad_context *ctx, mgrad_item *list, int n, mgrad_items *out);
+void mgrad_items_close(mgrad_items *items);
 /* The item of this name, or NULL. */
-mgrad_item *mgrad_items_find(mgrad_items *items, const char *name);
+mgrad_item *mgrad_items_find(const mgrad_items *items, const char *name);
 /* For walks; 'ud' are the items. Is there an item for the place, of its shape? It is known
 ** from now on. */
 mgrad_status mgrad_items_check(void *ud, const mgrad_place *p);

@@ -224,7 +224,7 @@ static mgrad_status step(mgrad_tape *tape, mgrad_tensor *t) {
                       .saved = node->saved, .work = tape->memory,
                       .nwork_backward = node->nwork, .seed = node->seed,
                       .stream = node->stream };
-  node->op->backward(&call);
+  MGRAD_TRY(mgrad_op_run(node->op->backward, &call));
   if (tape->ctx->anomaly == NULL) return MGRAD_OK;
   return mgrad_anomaly_backward(&call, node->where != NULL ? node->where : "");
 }
@@ -236,13 +236,25 @@ static void collect(const mgrad_tape *tape, mgrad_tensor *t) {
   t->has_grad = true;
 }
 
-mgrad_status mgrad_tape_run(mgrad_tape *tape) {
-  tape->loss->node->dy[0] = 1;
-  for (mgrad_tensor *t = tape->first; t != NULL; t = t->next) {
-    collect(tape, t);
-    MGRAD_TRY(step(tape, t));
+/* Gradients that are not whole are none. */
+static void drop_gradients(const mgrad_tape *tape) {
+  for (const mgrad_tensor *t = tape->first; t != NULL; t = t->next) {
+    for (int i = 0; i < t->node->n; i++) {
+      mgrad_tensor *x = t->node->x[i];
+      if (flows(tape, t->node, i) && x->node == NULL) x->has_grad = false;
+    }
   }
-  return MGRAD_OK;
+}
+
+mgrad_status mgrad_tape_run(mgrad_tape *tape) {
+  mgrad_status status = MGRAD_OK;
+  tape->loss->node->dy[0] = 1;
+  for (mgrad_tensor *t = tape->first; t != NULL && status == MGRAD_OK; t = t->next) {
+    collect(tape, t);
+    status = step(tape, t);
+  }
+  if (status == MGRAD_INTERRUPTED) drop_gradients(tape);
+  return status;
 }
 
 void mgrad_tape_close(mgrad_tape *tape, bool retain) {

@@ -30,7 +30,7 @@ typedef struct mgrad_tape {
 ** changed and nothing is left to free. */
 mgrad_status mgrad_tape_open(mgrad_tape *tape, mgrad_tensor *loss, bool selective);
 /* Writes all gradients. Cannot fail, but while anomalies are looked for: it stops at the
-** first. */
+** first; and where the host interrupts: there are none then. */
 mgrad_status mgrad_tape_run(mgrad_tape *tape);
 /* Frees the buffers and, unless 'retain', the graph. */
 void mgrad_tape_close(mgrad_tape *tape, bool retain);

@@ -28,10 +28,15 @@ void mgrad_storage_release(mgrad_storage *s) {
 /* ---- making and releasing ---- */
 
 mgrad_status mgrad_tensor_view(mgrad_storage *s, const mgrad_array *a, mgrad_tensor **out) {
+  if (mgrad_limit_reached(s->ctx, MGRAD_LIMIT_TENSORS, s->ctx->tensors)) {
+    return mgrad_fail(s->ctx, MGRAD_LIMITED, "there are %d tensors, as many as this host allows",
+                      (int64_t)s->ctx->tensors);
+  }
   mgrad_tensor *t = mgrad_new(s->ctx, sizeof *t);
   if (t == NULL) return MGRAD_NOMEM;
   *t = (mgrad_tensor){ .ctx = s->ctx, .refs = 1, .a = *a, .storage = s };
   s->refs++;
+  t->ctx->tensors++;
   mgrad_object_born(t->ctx);
   *out = t;
   return MGRAD_OK;
@@ -112,6 +117,7 @@ static void node_free(mgrad_context *ctx, mgrad_node *node) {
     mgrad_storage_release(s);
   }
   mgrad_free(ctx, node, node->bytes);
+  ctx->nodes--;
 }
 
 /* Takes one reference; a tensor without any joins the list of the dead. */
@@ -136,6 +142,7 @@ void mgrad_tensor_release(mgrad_tensor *t) {
     }
     mgrad_storage_release(t->storage);
     mgrad_free(ctx, t, sizeof *t);
+    ctx->tensors--;
     mgrad_object_gone(ctx);
   }
 }
@@ -195,8 +202,8 @@ mgrad_status mgrad_tensor_writable(mgrad_tensor *t, const char *who) {
   }
   if (t->node != NULL || t->consumed) {
     return mgrad_fail(t->ctx, MGRAD_INVALID,
-                      "%s: the tensor is the result of a recorded op; change t:detach(),"
-                      " or compute a new one", who);
+                      "%s: the tensor is the result of a recorded op, as a view of one that"
+                      " records is; change t:detach(), or compute a new one", who);
   }
   if (t->storage->pins > 0) {
     return mgrad_fail(t->ctx, MGRAD_INVALID,

@@ -141,8 +141,7 @@ static mgrad_status evaluate_again(void *ud, double *loss) {
   MGRAD_TRY(mgrad_plan_forward(b->plan));
   *loss = (double)mgrad_plan_loss(b->plan);
   mgrad_optimizer_clear(b->t->optimizer);
-  mgrad_plan_backward(b->plan);
-  return MGRAD_OK;
+  return mgrad_plan_backward(b->plan);
 }
 
 /* ---- an update ---- */
@@ -187,7 +186,7 @@ static mgrad_status backward_and_update(again *b, mgrad_tensor *loss) {
 
 /* Keeps a plan of what was recorded, in place of the oldest. Without one, for
 ** whatever reason, the following steps go op by op as well. */
-static void keep_plan(mgrad_trainer *t, const mgrad_recorder *r, const mgrad_plan_ends *e) {
+static void keep_plan(mgrad_trainer *t, mgrad_recorder *r, const mgrad_plan_ends *e) {
   mgrad_plan *plan;
   if (e->x->storage == e->y->storage || !mgrad_shape_packed(&e->x->a) ||
       !mgrad_shape_packed(&e->y->a) || mgrad_plan_new(r, e, &plan) != MGRAD_OK) {
@@ -283,7 +282,7 @@ static mgrad_status replay(mgrad_trainer *t, mgrad_plan *p, const step_input *in
   MGRAD_TRY(mgrad_judge_arrays(&t->judge, mgrad_plan_prediction(p), mgrad_plan_y(p), loss,
                                tally));
   mgrad_optimizer_clear(t->optimizer);
-  mgrad_plan_backward(p);
+  MGRAD_TRY(mgrad_plan_backward(p));
   return update(&b, mgrad_plan_y(p), loss);
 }
 
@@ -336,6 +335,7 @@ static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_tally *ta
   int recording = mgrad_grad_enable(t->ctx, 1);
   if (!training) mgrad_layer_train(net, 1);
   mgrad_held before = mgrad_tally_hold(tally);
+  uint64_t stream = t->ctx->stream;
   int anomaly = t->anomaly ? mgrad_anomaly(t->ctx, 1) : 0;
   t->busy = true;
   t->last = b->last;
@@ -347,7 +347,8 @@ static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_tally *ta
   mgrad_grad_enable(t->ctx, recording);
   if (status != MGRAD_OK) {
     mgrad_tally_take_back(tally, &before);
-    mgrad_trainer_drop_gathered(t);
+    if (status == MGRAD_INTERRUPTED) t->ctx->stream = stream; /* the same again, later */
+    else mgrad_trainer_drop_gathered(t);
   }
   return status;
 }

@@ -12,6 +12,7 @@
 local folder = arg[0]:match("^.*[/\\]") or ""
 local common, letters = dofile(folder .. "common.lua"), dofile(folder .. "letters.lua")
 local mg, options = common.start("An LSTM learns to write, letter by letter.", {
+  pictures = true,
   { "epochs", 20, "passes over the text" },
   { "text", false, "what to read (default: Bierce, The Devil's Dictionary)", "FILE" },
   { "hidden", 128, "numbers that the net remembers" },
@@ -42,14 +43,18 @@ local function rate(step) return 0.01 * math.max(0.02, 1 - step / steps) end
 local trainer = mg.trainer { net = net, loss = letters.loss(mg, COUNT),
                              optimizer = mg.adam { lr = rate, clip_norm = 5 } }
 
-local pair, reached = text:introduce(), nil
+local pair, reached, rows = text:introduce(), nil, {}
 for epoch = 1, options.epochs do
   local bits = text:pass(mg, trainer, LENGTH, BATCH, "epoch " .. epoch)
   reached = trainer:evaluate(exam).loss * BITS
+  rows[epoch] = { bits = bits, val_bits = reached }
   if epoch % 5 == 0 or epoch == 1 or epoch == options.epochs then
     print(("epoch %3d   learned text %.3f   exam %.3f"):format(epoch, bits, reached))
   end
 end
+
+print "\nBits a character, on the text that it learns from and on the rest:\n"
+common.show("loss", rows, {})
 
 ------------------------------------------------------------------------------ writing
 

@@ -1,4 +1,4 @@
--- What the experiments share: options, finding the library, terminal pictures,
+-- What the experiments share: options, finding the library, showing pictures,
 -- and the exit status. Nothing in here is about neural networks.
 
 local common = {}
@@ -85,14 +85,18 @@ end
 
 --- Begins a script: reads its options, loads moongrad, seeds its generator.
 -- @tparam string about  one line for --help
--- @tparam table list    options besides --seed, each {name, default, text [, VALUE]}
+-- @tparam table list    options besides --seed and --plot, each {name, default, text [, VALUE]};
+--                       pictures = true where it shows some
 -- @return moongrad, and the options by name
 function common.start(about, list)
   table.insert(list, 1, { "seed", 1, "where the random numbers start" })
-  local options = parse(about, list)
-  local mg = library()
-  mg.seed(options.seed)
-  return mg, options
+  if list.pictures then
+    table.insert(list, { "plot", "-", "a .png or .svg for pictures; - for the terminal", "FILE" })
+  end
+  common.options = parse(about, list)
+  common.mg = library()
+  common.mg.seed(common.options.seed)
+  return common.mg, common.options
 end
 
 --- Ends a script: says whether its claim held, here and in the exit status.
@@ -101,11 +105,11 @@ function common.claim(held, text)
   if not held then os.exit(1, true) end
 end
 
---- The pictures of Fashion-MNIST, for training and for testing, from a folder or, without
--- one, from where Debian puts them.
-function common.fashion_mnist(mg, where)
+--- The pictures of Fashion-MNIST, for training (all, or the first 'most') and for testing,
+-- from a folder or, without one, from where Debian puts them.
+function common.fashion_mnist(mg, where, most)
   local train, test = mg.data.fashion_mnist(where or nil)
-  if train then return train, test end
+  if train then return train:range(1, math.min(most or #train, #train)), test end
   common.stop(("no data: %s (Debian: apt install dataset-fashion-mnist)"):format(test))
 end
 
@@ -132,55 +136,39 @@ function common.truth_table(rows, outputs, quiet)
   return right
 end
 
---- Draws points in the terminal. 'o' holds x = {from, to}, y = {from, to}, and
--- any number of {mark, xs, ys}, the later ones on top.
-function common.plot(o)
-  local width, height = o.width or 64, o.height or 15
-  local function place(v, range, cells)
-    return math.floor((v - range[1]) / (range[2] - range[1]) * (cells - 1) + 1.5)
-  end
-  local cell = {}
-  for _, points in ipairs(o) do
-    local xs, ys = common.numbers(points[2]), common.numbers(points[3])
-    for i = 1, #xs do
-      local column, row = place(xs[i], o.x, width), place(ys[i], o.y, height)
-      local inside = column >= 1 and column <= width and row >= 1 and row <= height
-      if inside then cell[row * width + column] = points[1] end
-    end
-  end
-  for row = height, 1, -1 do
-    local line = {}
-    for column = 1, width do line[column] = cell[row * width + column] or " " end
-    local label = row == height and o.y[2] or row == 1 and o.y[1]
-    print(("%6s |%s"):format(label and ("%.3g"):format(label) or "",
-      (table.concat(line):gsub("%s+$", ""))))
-  end
-  local from, to = ("%.3g"):format(o.x[1]), ("%.3g"):format(o.x[2])
-  print("       +" .. ("-"):rep(width))
-  print("        " .. from .. (" "):rep(width - #from - #to) .. to)
+local pictures = 0
+
+--- Where the next picture goes: "-", or a file; further ones have -2, -3 in their names.
+local function place_of_picture()
+  pictures = pictures + 1
+  local out = common.options.plot
+  if out == "-" or pictures == 1 then return out end
+  return (out:gsub("(%.%w+)$", "-" .. pictures .. "%1"))
 end
 
---- Draws the plane of inputs, x1 to the right, x2 upwards: "+" where the net
--- answers 1, blank where it answers 0, and the targets of 'rows' at their places.
-function common.plane(mg, net, rows)
-  local points, from, to, across, down = {}, -0.5, 1.5, 41, 17
-  for i = 0, across * down - 1 do
-    local column, row = i % across, math.floor(i / across)
-    points[i + 1] = { from + (to - from) * column / (across - 1),
-                      from + (to - from) * row / (down - 1) }
+--- Shows a picture in the terminal, or writes it where --plot says.
+-- @tparam string kind  of mg.plot: "curve", "boundary" ..
+-- @param ...           what that takes; options last
+function common.show(kind, ...)
+  local mg, options, out = common.mg, select(select("#", ...), ...), place_of_picture()
+  if out == "-" then
+    local found, system = pcall(require, "moongrad.system")
+    if not (found and system.isatty(1)) then options.color = "none" end
+    print(mg.plot[kind](...))
+  else
+    options.out = out
+    local written, message = mg.plot[kind](...)
+    if not written then common.stop(message) end
+    print("The picture is in " .. out .. ".")
   end
-  local answers = common.numbers(net:predict(mg.tensor(points)))
-  local ones, marks = { "+", {}, {} }, { { "0", {}, {} }, { "1", {}, {} } }
-  local function add(series, x, y)
-    table.insert(series[2], x)
-    table.insert(series[3], y)
-  end
-  for i, point in ipairs(points) do
-    if answers[i] > 0.5 then add(ones, point[1], point[2]) end
-  end
-  for _, row in ipairs(rows) do add(marks[row[3] + 1], row[1], row[2]) end
-  common.plot { x = { from, to }, y = { from, to }, width = across, height = down,
-                ones, marks[1], marks[2] }
+end
+
+--- Shows what a net of two inputs answers where: the plane of inputs, x1 to the right, x2
+-- upwards, and 'rows' {x1, x2, target} at their places.
+function common.plane(net, rows, options)
+  local x, y = {}, {}
+  for i, row in ipairs(rows) do x[i], y[i] = { row[1], row[2] }, { row[3] } end
+  common.show("boundary", net, { x = x, y = y }, options)
 end
 
 return common

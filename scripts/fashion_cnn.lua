@@ -10,6 +10,7 @@
 
 local common = dofile((arg[0]:match("^.*[/\\]") or "") .. "common.lua")
 local mg, options = common.start("A convolutional net learns Fashion-MNIST well.", {
+  pictures = true,
   { "epochs", 20, "passes over the pictures" },
   { "batch", 64, "pictures in one step" },
   { "lr", 0.05, "learning rate at its highest" },
@@ -19,12 +20,7 @@ local mg, options = common.start("A convolutional net learns Fashion-MNIST well.
 })
 mg.set_threads(options.threads)
 
-local train, test = mg.data.fashion_mnist(options.data or nil)
-if not train then
-  common.stop(("no data: %s (Debian: apt install dataset-fashion-mnist)"):format(test))
-end
-local pictures = math.min(options.pictures, #train)
-if pictures < #train then train = train:split(pictures / #train) end
+local train, test = common.fashion_mnist(mg, options.data, options.pictures)
 
 local layers = { { 1, 28, 28 } }
 local function add(...)
@@ -41,7 +37,7 @@ local net = mg.sequential(layers)
 print(net:summary())
 
 -- From a low rate up to the highest within two epochs, then down to nothing.
-local steps = options.epochs * math.ceil(pictures / options.batch)
+local steps = options.epochs * math.ceil(#train / options.batch)
 local trainer = mg.trainer {
   net = net, loss = "cross_entropy", metrics = { "accuracy" },
   optimizer = mg.sgd { momentum = 0.9, nesterov = true, weight_decay = 5e-4,
@@ -57,6 +53,9 @@ local rows = trainer:fit(options.epochs, train:augment { flip = true, shift = 2 
   { batch = options.batch, shuffle = true, validation = test, progress = true })
 
 local reached = rows[#rows].val_accuracy
+print "\nLoss and accuracy, on pictures it learns from and on others:\n"
+common.show("loss", rows, {})
+
 common.claim(reached >= 0.93 and net:num_parameters() < 500000,
   ("%d weights name %.4f of the test pictures rightly, after %.1f minutes"):format(
     net:num_parameters(), reached, os.difftime(os.time(), started) / 60))

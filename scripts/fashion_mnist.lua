@@ -8,6 +8,7 @@
 
 local common = dofile((arg[0]:match("^.*[/\\]") or "") .. "common.lua")
 local mg, options = common.start("A net with one hidden layer learns Fashion-MNIST.", {
+  pictures = true,
   { "epochs", 10, "passes over the 60,000 pictures" },
   { "batch", 64, "pictures in one step" },
   { "lr", 0.05, "learning rate at the start, falling to 0" },
@@ -27,11 +28,12 @@ local function rate(step)
   return options.lr * math.max(0, 1 - step / (epochs * steps))
 end
 
-local trainer = mg.trainer { net = net, loss = "cross_entropy", metrics = { "accuracy" },
+local trainer = mg.trainer { net = net, loss = "cross_entropy",
+                             metrics = { "accuracy", "confusion" },
                              optimizer = mg.sgd { lr = rate, momentum = 0.9 } }
 
 print("epoch   training loss   test loss   test accuracy")
-local best = 0
+local best, exam = 0, nil
 for epoch = 1, epochs do
   local bar, loss = progress.new { total = count, label = "epoch " .. epoch }, nil
   for done = 0, steps - 1, 20 do -- 20 batches at a time, then a look at the bar
@@ -42,35 +44,16 @@ for epoch = 1, epochs do
     bar:update(math.min(count, (done + now) * batch), ("loss %.3f"):format(loss))
   end
   bar:finish()
-  local exam = trainer:evaluate(test)
+  exam = trainer:evaluate(test)
   best = math.max(best, exam.accuracy)
   print(("%5d   %13.4f   %9.4f   %13.4f"):format(epoch, loss, exam.loss, exam.accuracy))
 end
 
--- Row: what a picture shows. Column: what the net takes it for.
 local names = { "T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt",
                 "Sneaker", "Bag", "Ankle boot" }
-local confusion = {}
-for i = 1, 10 do confusion[i] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 } end
-for x, y in test:batches(500) do
-  local shown, answers = common.numbers(y), common.numbers(net:predict(x):argmax(2))
-  for i = 1, #shown do
-    local row = confusion[shown[i]]
-    row[answers[i]] = row[answers[i]] + 1
-  end
-end
-
-io.write("\nwhat it is  taken for\n          ")
-for j = 1, 10 do io.write((" %5s"):format(names[j]:sub(1, 5))) end
-print("   right")
-for i = 1, 10 do
-  local total = 0
-  io.write(("%-10s"):format(names[i]))
-  for j = 1, 10 do
-    total = total + confusion[i][j]
-    io.write((" %5s"):format(confusion[i][j] > 0 and confusion[i][j] or "."))
-  end
-  print(("  %4.0f %%"):format(100 * confusion[i][i] / math.max(total, 1)))
-end
+print "\nRow: what a picture shows. Column: what the net takes it for. Shirts are the hard ones.\n"
+common.show("confusion", exam.confusion, { names = names })
+print "\nThe pictures that it is most wrong about, and what it takes them for:\n"
+common.show("images", net, test, { names = names, count = 10 })
 
 common.claim(best >= 0.88, ("%.4f of the test pictures named rightly"):format(best))

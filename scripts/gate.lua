@@ -12,7 +12,7 @@ local gate = {}
 --- Trains one neuron on four rows {x1, x2, target} and shows what it learned.
 function gate.learn(name, rows)
   local mg, options = common.start("One neuron learns the " .. name .. " gate.",
-    { { "epochs", 500, "passes over the four rows" } })
+    { pictures = true, { "epochs", 500, "passes over the four rows" } })
 
   local x, y = {}, {}
   for i, row in ipairs(rows) do
@@ -38,9 +38,9 @@ function gate.learn(name, rows)
   local bias = common.numbers(neuron:named()["0.bias"])
   local w1, w2, b = weight[1], weight[2], bias[1]
   print(("\nweights %.2f and %.2f, bias %.2f"):format(w1, w2, b))
-  print(("On one side of the line  %.2f*x1 %+.2f*x2 %+.2f = 0  it answers 1 (+):\n")
+  print(("On one side of the line  %.2f*x1 %+.2f*x2 %+.2f = 0  it answers 1, on the other 0:\n")
     :format(w1, w2, b))
-  common.plane(mg, neuron, rows)
+  common.plane(neuron, rows, { title = name })
 
   common.claim(right == 4, ("one neuron answers %d of 4 rows of %s"):format(right, name))
 end

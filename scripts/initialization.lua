@@ -10,6 +10,7 @@
 
 local common = dofile((arg[0]:match("^.*[/\\]") or "") .. "common.lua")
 local mg, options = common.start("How a deep net's first weights decide whether it learns.", {
+  pictures = true,
   { "epochs", 10, "passes over 2,000 pictures" },
   { "data", false, "where the four idx files are", "FOLDER" },
 })
@@ -66,15 +67,21 @@ local rows = {
 }
 print("                 signal behind layer                slopes of      named")
 print("weights             1         7        14        20     layer 1    rightly")
-local found = {}
+local found, curves, places = {}, {}, {}
+for i = 1, DEPTH + 1 do places[i] = i end
 for _, row in ipairs(rows) do
   local net = new_net(row[2], row[3])
   local sizes, slopes = signal(net)
   local right = learn(net)
+  curves[#curves + 1] = { x = places, y = sizes, line = true, label = row[1] }
   found[row[1]] = { last = sizes[DEPTH], ratio = sizes[DEPTH] / sizes[1], right = right }
   print(("%-11s %9.2g %9.2g %9.2g %9.2g   %9.2g %10.3f"):format(row[1], sizes[1], sizes[7],
     sizes[14], sizes[20], slopes, right))
 end
+
+print "\nThe size of the signal on its way: it dies, explodes, or arrives.\n"
+common.show("curve", curves, { log = true, xlabel = "behind layer",
+                               ylabel = "size of the signal" })
 
 local small, large, he = found["too small"], found["too large"], found.he
 common.claim(small.ratio < 1e-6 and large.ratio > 1e6 and he.ratio > 0.1 and he.ratio < 10 and

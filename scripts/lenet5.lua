@@ -9,6 +9,7 @@
 
 local common = dofile((arg[0]:match("^.*[/\\]") or "") .. "common.lua")
 local mg, options = common.start("LeNet-5 learns Fashion-MNIST: convolution and pooling.", {
+  pictures = true,
   { "epochs", 12, "passes over the pictures" },
   { "batch", 64, "pictures in one step" },
   { "lr", 0.03, "learning rate at the start, falling to 0" },
@@ -16,12 +17,7 @@ local mg, options = common.start("LeNet-5 learns Fashion-MNIST: convolution and 
   { "data", false, "where the four idx files are", "FOLDER" },
 })
 
-local train, test = mg.data.fashion_mnist(options.data or nil)
-if not train then
-  common.stop(("no data: %s (Debian: apt install dataset-fashion-mnist)"):format(test))
-end
-local pictures = math.min(options.pictures, #train)
-if pictures < #train then train = train:split(pictures / #train) end
+local train, test = common.fashion_mnist(mg, options.data, options.pictures)
 
 -- The pictures are 28 x 28; LeNet-5 was made for 32 x 32.
 local net = mg.sequential {
@@ -32,7 +28,7 @@ local net = mg.sequential {
 }
 print(net:summary())
 
-local steps = options.epochs * math.ceil(pictures / options.batch)
+local steps = options.epochs * math.ceil(#train / options.batch)
 local trainer = mg.trainer {
   net = net, loss = "cross_entropy", metrics = { "accuracy" },
   optimizer = mg.sgd { momentum = 0.9, weight_decay = 5e-4, lr = function(step)
@@ -43,5 +39,10 @@ local rows = trainer:fit(options.epochs, train, {
   batch = options.batch, shuffle = true, validation = test, progress = true })
 
 local reached = rows[#rows].val_accuracy
+print "\nLoss and accuracy, on pictures it learns from and on others:\n"
+common.show("loss", rows, {})
+print "\nThe six windows of the first layer:\n"
+common.show("weights", net, {})
+
 common.claim(net:num_parameters() == 61706 and reached >= 0.90,
   ("%d weights name %.4f of the test pictures rightly"):format(net:num_parameters(), reached))

@@ -9,7 +9,7 @@
 
 local common = dofile((arg[0]:match("^.*[/\\]") or "") .. "common.lua")
 local mg, options = common.start("Gradient descent finds the line y = 3x - 1.5.",
-  { { "epochs", 100, "steps downhill" },
+  { pictures = true, { "epochs", 100, "steps downhill" },
     { "lr", 0.1, "learning rate: the length of a step" } })
 
 local x = mg.rand(400) * 4 - 2 -- 400 numbers from -2 to 2
@@ -34,11 +34,10 @@ for epoch = 1, options.epochs do
   w.grad, b.grad = nil, nil
 end
 
-print("\nThe points (o) and the line found (#)\n")
-local line = mg.linspace(-2, 2, 64)
-common.plot { x = { -2, 2 }, y = { -9, 6 },
-  { "o", x, y }, { "#", line, (line * w + b):detach() } }
-
 local slope, offset = w:item(), b:item()
+print("\nThe line goes through the middle of the points:\n")
+common.show("curve", { { x = x, y = y, label = "points" },
+  { f = function(v) return slope * v + offset end, label = "line found" } },
+  { low = -9, high = 6 })
 common.claim(math.abs(slope - 3) <= 0.1 and math.abs(offset + 1.5) <= 0.1,
   ("y = %.3fx %+.3f, and the truth is y = 3x - 1.5"):format(slope, offset))

@@ -9,6 +9,7 @@
 
 local common = dofile((arg[0]:match("^.*[/\\]") or "") .. "common.lua")
 local mg, options = common.start("An LSTM adds two numbers it saw long ago.", {
+  pictures = true,
   { "steps", 3000, "training steps, of 50 new sequences each" },
   { "length", 100, "numbers in a sequence" },
   { "hidden", 32, "numbers that a net remembers" },
@@ -43,7 +44,11 @@ end
 --- Shorter steps towards the end, to settle.
 local function rate(step) return 0.01 * math.min(1, 2.1 - 2 * step / options.steps) end
 
+local curves = {}
+
 local function learn(name, layer)
+  local curve = { x = {}, y = {}, line = true, label = name }
+  curves[#curves + 1] = curve
   local net = mg.sequential { { LENGTH, 2 }, layer, mg.dense(1) }
   local trainer = mg.trainer { net = net, loss = "mse",
                                optimizer = mg.adam { lr = rate, clip_norm = 1 } }
@@ -55,6 +60,8 @@ local function learn(name, layer)
     end
     bar:finish()
     local left, right = examine(net)
+    table.insert(curve.x, last)
+    table.insert(curve.y, left)
     print(("%-5s step %5d   error %.5f   sums right %5.1f %%"):format(name, last, left,
       100 * right))
   end
@@ -70,5 +77,7 @@ mg.no_grad(function() lstm:named().bias_ih_l0:narrow(1, HIDDEN + 1, HIDDEN):fill
 local error_left, right = learn("lstm", lstm)
 print(("\nerror of the rnn %.4f, of the lstm %.5f; of always saying 1: %.4f"):format(
   plain, error_left, (exam_y - 1):square():mean():item()))
+print "\nThe error: the LSTM sees nothing in it for a while, and then it does.\n"
+common.show("curve", curves, { log = true, xlabel = "step", ylabel = "error" })
 
 common.claim(right >= 0.95, ("the LSTM got %.1f in 100 sums right"):format(100 * right))

@@ -8,26 +8,27 @@
 
 local common = dofile((arg[0]:match("^.*[/\\]") or "") .. "common.lua")
 local mg = common.start("What weight and bias do to a neuron's curve.",
-  { { "epochs", 1, "accepted as everywhere; nothing is trained here" } })
+  { pictures = true, { "epochs", 1, "accepted as everywhere; nothing is trained here" } })
 
 local function neuron(x, weight, bias)
   return (x * weight + bias):sigmoid()
 end
 
-local x = mg.linspace(-6, 6, 241)
+--- The curves of several neurons, each {weight, bias}, in one picture.
+local function family(title, neurons)
+  local x, curves = mg.linspace(-6, 6, 121), {}
+  for i, n in ipairs(neurons) do
+    curves[i] = { x = x, y = neuron(x, n[1], n[2]), line = true,
+                  label = ("weight %g, bias %g"):format(n[1], n[2]) }
+  end
+  common.show("curve", curves, { title = title, ylabel = "output" })
+end
 
-print("The weight: 1 is 0.5, 2 is 1, 3 is 4, - is -1; the bias is 0\n")
-common.plot { x = { -6, 6 }, y = { 0, 1 },
-  { "-", x, neuron(x, -1, 0) },
-  { "1", x, neuron(x, 0.5, 0) },
-  { "2", x, neuron(x, 1, 0) },
-  { "3", x, neuron(x, 4, 0) } }
-
-print("\nThe bias: 1 is 6, 2 is 0, 3 is -6; the weight is 2\n")
-common.plot { x = { -6, 6 }, y = { 0, 1 },
-  { "1", x, neuron(x, 2, 6) },
-  { "2", x, neuron(x, 2, 0) },
-  { "3", x, neuron(x, 2, -6) } }
+print "The larger the weight, the steeper the curve; a small one makes it loose, and one below"
+print "0 turns it round.\n"
+family("What the weight does", { { 0.5, 0 }, { 1, 0 }, { 4, 0 }, { -1, 0 } })
+print "\nThe bias shifts the curve: a large one to the left, one below 0 to the right.\n"
+family("What the bias does", { { 2, 6 }, { 2, 0 }, { 2, -6 } })
 
 --- The neuron's output for one number, as a number.
 local function output(at, weight, bias)

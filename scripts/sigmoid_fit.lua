@@ -8,7 +8,7 @@
 
 local common = dofile((arg[0]:match("^.*[/\\]") or "") .. "common.lua")
 local mg, options = common.start("A neuron fits a sigmoid curve, a hidden layer a sine.",
-  { { "epochs", 2000, "passes over the points" } })
+  { pictures = true, { "epochs", 2000, "passes over the points" } })
 
 --- Trains the net on points (x, y), both {n, 1}.
 local function fit(net, x, y, lr)
@@ -22,12 +22,12 @@ local function fit(net, x, y, lr)
 end
 
 --- Draws points and net, and returns how far the net is off the true curve.
-local function compare(net, x, y, range, truth)
-  local at = mg.linspace(range.x[1], range.x[2], 128):reshape(128, 1)
-  local answer = net:predict(at)
-  common.plot { x = range.x, y = range.y, { ".", x, y }, { "#", at, answer } }
-  local off = (answer - truth(at)):abs():max():item()
-  print(("\n. the points, # the net; at most %.3f off the true curve\n"):format(off))
+local function compare(title, net, x, y, truth)
+  common.show("curve", { { x = x, y = y, label = "points" }, { f = net, label = "net" } },
+    { title = title })
+  local at = mg.linspace(x:min():item(), x:max():item(), 128):reshape(128, 1)
+  local off = (net:predict(at) - truth(at)):abs():max():item()
+  print(("\nThe net is at most %.3f off the true curve.\n"):format(off))
   return off
 end
 
@@ -39,16 +39,15 @@ local neuron = mg.sequential { 1, mg.dense(1), "sigmoid" }
 fit(neuron, x, y, 0.05)
 print(("  weight %.2f, bias %.2f; the points were made with 2 and -1\n"):format(
   neuron:named()["0.weight"]:get(1, 1), neuron:named()["0.bias"][1]))
-local range = { x = { -4, 4 }, y = { -0.2, 1.2 } }
-local neuron_off = compare(neuron, x, y, range, neuron_curve)
+local neuron_off = compare("One neuron", neuron, x, y, neuron_curve)
 
 print("Part 2: a sine, with a hidden layer of 16 neurons\n")
 local angle = mg.linspace(-math.pi, math.pi, 100):reshape(100, 1)
 local net = mg.sequential { 1, mg.dense(16), "tanh", mg.dense(1) }
 fit(net, angle, angle:sin(), 0.01)
 print()
-range = { x = { -math.pi, math.pi }, y = { -1.2, 1.2 } }
-local sine_off = compare(net, angle, angle:sin(), range, function(v) return v:sin() end)
+local sine_off = compare("A sine by 16 neurons", net, angle, angle:sin(),
+  function(v) return v:sin() end)
 
 common.claim(neuron_off <= 0.05 and sine_off <= 0.1,
   ("off by at most %.3f on the sigmoid and %.3f on the sine")

@@ -9,7 +9,7 @@
 
 local common = dofile((arg[0]:match("^.*[/\\]") or "") .. "common.lua")
 local mg, options = common.start("One neuron cannot learn XOR, a hidden layer can.",
-  { { "epochs", 500, "passes over the four rows, for each seed" } })
+  { pictures = true, { "epochs", 500, "passes over the four rows, for each seed" } })
 
 local rows = {
   -- x1, x2, what the net should answer
@@ -52,10 +52,10 @@ local worst, _, net = train("hidden layer", with_hidden_layer)
 
 print("\nThe last neuron, which settles for a shrug:\n")
 common.truth_table(rows, neuron:predict(inputs))
-print("\nThe last net with a hidden layer, and where it answers 1 (+):\n")
+print("\nThe last net with a hidden layer:\n")
 common.truth_table(rows, net:predict(inputs))
-print()
-common.plane(mg, net, rows)
+print("\nWhere it answers 0 and 1, and below what each hidden neuron sees: a line of its own.\n")
+common.plane(net, rows, { title = "XOR" })
 
 common.claim(best <= 3 and worst == 4,
   ("one neuron at best %d of 4, a hidden layer at worst %d of 4")

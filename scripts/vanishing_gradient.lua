@@ -13,6 +13,7 @@
 
 local common = dofile((arg[0]:match("^.*[/\\]") or "") .. "common.lua")
 local mg, options = common.start("Gradients vanish on their way back, or do not.", {
+  pictures = true,
   { "layers", 20, "layers of the deep nets" },
   { "steps", 100, "steps of the recurrent nets" },
   { "forget", 3.0, "bias of the open forget gate" },
@@ -47,38 +48,36 @@ local function through_time(layer, forget)
   return sizes
 end
 
---- Draws sizes, counted in powers of ten, over their places.
-local function draw(marked)
-  local n = #marked[1][2]
-  local plot = { x = { 1, n }, y = { -14, 2 }, height = 17 }
-  for _, entry in ipairs(marked) do
-    local places, powers = {}, {}
-    for i, size in ipairs(entry[2]) do
-      places[i], powers[i] = i, math.log(math.max(size, 1e-30)) / math.log(10)
-    end
-    plot[#plot + 1] = { entry[1], places, powers }
+--- Draws sizes, on an axis of powers of ten, over their places.
+local function draw(title, place, entries)
+  local curves = {}
+  for i, entry in ipairs(entries) do
+    local places, sizes = {}, entry[1]
+    for k = 1, #sizes do places[k] = k end
+    curves[i] = { x = places, y = sizes, line = true, label = entry[2] }
   end
-  common.plot(plot)
+  common.show("curve", curves, { log = true, title = title, xlabel = place, ylabel = "norm" })
   print()
-  for _, entry in ipairs(marked) do
-    local sizes = entry[2]
-    print(("  %s  %-28s first %8.1e   last %8.1e   first/last %8.1e"):format(entry[1],
-      entry[3], sizes[1], sizes[n], sizes[1] / sizes[n]))
+  for _, entry in ipairs(entries) do
+    local sizes = entry[1]
+    print(("  %-28s first %8.1e   last %8.1e   first/last %8.1e"):format(entry[2], sizes[1],
+      sizes[#sizes], sizes[1] / sizes[#sizes]))
   end
 end
 
 local LAST = { return_sequence = false }
-print("The gradient of each layer's weights, as a power of ten\n")
+print("What reaches the first layers of a deep net: with sigmoid nothing, with relu all.\n")
 local sigmoid = through_layers("sigmoid", "xavier_uniform")
 local relu = through_layers("relu", "he_normal")
-draw { { "s", sigmoid, "sigmoid" }, { "r", relu, "relu" } }
+draw("The gradient of each layer's weights", "layer", { { sigmoid, "sigmoid" }, { relu, "relu" } })
 
-print("\nThe gradient of the last step for each step's input\n")
+print("\nHow much the last step of a recurrent net feels of each step's input.\n")
 local rnn = through_time(mg.rnn(WIDTH, LAST))
 local half = through_time(mg.lstm(WIDTH, LAST))
 local open = through_time(mg.lstm(WIDTH, LAST), options.forget)
-draw { { "h", half, "lstm, forget gate half open" }, { "p", rnn, "plain recurrent net" },
-       { "o", open, "lstm, forget gate open" } }
+draw("The gradient of the last step for each step's input", "step",
+  { { half, "lstm, forget gate half open" }, { rnn, "plain recurrent net" },
+    { open, "lstm, forget gate open" } })
 
 local function share(sizes) return sizes[1] / sizes[#sizes] end
 common.claim(share(sigmoid) < 1e-6 and share(relu) > 1e-2 and

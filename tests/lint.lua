@@ -24,11 +24,11 @@ end
 
 -- What may be included from where: a file sees its own level and those below.
 local levels = {
-  { "base", "moongrad" },
+  { "base", "moongrad", "isa" },
   { "context", "code", "pool", "random", "shape" },
   { "tensor", "augment", "state", "kernels/" },
   { "op", "attrs", "init", "anomaly" },
-  { "ops/", "tape", "plan", "layer", "call", "further", "params", "where" },
+  { "ops/", "tape", "plan", "fuse", "layer", "call", "further", "params", "where" },
   { "layers/", "optimizer", "optimizers", "average", "gather", "minimise", "lbfgs", "recall",
     "dataset", "metric", "backup" },
   { "judge", "table" },

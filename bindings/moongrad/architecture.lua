@@ -16,8 +16,8 @@ return function(mg, core, require)
   --- lua-cjson, with settings of our own.
   local function cjson(who)
     if json then return json end
-    local ok, module = pcall(require, "cjson")
-    if not ok then
+    local module = require "moongrad.check".module(require, "cjson")
+    if not module then
       check.fail(who, "the layers of a net are kept in JSON, for which the rock lua-cjson is"
         .. " needed, which is not here")
     end

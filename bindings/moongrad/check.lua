@@ -18,8 +18,10 @@ function check.text(v)
   return v ~= v and "nan" or ("%.14g"):format(v)
 end
 
---- Raises an error, at the line of the program that called into moongrad.
-function check.fail(who, text, ...) core.fail(who .. ": " .. text:format(...)) end
+--- Raises an error, at the line of the program that called into moongrad, in one line.
+function check.fail(who, text, ...)
+  core.fail(((who .. ": " .. text:format(...)):gsub("%c", "?")))
+end
 
 local function is(kind, v)
   return (core.type(v) or type(v)) == kind and (not core.type(v) or core.open(v))
@@ -50,13 +52,36 @@ function check.integer(v, who, what, low)
   check.fail(who, "%s is %s, expected an integer from %d", what, check.text(v), low)
 end
 
---- Every key of the table must be in 'known'.
-function check.options(options, known, who)
-  check.is("table", options, who, "options")
+--- Of the names that are keys of a table the one most like 'name', or nil.
+local function nearest(name, known)
+  local least, found = math.min(#name, 3), nil
+  for other in pairs(known) do
+    local far = core.distance(name, other)
+    if far < least or far == least and found and other < found then least, found = far, other end
+  end
+  return found
+end
+
+--- Every key of the table must be in 'known'; 'what' it is: "options".
+function check.options(options, known, who, what)
+  check.is("table", options, who, what or "options")
   for name in pairs(options) do
-    if not known[name] then check.fail(who, 'there is no option "%s"', tostring(name)) end
+    if type(name) ~= "string" then
+      check.fail(who, "an entry of %s has no name, expected name = value", what or "options")
+    elseif not known[name] then
+      local like = nearest(name, known)
+      check.fail(who, 'there is no %s "%s"%s', what and "field of " .. what or "option", name,
+        like and (', did you mean "%s"?'):format(like) or "")
+    end
   end
   return options
+end
+
+--- A module that may be missing, or nil. Where memory runs out it is not missing.
+function check.module(require, name)
+  local found, module = pcall(require, name)
+  if found then return module end
+  if tostring(module):find("not enough memory", 1, true) then error(module, 0) end
 end
 
 return check

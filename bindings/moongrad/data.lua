@@ -27,6 +27,10 @@ return function(_, core, require)
 
   local made = setmetatable({}, { __mode = "k" })
 
+  -- What a table of data may have: besides the examples, options of training on them.
+  local fields = { x = true, y = true, data = true, batch = true, shuffle = true, epochs = true,
+                   validation = true, accumulate = true, on_batch = true }
+
   --- A dataset, or {x=, y=} as one; the same table gives the same dataset as
   -- long as it holds the same x and y.
   function data.dataset(d, who)
@@ -35,6 +39,7 @@ return function(_, core, require)
     if type(d) ~= "table" then
       check.fail(who, "data is %s, expected a dataset or {x=, y=}", check.what(d))
     end
+    check.options(d, fields, who, "data")
     if core.type(d.data) == "dataset" then return d.data end
     local known = made[d]
     if known and known.x == d.x and known.y == d.y then return known.dataset end

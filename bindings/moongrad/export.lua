@@ -67,10 +67,18 @@ return function(mg, core, require)
     return { name = name, values = values, shape = shape or { #values } }
   end
 
+  --- A tensor as a constant, one in the file wherever it stands in the net.
+  function graph:tensor(name, t)
+    local id = core.identity(t)
+    self.shared[id] = self.shared[id] or
+      { t, self:constant(name, t:reshape(t:numel()):totable(), t.shape) }
+    return self.shared[id][2]
+  end
+
   --- A parameter or buffer of a layer, nil where it has none of that name.
   function graph:weight(d, name)
-    local t = d.tensors[name]
-    return t and self:constant(name, t:reshape(t:numel()):totable(), t.shape)
+    local t = d.parts[name]
+    return t and self:tensor(name, t)
   end
 
   --- The shape of what a layer makes of x, asked by an example of ones.
@@ -112,11 +120,7 @@ return function(mg, core, require)
     return g:node("map", x, x.shape, { n = x.size, f = { helper = name } })
   end
 
-  for _, op in ipairs(core.describe().ops) do -- an activation's kind is its name
-    if op.activation then
-      lower[op.name] = function(g, _, d, x) return activate(g, d.arguments.act, x) end
-    end
-  end
+  function lower.activation(g, _, d, x) return activate(g, d.arguments.act, x) end
 
   local function same(_, _, _, x) return x end
   lower.dropout, lower.spatial_dropout = same, same
@@ -127,13 +131,27 @@ return function(mg, core, require)
 
   function lower.reshape(g, l, _, x) return reshape(g, x, g:result(l, x)) end
 
+  --- x w' + b over the last dimension, w {outs, ins}; or w seen as that.
+  local function linear(g, x, w, b, outs)
+    local shape, ins = copy(x.shape), x.shape[#x.shape]
+    shape[#shape] = outs or w.shape[1]
+    return g:node("linear", x, shape, { w = w, b = b, ins = ins, outs = shape[#shape],
+      rows = x.size / ins })
+  end
+
   function lower.dense(g, _, d, x)
-    local w = g:weight(d, "weight")
-    local shape = copy(x.shape)
-    shape[#shape] = w.shape[1]
-    local y = g:node("linear", x, shape, { w = w, b = g:weight(d, "bias"), ins = w.shape[2],
-      outs = w.shape[1], rows = x.size / w.shape[2] })
+    local y = linear(g, x, g:weight(d, "weight"), g:weight(d, "bias"))
     return d.arguments.act and activate(g, d.arguments.act, y) or y
+  end
+
+  --- W x for all outputs at once, as a matrix of each row, and that by x.
+  function lower.bilinear(g, _, d, x)
+    local w, shape = g:weight(d, "weight"), copy(x.shape)
+    local outs, ins = w.shape[1], w.shape[2]
+    local z = linear(g, x, w, nil, outs * ins)
+    shape[#shape] = outs
+    return g:node("contract", x, shape, { z = z, b = g:weight(d, "bias"), ins = ins,
+      outs = outs, rows = x.size / ins })
   end
 
   --- Sizes of x and y as planes {c, h, w}, of which h is 1 in one dimension.
@@ -154,7 +172,7 @@ return function(mg, core, require)
   --- Padding in front (ph, pw) and behind (eh, ew).
   local function padding(f, v)
     if v ~= "same" then
-      both(f, "ph", "pw", v, 0)
+      both(f, "ph", "pw", v == "valid" and 0 or v, 0)
       f.eh, f.ew = f.ph, f.pw
       return
     end
@@ -184,6 +202,20 @@ return function(mg, core, require)
   lower.conv_transpose1d = convolution "conv_transpose"
   lower.conv_transpose2d = lower.conv_transpose1d
 
+  --- Where the windows of an axis begin and end, from 0, and what each number of one counts
+  -- for in its mean, into fields whose names end in 'axis'; window(i) tells the first number
+  -- and the one behind the last, which may lie outside.
+  local function windows(f, axis, count, n, window)
+    local from, to, part = {}, {}, {}
+    for i = 1, count do
+      local first, last = window(i - 1)
+      from[i], to[i] = math.max(first, 0), math.min(last, n) - 1
+      part[i] = 1 / (last - first)
+    end
+    f["from_" .. axis], f["to_" .. axis] = { integers = from }, { integers = to }
+    if f.greatest == 0 then f["part_" .. axis] = { values = part } end
+  end
+
   local function pool(kind)
     return function(g, l, d, x)
       local shape, a = g:result(l, x), d.arguments
@@ -193,24 +225,33 @@ return function(mg, core, require)
       if f.sh == 0 then f.sh = f.kh end
       if f.sw == 0 then f.sw = f.kw end
       padding(f, a.padding)
+      f.helper, f.greatest = "windows", kind == "max_pool" and 1 or 0
+      windows(f, "h", f.oh, f.h, function(i) return i * f.sh - f.ph, i * f.sh - f.ph + f.kh end)
+      windows(f, "w", f.ow, f.wd, function(i) return i * f.sw - f.pw, i * f.sw - f.pw + f.kw end)
       return g:node(kind, x, shape, f)
     end
   end
 
-  --- Windows that share the input out; they must be of one size.
+  --- Windows that share the input out; an ordinary pool where they are of one size.
   local function adaptive(kind)
     return function(g, l, _, x)
       local shape = g:result(l, x)
       local whole = #shape == 1 -- of global pooling
       local f = planes(x, whole and by_channel(x.shape) or shape)
-      if f.h % f.oh ~= 0 or f.wd % f.ow ~= 0 then
-        g:fail("shares {%d, %d} out as {%d, %d}, which only windows of several sizes do",
-          f.h, f.wd, f.oh, f.ow)
+      local even = f.h % f.oh == 0 and f.wd % f.ow == 0
+      if even then
+        f.kh, f.kw = f.h / f.oh, f.wd / f.ow
+        f.sh, f.sw = f.kh, f.kw
+        padding(f, 0)
       end
-      f.kh, f.kw = f.h / f.oh, f.wd / f.ow
-      f.sh, f.sw = f.kh, f.kw
-      padding(f, 0)
-      local y = g:node(kind, x, whole and by_channel(x.shape) or shape, f)
+      f.helper, f.greatest = "windows", kind == "max_pool" and 1 or 0
+      local function share(n, count)
+        return function(i) return floor(i * n / count), math.ceil((i + 1) * n / count) end
+      end
+      windows(f, "h", f.oh, f.h, share(f.h, f.oh))
+      windows(f, "w", f.ow, f.wd, share(f.wd, f.ow))
+      local y = g:node((even and "" or "adaptive_") .. kind, x,
+        whole and by_channel(x.shape) or shape, f)
       return whole and reshape(g, y, shape) or y
     end
   end
@@ -219,18 +260,25 @@ return function(mg, core, require)
     for word, kind in pairs { avgpool = "avg_pool", maxpool = "max_pool" } do
       lower[word .. dims] = pool(kind)
       lower["adaptive_" .. word .. dims] = adaptive(kind)
-      lower["global_" .. word .. dims] = adaptive(kind)
+      lower["global_" .. word .. dims] = lower["adaptive_" .. word .. dims]
     end
   end
 
-  --- Result i, j of a plane is number at_h[i], at_w[j] of x, from 0, or 0 where that is -1.
-  local function pick(g, x, shape, kind, place, fields)
+  --- Each plane anew. Along an axis, 1 for h and 2 for w, place(i, n, axis) tells for result i
+  -- which of n numbers it is, from 0 (-1: the number 0); or which two it lies between, and the
+  -- share of the second.
+  local function resample(g, x, shape, kind, place, fields)
     local f = planes(x, shape)
     for name, v in pairs(fields) do f[name] = v end
-    local at_h, at_w = {}, {}
-    for i = 1, f.oh do at_h[i] = f.dims == 1 and 0 or place(i - 1, f.h, 1) end
-    for j = 1, f.ow do at_w[j] = place(j - 1, f.wd, 2) end
-    f.at_h, f.at_w, f.helper = { integers = at_h }, { integers = at_w }, "pick"
+    for axis, name in ipairs { "h", "w" } do
+      local at, to, part = {}, {}, {}
+      for i = 1, axis == 1 and f.oh or f.ow do
+        at[i], to[i], part[i] = place(i - 1, axis == 1 and f.h or f.wd, axis)
+      end
+      f["at_" .. name], f["to_" .. name] = { integers = at }, { integers = to }
+      f["part_" .. name] = { values = part }
+    end
+    f.helper = #f.to_w.integers > 0 and "blend" or "pick"
     return g:node(kind, x, shape, f)
   end
 
@@ -244,18 +292,21 @@ return function(mg, core, require)
       if a.mode == "reflect" then return k < 0 and -k or k > last and 2 * last - k or k end
       return math.min(math.max(k, 0), last)
     end
-    return pick(g, x, g:result(l, x), "pad", place,
+    return resample(g, x, g:result(l, x), "pad", place,
       { before = before, after = after, mode = a.mode })
   end
 
   local function upsample(g, l, d, x)
-    if d.arguments.mode ~= "nearest" then
-      g:fail("scales by mode %s, which cannot be exported; nearest can", d.arguments.mode)
-    end
     local factor = { pair(d.arguments.factor) }
     if #x.shape == 2 then factor[1] = 1 end
-    local function place(i, _, axis) return floor(i / factor[axis]) end
-    return pick(g, x, g:result(l, x), "upsample", place, { factor = factor })
+    local function nearest(i, _, axis) return floor(i / factor[axis]) end
+    local function between(i, n, axis) -- places of squares whose outer edges meet
+      local at = math.max((i + 0.5) / factor[axis] - 0.5, 0)
+      return floor(at), math.min(floor(at) + 1, n - 1), at % 1
+    end
+    local smooth = d.arguments.mode ~= "nearest"
+    return resample(g, x, g:result(l, x), "upsample", smooth and between or nearest,
+      { factor = factor, mode = smooth and "linear" or "nearest" })
   end
   lower.pad1d, lower.pad2d, lower.upsample1d, lower.upsample2d = pad, pad, upsample, upsample
 
@@ -314,20 +365,28 @@ return function(mg, core, require)
       ids = x.size })
   end
 
-  local function add_constant(g, x, constant)
-    return g:node("add", x, x.shape, { z = constant, n = x.size })
+  --- x and z of one size: a sum, or what 'kind' says.
+  local function both_of(g, x, z, kind)
+    return g:node(kind or "add", x, x.shape, { z = z, n = product(x.shape) })
+  end
+
+  --- Is time a dimension of one example?
+  local function check_time(g, x)
+    if #x.shape > 1 then return end
+    g:fail("takes the examples of a batch {n, features} for steps in time, which cannot be"
+      .. " exported; {n, time, features} can")
   end
 
   function lower.positional_encoding(g, l, _, x)
+    check_time(g, x)
     local waves = l:predict(mg.zeros(1, unpack(x.shape))):reshape(x.size)
-    return add_constant(g, x, g:constant("waves", waves:totable(), x.shape))
+    return both_of(g, x, g:constant("waves", waves:totable(), x.shape))
   end
 
   function lower.positional_embedding(g, _, d, x)
-    if #x.shape ~= 2 then g:fail("gets {%s}, which cannot be exported; {time, features} can",
-      table.concat(x.shape, ", ")) end
-    local rows = d.tensors.weight:narrow(1, 1, x.shape[1]):reshape(x.size)
-    return add_constant(g, x, g:constant("weight", rows:totable(), x.shape))
+    check_time(g, x)
+    local rows = d.parts.weight:narrow(1, 1, x.shape[#x.shape - 1]):expand(x.shape)
+    return both_of(g, x, g:constant("weight", rows:reshape(x.size):totable(), x.shape))
   end
 
   --- Values side by side: each {rows, widths[i]}; along that axis of a batch.
@@ -374,46 +433,78 @@ return function(mg, core, require)
   lower.gru = recurrent(function() return "gru" end)
   lower.lstm = recurrent(function() return "lstm" end)
 
-  ------------------------------------------------------------------ containers
+  ------------------------------------------------------------------- attention
+
+  function lower.attention(g, _, d, x)
+    local time, e, heads = x.shape[1], x.shape[2], d.arguments.heads
+    local y = linear(g, x, g:weight(d, "in_proj_weight"), g:weight(d, "in_proj_bias"))
+    y = g:node("attention", y, x.shape, { time = time, heads = heads, d = e / heads,
+      causal = d.arguments.causal and 1 or 0, work = { scratch = time } })
+    return linear(g, y, g:weight(d, "out_proj.weight"), g:weight(d, "out_proj.bias"))
+  end
 
   local visit
 
-  --- The layers of a container in turn.
-  local function chain(g, d, x)
+  --- The part of that name, a layer, in its place.
+  local function through(g, d, name, x)
     local path = g.path
-    for _, part in ipairs(d.parts) do
-      g.path = path == "" and part.name or path .. "." .. part.name
-      x = visit(g, part.layer, x)
-    end
+    g.path = path == "" and name or path .. "." .. name
+    local y = visit(g, d.parts[name], x)
     g.path = path
+    return y
+  end
+
+  function lower.transformer_block(g, _, d, x)
+    local first = d.arguments.norm_first
+    for i, names in ipairs { { "self_attn" }, { "linear1", "linear2" } } do
+      local y, norm = x, "norm" .. i
+      if first then y = through(g, d, norm, y) end
+      for _, name in ipairs(names) do y = through(g, d, name, y) end
+      x = both_of(g, x, y)
+      if not first then x = through(g, d, norm, x) end
+    end
     return x
   end
 
-  function lower.sequential(g, _, d, x) return chain(g, d, x) end
+  ------------------------------------------------------------------ containers
 
-  function lower.residual(g, _, d, x)
-    local y = chain(g, d, x)
-    return g:node("add", x, x.shape, { z = y, n = x.size })
+  function lower.sequential(g, _, d, x)
+    for _, name in ipairs(d.names) do x = through(g, d, name, x) end
+    return x
   end
+
+  function lower.residual(g, l, d, x) return both_of(g, x, lower.sequential(g, l, d, x)) end
 
   function lower.parallel(g, _, d, x)
     local list, shape = {}, nil
-    for i, part in ipairs(d.parts) do
-      list[i] = chain(g, { parts = { part } }, x)
+    for i, name in ipairs(d.names) do
+      list[i] = through(g, d, name, x)
       if shape then shape[1] = shape[1] + list[i].shape[1] else shape = copy(list[i].shape) end
     end
     return concat(g, list, shape, 1, 1)
   end
 
+  local record = require "moongrad.export_record" (core, {
+    through = through, activate = activate, linear = linear, both = both_of,
+    flatten = function(g, x) return lower.flatten(g, nil, nil, x) end,
+    scale = function(g, x, w, b)
+      return affine(g, x, g:constant("factor", { w }), b and g:constant("term", { b }), 1, x.size,
+        { 1 })
+    end })
+
+  --- What a layer makes of x. To 'lower' goes a table of it: arguments (options by name),
+  -- names (of its parts in order), parts (layers and tensors by name).
   function visit(g, l, x)
-    local d = l:describe()
-    d.arguments = core.recipe(l).options -- none of what is written in Lua
-    if not lower[d.kind] or not d.arguments then
-      g:fail('is of kind "%s", which cannot be exported', d.kind)
+    local recipe, made_by, f = core.recipe(l)
+    local d = { arguments = recipe.options, names = {}, parts = {} }
+    for i, part in ipairs(l:describe().parts) do
+      d.names[i], d.parts[part.name] = part.name, part.tensor or part.layer
     end
-    d.tensors = {}
-    for _, part in ipairs(d.parts) do d.tensors[part.name] = part.tensor end
-    return lower[d.kind](g, l, d, x)
+    if f then return record(g, f, made_by and l, x) end
+    if not lower[recipe.layer] then
+      g:fail('is of kind "%s", which cannot be exported', recipe.layer)
+    end
+    return lower[recipe.layer](g, l, d, x)
   end
 
   -------------------------------------------------------------------- entry
@@ -427,7 +518,7 @@ return function(mg, core, require)
   end
 
   local function lowered(who, net, input)
-    local g = setmetatable({ who = who, path = "", nodes = {}, values = {} }, graph)
+    local g = setmetatable({ who = who, path = "", nodes = {}, values = {}, shared = {} }, graph)
     g.input = g:value(input)
     net:predict(mg.ones(1, unpack(input))) -- does it fit? Builds it, too
     g.output = visit(g, net, g.input)

@@ -13,6 +13,13 @@ local library = {
       for (int i = 0; i < ins; i++) sum += x[i] * row[i];
       *y++ = b ? sum + b[o] : sum;
     }]] },
+  contract = { "z x y b rows ins outs", [[
+  for (int r = 0; r < rows; r++, x += ins)
+    for (int o = 0; o < outs; o++, z += ins) {
+      float sum = 0;
+      for (int i = 0; i < ins; i++) sum += x[i] * z[i];
+      *y++ = b ? sum + b[o] : sum;
+    }]] },
   conv = { "x y w b c h wd outs oh ow kh kw sh sw ph pw dh dw groups", [[
   const int own = c / groups;
   for (int o = 0; o < outs; o++, w += own * kh * kw)
@@ -45,29 +52,18 @@ local library = {
               plane[row * ow + column] += *x * *k;
             }
       }]] },
-  max_pool = { "x y c h wd oh ow kh kw sh sw ph pw", [[
+  windows = { "x y from_h to_h from_w to_w part_h part_w greatest c h wd oh ow", [[
   for (int n = 0; n < c; n++, x += h * wd)
     for (int i = 0; i < oh; i++)
       for (int j = 0; j < ow; j++) {
-        float most = -HUGE_VALF;
-        for (int r = i * sh - ph; r < i * sh - ph + kh; r++)
-          for (int s = j * sw - pw; s < j * sw - pw + kw; s++) {
-            if (r < 0 || r >= h || s < 0 || s >= wd) continue;
-            if (x[r * wd + s] > most) most = x[r * wd + s];
+        float most = -HUGE_VALF, sum = 0;
+        for (int r = from_h[i]; r <= to_h[i]; r++)
+          for (int s = from_w[j]; s <= to_w[j]; s++) {
+            const float v = x[r * wd + s];
+            if (v > most) most = v;
+            sum += v;
           }
-        *y++ = most;
-      }]] },
-  avg_pool = { "x y c h wd oh ow kh kw sh sw ph pw", [[
-  for (int n = 0; n < c; n++, x += h * wd)
-    for (int i = 0; i < oh; i++)
-      for (int j = 0; j < ow; j++) {
-        float sum = 0;
-        for (int r = i * sh - ph; r < i * sh - ph + kh; r++)
-          for (int s = j * sw - pw; s < j * sw - pw + kw; s++) {
-            if (r < 0 || r >= h || s < 0 || s >= wd) continue;
-            sum += x[r * wd + s];
-          }
-        *y++ = sum / (float)(kh * kw);
+        *y++ = greatest ? most : sum * part_h[i] * part_w[j];
       }]] },
   pick = { "x y at_h at_w c h wd oh ow", [[
   for (int n = 0; n < c; n++, x += h * wd)
@@ -76,6 +72,16 @@ local library = {
         const int r = at_h[i], s = at_w[j];
         *y++ = r < 0 || s < 0 ? 0 : x[r * wd + s];
       }]] },
+  blend = { "x y at_h to_h part_h at_w to_w part_w c h wd oh ow", [[
+  for (int n = 0; n < c; n++, x += h * wd)
+    for (int i = 0; i < oh; i++) {
+      const float *top = x + at_h[i] * wd, *low = x + to_h[i] * wd;
+      for (int j = 0; j < ow; j++) {
+        const int p = at_w[j], q = to_w[j];
+        const float u = top[p] + (top[q] - top[p]) * part_w[j];
+        *y++ = u + (low[p] + (low[q] - low[p]) * part_w[j] - u) * part_h[i];
+      }
+    }]] },
   affine = { "x y w b outer c inner", [[
   for (int i = 0; i < outer * c * inner; i++) {
     const int k = i / inner % c;
@@ -108,13 +114,28 @@ local library = {
   softmax = { "x y rows n", [[
   @log_softmax(x, y, rows, n);
   for (int i = 0; i < rows * n; i++) y[i] = expf(y[i]);]], "log_softmax" },
+  attention = { "x y work time heads d causal", [[
+  const int e = heads * d;
+  for (int t = 0; t < time; t++)
+    for (int p = 0; p < heads; p++) {
+      const float *q = x + 3 * t * e + p * d, *k = x + e + p * d, *v = k + e;
+      const int seen = causal ? t + 1 : time;
+      for (int n = 0; n < seen; n++) {
+        work[n] = 0;
+        for (int i = 0; i < d; i++) work[n] += q[i] * k[3 * n * e + i];
+        work[n] /= sqrtf((float)d);
+      }
+      @softmax(work, work, 1, seen);
+      for (int i = 0; i < d; i++, y++) {
+        *y = 0;
+        for (int n = 0; n < seen; n++) *y += work[n] * v[3 * n * e + i];
+      }
+    }]], "softmax" },
   embedding = { "x y w n dim ids", [[
   for (int i = 0; i < ids; i++) { /* an id that there is none of is taken for the nearest */
     const int id = x[i] >= 1 ? x[i] < (float)n ? (int)x[i] : n : 1;
     for (int j = 0; j < dim; j++) *y++ = w[(id - 1) * dim + j];
   }]] },
-  add = { "x z y n", [[
-  for (int i = 0; i < n; i++) y[i] = x[i] + z[i];]] },
   place = { "x y rows width at total", [[
   for (int r = 0; r < rows; r++)
     for (int i = 0; i < width; i++) y[r * total + at + i] = *x++;]] },
@@ -163,13 +184,18 @@ local library = {
   }]], "sigmoid" },
 }
 
+for name, sign in pairs { add = "+", sub = "-", mul = "*", div = "/" } do
+  library[name] = { "x z y n", ("  for (int i = 0; i < n; i++) y[i] = x[i] %s z[i];"):format(sign) }
+end
+
 -- Arguments that are no whole numbers.
 local declarations = { y = "float *y", work = "float *work", eps = "float eps", v = "float v",
-  h = "float *h", c = "float *c", at_h = "const int *at_h", at_w = "const int *at_w",
+  h = "float *h", c = "float *c",
   f = "float (*f)(float)",
   cell = "void (*cell)(const float *, const float *, float *, float *, int)" }
-for name in ("x z w b w_ih w_hh b_ih b_hh gate s"):gmatch "%S+" do
-  declarations[name] = "const float *" .. name
+for type, names in pairs { float = "x z w b w_ih w_hh b_ih b_hh gate s part_h part_w",
+                           int = "at_h to_h from_h at_w to_w from_w" } do
+  for name in names:gmatch "%S+" do declarations[name] = ("const %s *%s"):format(type, name) end
 end
 
 local function declare(name, params)

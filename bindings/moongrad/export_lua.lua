@@ -15,6 +15,14 @@ local library = {
       y[to + o] = sum
     end
   end]] },
+  contract = { "z x y b rows ins outs", [[
+  for r = 0, rows - 1 do
+    for o = 1, outs do
+      local sum, row = b and b[o] or 0, (r * outs + o - 1) * ins
+      for i = 1, ins do sum = sum + x[r * ins + i] * z[row + i] end
+      y[r * outs + o] = sum
+    end
+  end]] },
   conv = { "x y w b c h wd outs oh ow kh kw sh sw ph pw dh dw groups", [[
   local own, k = c / groups, kh * kw
   for o = 0, outs - 1 do
@@ -60,31 +68,41 @@ local library = {
       end
     end
   end]] },
-  windows = { "x y c h wd oh ow kh kw sh sw ph pw start combine scale", [[
+  windows = { "x y from_h to_h from_w to_w part_h part_w greatest c h wd oh ow", [[
   for n = 0, c - 1 do
-    for i = 0, oh - 1 do
-      for j = 0, ow - 1 do
-        local v = start
-        for r = max(i * sh - ph, 0), min(i * sh - ph + kh, h) - 1 do
-          for s = max(j * sw - pw, 0), min(j * sw - pw + kw, wd) - 1 do
-            v = combine(v, x[(n * h + r) * wd + s + 1])
+    for i = 1, oh do
+      for j = 1, ow do
+        local v, sum = -math.huge, 0
+        for r = from_h[i], to_h[i] do
+          for s = from_w[j], to_w[j] do
+            local u = x[(n * h + r) * wd + s + 1]
+            v, sum = max(v, u), sum + u
           end
         end
-        y[(n * oh + i) * ow + j + 1] = v * scale
+        if greatest == 0 then v = sum * part_h[i] * part_w[j] end
+        y[(n * oh + i - 1) * ow + j] = v
       end
     end
   end]] },
-  max_pool = { "x y c h wd oh ow kh kw sh sw ph pw", [[
-  windows(x, y, c, h, wd, oh, ow, kh, kw, sh, sw, ph, pw, -math.huge, max, 1)]], "windows" },
-  avg_pool = { "x y c h wd oh ow kh kw sh sw ph pw", [[
-  local function add(a, b) return a + b end
-  windows(x, y, c, h, wd, oh, ow, kh, kw, sh, sw, ph, pw, 0, add, 1 / (kh * kw))]], "windows" },
   pick = { "x y at_h at_w c h wd oh ow", [[
   for n = 0, c - 1 do
     for i = 1, oh do
       for j = 1, ow do
         local r, s = at_h[i], at_w[j]
         y[(n * oh + i - 1) * ow + j] = r >= 0 and s >= 0 and x[(n * h + r) * wd + s + 1] or 0
+      end
+    end
+  end]] },
+  blend = { "x y at_h to_h part_h at_w to_w part_w c h wd oh ow", [[
+  local function between(at, j, part)
+    return x[at + at_w[j] + 1] * (1 - part) + x[at + to_w[j] + 1] * part
+  end
+  for n = 0, c - 1 do
+    for i = 1, oh do
+      local top, low, part = (n * h + at_h[i]) * wd, (n * h + to_h[i]) * wd, part_h[i]
+      for j = 1, ow do
+        y[(n * oh + i - 1) * ow + j] = between(top, j, part_w[j]) * (1 - part)
+          + between(low, j, part_w[j]) * part
       end
     end
   end]] },
@@ -121,14 +139,30 @@ local library = {
   softmax = { "x y rows n", [[
   log_softmax(x, y, rows, n)
   for i = 1, rows * n do y[i] = exp(y[i]) end]], "log_softmax" },
+  attention = { "x y time heads d causal", [[
+  local e, fit = heads * d, {}
+  for t = 0, time - 1 do
+    local seen = causal == 1 and t + 1 or time
+    for q = 0, e - 1, d do
+      for k = 0, seen - 1 do
+        local sum = 0
+        for i = q + 1, q + d do sum = sum + x[3 * t * e + i] * x[(3 * k + 1) * e + i] end
+        fit[k + 1] = sum / d ^ 0.5
+      end
+      softmax(fit, fit, 1, seen)
+      for i = q + 1, q + d do
+        local sum = 0
+        for k = 0, seen - 1 do sum = sum + fit[k + 1] * x[(3 * k + 2) * e + i] end
+        y[t * e + i] = sum
+      end
+    end
+  end]], "softmax" },
   embedding = { "x y w n dim ids", [[
   for i = 0, ids - 1 do
     local id = x[i + 1]
     if id % 1 ~= 0 or id < 1 or id > n then error("an id is not from 1 to " .. n, 0) end
     for j = 1, dim do y[i * dim + j] = w[(id - 1) * dim + j] end
   end]] },
-  add = { "x z y n", [[
-  for i = 1, n do y[i] = x[i] + z[i] end]] },
   place = { "x y rows width at total", [[
   for r = 0, rows - 1 do
     for i = 1, width do y[r * total + at + i] = x[r * width + i] end
@@ -192,6 +226,9 @@ local functions = {
   end]], "sigmoid tanh" },
 }
 for name, helper in pairs(functions) do library[name] = helper end
+for name, sign in pairs { add = "+", sub = "-", mul = "*", div = "/" } do
+  library[name] = { "x z y n", ("  for i = 1, n do y[i] = x[i] %s z[i] end"):format(sign) }
+end
 
 local HEAD = [[
 -- A neural net: a function that takes the numbers of one example, %s, or a table of

@@ -97,10 +97,16 @@ return function(mg, core)
 
   function model:integers(list) return self:tensor(list, { #list }, "i64") end
   function model:number(v) return self:tensor({ v }, {}) end
-  function model:weight(w, shape) return w and self:tensor(w.values, shape or w.shape) or "" end
 
-  --- The name of a value of the graph.
-  function model:at(v) return self.names[v.id] end
+  --- A weight as it is, there once, or in another shape.
+  function model:weight(w, shape)
+    if not w or shape then return w and self:tensor(w.values, shape) or "" end
+    self.names[w] = self.names[w] or self:tensor(w.values, w.shape)
+    return self.names[w]
+  end
+
+  --- The name of a value of the graph, or of a weight.
+  function model:at(v) return v.id and self.names[v.id] or self:weight(v) end
 
   ------------------------------------------------------------- kinds of nodes
 
@@ -111,7 +117,7 @@ return function(mg, core)
   end
 
   function write.linear(m, n)
-    local inputs = { m:at(n.x), m:weight(n.w) }
+    local inputs = { m:at(n.x), m:weight(n.w, #n.w.shape > 2 and { n.outs, n.ins } or nil) }
     if #n.x.shape == 1 then
       if n.b then inputs[3] = m:weight(n.b) end
       return m:add("Gemm", inputs, { transB = 1 })
@@ -119,6 +125,36 @@ return function(mg, core)
     inputs[2] = m:add("Transpose", { inputs[2] }, { perm = { 1, 0 } })
     local y = m:add("MatMul", inputs)
     return n.b and m:add("Add", { y, m:weight(n.b) }) or y
+  end
+
+  --- A row at a time: {rows, outs, ins} by {rows, ins, 1}.
+  function write.contract(m, n)
+    local matrix, column, shape = {}, { 0, unpack(n.x.shape) }, { 0, unpack(n.y.shape) }
+    for i = 1, #shape do matrix[i] = shape[i] end
+    matrix[#shape + 1], column[#column + 1] = n.ins, 1
+    local y = m:add("MatMul", { m:add("Reshape", { m:at(n.z), m:integers(matrix) }),
+                                m:add("Reshape", { m:at(n.x), m:integers(column) }) })
+    y = m:add("Reshape", { y, m:integers(shape) })
+    return n.b and m:add("Add", { y, m:weight(n.b) }) or y
+  end
+
+  --- {batch, time, 3 e} as {3, batch, heads, time, d}, and these three multiplied.
+  function write.attention(m, n)
+    local split = m:add("Reshape", { m:at(n.x), m:integers { 0, n.time, 3, n.heads, n.d } })
+    split = m:add("Transpose", { split }, { perm = { 2, 0, 3, 1, 4 } })
+    local function part(i) return m:add("Gather", { split, m:tensor({ i }, {}, "i64") }) end
+    local keys = m:add("Transpose", { part(1) }, { perm = { 0, 1, 3, 2 } })
+    local fit = m:add("MatMul", { m:add("Mul", { part(0), m:number(n.d ^ -0.5) }), keys })
+    if n.causal == 1 then
+      local hidden = {}
+      for i = 1, n.time * n.time do
+        hidden[i] = (i - 1) % n.time > floor((i - 1) / n.time) and -1e30 or 0
+      end
+      fit = m:add("Add", { fit, m:tensor(hidden, { n.time, n.time }) })
+    end
+    local y = m:add("MatMul", { m:add("Softmax", { fit }, { axis = -1 }), part(2) })
+    y = m:add("Transpose", { y }, { perm = { 0, 2, 1, 3 } })
+    return m:add("Reshape", { y, m:integers { 0, n.time, n.heads * n.d } })
   end
 
   local maps = {
@@ -174,6 +210,25 @@ return function(mg, core)
     return m:add("AveragePool", { m:at(n.x) }, a)
   end
 
+  --- Where windows are of several sizes, ONNX has nothing: each is cut out and reduced, first
+  -- along h, then along w.
+  local function adaptive(op)
+    return function(m, n)
+      local y = m:at(n.x)
+      for _, axis in ipairs(last(n, { 2, "h" }, { n.dims + 1, "w" })) do
+        local from, to = n["from_" .. axis[2]].integers, n["to_" .. axis[2]].integers
+        local at, parts = m:integers { axis[1] }, {}
+        for i = 1, #from do
+          local part = m:add("Slice", { y, m:integers { from[i] }, m:integers { to[i] + 1 }, at })
+          parts[i] = m:add(op, { part }, { axes = { axis[1] }, keepdims = 1 })
+        end
+        y = m:add("Concat", parts, { axis = axis[1] })
+      end
+      return y
+    end
+  end
+  write.adaptive_max_pool, write.adaptive_avg_pool = adaptive "ReduceMax", adaptive "ReduceMean"
+
   function write.pad(m, n)
     local modes = { zero = "constant", reflect = "reflect", replicate = "edge" }
     local b, a = n.before, n.after
@@ -184,9 +239,11 @@ return function(mg, core)
 
   function write.upsample(m, n)
     local scales = { 1, 1, unpack(last(n, n.factor[1], n.factor[2])) }
-    return m:add("Resize", { m:at(n.x), "", m:tensor(scales, { #scales }) },
-      { mode = "nearest", coordinate_transformation_mode = "asymmetric",
-        nearest_mode = "floor" })
+    local a = { mode = n.mode, coordinate_transformation_mode = "half_pixel" }
+    if n.mode == "nearest" then
+      a.coordinate_transformation_mode, a.nearest_mode = "asymmetric", "floor"
+    end
+    return m:add("Resize", { m:at(n.x), "", m:tensor(scales, { #scales }) }, a)
   end
 
   function write.affine(m, n)
@@ -224,8 +281,8 @@ return function(mg, core)
     return m:add("Gather", { m:weight(n.w), m:add("Cast", { from_0 }, { to = INT64 }) })
   end
 
-  function write.add(m, n)
-    return m:add("Add", { m:at(n.x), n.z.id and m:at(n.z) or m:weight(n.z) })
+  for kind, op in pairs { add = "Add", sub = "Sub", mul = "Mul", div = "Div" } do
+    write[kind] = function(m, n) return m:add(op, { m:at(n.x), m:at(n.z) }) end
   end
 
   function write.concat(m, n)

@@ -23,8 +23,8 @@ local optional = { sync = true, sync_folder = true, resolve = true }
 --- The functions in use; moongrad.system is a module that a host may leave out.
 local function functions()
   if host then return host end
-  local ok, system = pcall(require, "moongrad.system")
-  if not ok then
+  local system = check.module(require, "moongrad.system")
+  if not system then
     error("files: this host has no moongrad.system; it gives functions to mg.set_files", 0)
   end
   host = system.files

@@ -8,8 +8,9 @@ return function(mg, core, require)
   local function flat_view(t)
     local flat = t:reshape(-1)
     local old = flat[1]
+    local function unchanged() return t:reshape(-1)[1] == old and old + 1 ~= old end
     flat[1] = old + 1
-    local apart = t:reshape(-1)[1] == old and old + 1 ~= old
+    local apart = unchanged()
     flat[1] = old
     return flat, function(i, v)
       flat[i] = v
@@ -45,32 +46,35 @@ return function(mg, core, require)
     end
     local grads = core.grad(result(), wanted)
     local function value() return result():item() end
-    for k, x in ipairs(wanted) do
-      local flat, put = flat_view(x:detach())
-      local g = grads[k]:reshape(-1)
-      mg.no_grad(function()
-        local scale = math.max(g:abs():max():item(), 1e-3)
-        for i = 1, #flat do
-          local old = flat[i]
-          local h = step * math.max(1, math.abs(old))
-          local function at(d)
-            put(i, old + d)
-            return value(), flat[i] - old
-          end
-          local ok, slope = pcall(function()
-            local far, b = at(2 * h)
-            local near, a = at(h)
-            local near_, a_ = at(-h)
-            local far_, b_ = at(-2 * h)
-            local inner, outer = (near - near_) / (a - a_), (far - far_) / (b - b_)
-            return (4 * inner - outer) / 3
-          end)
-          put(i, old)
-          if not ok then error(slope, 0) end
-          local bound = math.max(math.abs(slope), math.abs(g[i]), 0.1 * scale)
-          worst = math.max(worst, math.abs(slope - g[i]) / bound)
+    local function compare(x, g)
+      local flat, put = flat_view(x)
+      local scale = math.max(g:abs():max():item(), 1e-3)
+      for i = 1, #flat do
+        local old = flat[i]
+        local h = step * math.max(1, math.abs(old))
+        local function at(d)
+          put(i, old + d)
+          return value(), flat[i] - old
         end
-      end)
+        local far, b = at(2 * h)
+        local near, a = at(h)
+        local near_, a_ = at(-h)
+        local far_, b_ = at(-2 * h)
+        put(i, old)
+        local inner, outer = (near - near_) / (a - a_), (far - far_) / (b - b_)
+        local slope = (4 * inner - outer) / 3
+        local bound = math.max(math.abs(slope), math.abs(g[i]), 0.1 * scale)
+        worst = math.max(worst, math.abs(slope - g[i]) / bound)
+      end
+    end
+    for k, x in ipairs(wanted) do
+      local numbers = x:detach()
+      local before = numbers:clone()
+      local ok, message = pcall(mg.no_grad, compare, numbers, grads[k]:reshape(-1))
+      if not ok then
+        pcall(numbers.copy, numbers, before) -- a loop that fails has changed one of them
+        error(message, 0)
+      end
     end
     return worst
   end

@@ -50,6 +50,8 @@ later(core.layer_methods, "summary", "show", 2)
 later(mg, "gradcheck", "gradcheck")
 mg.export = {}
 later(mg.export, "lua c onnx", "export")
+mg.plot = {} -- and backend, which the user may set
+later(mg.plot, "loss curve boundary weights confusion histogram gradients images surface", "plot")
 mg.npy = {}
 later(mg.npy, "read write dump undump", "npy")
 mg.schedule = {}
@@ -67,12 +69,13 @@ for kind, f in pairs(as_text) do core.set_tostring(kind, f) end
 -- error passes through unchanged. f cannot yield.
 function mg.no_grad(f, ...)
   check.is("function", f, "no_grad", "f")
-  local before = core.recording(false)
+  local before
   local function finish(ok, ...)
     core.recording(before)
     if not ok then error((...), 0) end
     return ...
   end
+  before = core.recording(false) -- memory may run out up to here
   return finish(core.pcall(f, ...))
 end
 
@@ -84,20 +87,23 @@ function mg.anomaly(on)
   return core.anomaly(on)
 end
 
---- Lowers what scripts may use: mg.limit{ memory = bytes } counts everything
--- that moongrad allocates in this Lua state. A limit cannot be raised again
--- from Lua.
+local limits = { memory = true, elements = true, tensors = true, graph = true, threads = true }
+
+--- Lowers what scripts may use in this Lua state: memory, the bytes of all that moongrad
+-- allocates; elements of one tensor; tensors at one time; graph, ops recorded for gradients
+-- at one time; threads. None can be raised again from Lua; a host does that in C.
 function mg.limit(options)
-  check.options(options, { memory = true }, "limit")
-  if options.memory then core.limit(options.memory) end
+  check.options(options, limits, "limit")
+  for name, most in pairs(options) do core.limit(name, most) end
 end
 
 --- Bytes in use by moongrad in this Lua state now, the most there ever were,
 -- the limit (0 = none), and the number of allocations.
 function mg.memory() return core.memory() end
 
---- What the tables of the core know of an op, a layer or an optimizer, as text;
--- nil and a message for a name they do not know; without a name, all names.
+--- What functions.lua and the tables of the core know of a function or method, an op, a layer
+-- or an optimizer, as text; nil and a message for a name they do not know; without a name,
+-- all names.
 function mg.help(name) return require("moongrad.reference").help(name) end
 
 --- How many threads large ops use, this one included: 1 at first, at most 64. The

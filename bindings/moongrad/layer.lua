@@ -31,7 +31,11 @@ return function(mg, core)
         check.fail(kind, "its layers are %s, expected a table of layers",
           core.type(entries) or type(entries))
       end
-      local l = new[kind](entries.name and { name = entries.name } or {})
+      local options = {}
+      for key, v in pairs(entries) do
+        if type(key) == "string" then options[key] = v end
+      end
+      local l = new[kind](check.options(options, { name = true }, kind))
       local size = input_size(entries[1])
       local first = size and 2 or 1
       for i = first, #entries do l:add(to_layer(entries[i], kind, i)) end

@@ -185,12 +185,12 @@ return function(mg, core, require)
       return net
     end
     check.is("string", from, "load_weights", "path")
-    local tensors, message, code = read_file(from, weights)
-    if not tensors then return nil, message, code end
-    local matched, wrong = match(net, tensors, rename)
-    if not matched then return nil, ("%s: the weights do not fit; %s"):format(from, wrong) end
-    copy(matched)
-    return net
+    return read_file(from, function(list, texts)
+      local matched, wrong = match(net, weights(list, texts), rename)
+      if not matched then files.fail("the weights do not fit; " .. wrong) end
+      copy(matched)
+      return net
+    end)
   end
 
   model.set_files = files.set_files

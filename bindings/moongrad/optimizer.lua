@@ -59,6 +59,31 @@ return function(mg, core)
     end
   end
 
+  local two_betas = {} -- rules that have beta1 and beta2, when first asked for
+
+  local function has_betas(who)
+    for _, rule in ipairs(next(two_betas) and {} or core.describe().optimizers) do
+      for _, attr in ipairs(rule.attrs) do
+        if attr.name == "beta2" then two_betas[rule.name] = true end
+      end
+    end
+    return two_betas[who]
+  end
+
+  --- betas = {b1, b2}, as PyTorch writes them, by the names that the rules know.
+  local function spread_betas(who, options)
+    local betas = options.betas
+    if betas == nil or not has_betas(who) then return options end
+    if type(betas) ~= "table" or #betas ~= 2 then
+      error(("%s: betas is %s, expected a table of two numbers"):format(who,
+        type(betas) == "table" and "a table of " .. #betas or check.what(betas)), 3)
+    end
+    local all = {}
+    for name, value in pairs(options) do all[name] = value end
+    all.betas, all.beta1, all.beta2 = nil, betas[1], betas[2]
+    return all
+  end
+
   local function add_groups(who, optimizer, options, groups, lr)
     if type(groups) ~= "table" then
       check.fail(who, "groups is %s, expected a table", check.what(groups))
@@ -67,6 +92,7 @@ return function(mg, core)
     for i = 1, #groups do
       local g = groups[i]
       check_group(who, i, g, lr)
+      g = spread_betas(who, g)
       list[i] = { match = g.match, ndim = g.ndim }
       optimizer:group(merge(options, g, optimizer.lr))
     end
@@ -86,6 +112,7 @@ return function(mg, core)
   local function optimizer(who, new)
     return function(options)
       if type(options) ~= "table" then return new(options) end
+      options = spread_betas(who, options)
       local lr, groups, plain = options.lr, options.groups, {}
       local scheduled, plateau = type(lr) == "function", is_plateau(lr)
       if not scheduled and not plateau and groups == nil then return new(options) end

@@ -20,8 +20,8 @@ local REDRAW = 0.1 -- seconds between two drawings
 
 --- The C module with clock and terminal test, or an empty table.
 local function system()
-  local found, module = pcall(require, "moongrad.system")
-  return found and type(module) == "table" and module or {}
+  local module = require "moongrad.check".module(require, "moongrad.system")
+  return type(module) == "table" and module or {}
 end
 
 --- Standard streams are known by their place; others count as files.
@@ -35,12 +35,15 @@ local function is_terminal(stream)
   return fd ~= nil and isatty ~= nil and isatty(fd) and true or false
 end
 
---- Columns to draw in. The last one stays free: a full line would wrap.
-local function line_width()
-  local columns = tonumber(os.getenv("COLUMNS") or "")
+--- Columns of the terminal, by the environment, or 80.
+function progress.columns()
+  local columns = tonumber(os.getenv and os.getenv("COLUMNS") or "")
   if not columns or not (columns >= 20 and columns <= 1000) then columns = 80 end
-  return math.floor(columns) - 1
+  return math.floor(columns)
 end
+
+--- Columns to draw in. The last one stays free: a full line would wrap.
+local function line_width() return progress.columns() - 1 end
 
 --- "812", "12.3k", "4.5M": four figures at most.
 local function short(n)

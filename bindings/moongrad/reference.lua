@@ -1,12 +1,13 @@
 --- The reference, made from the tables of the core: every op, activation, loss,
 -- layer, optimizer, schedule, initialiser and metric, with its arguments and their defaults;
--- and what works with files.
+-- and of functions.lua, which tells of everything else.
 --
 --   local reference = require "moongrad.reference"
 --   io.write(reference.text())       -- all of it, as Markdown
 --   print(reference.help "adam")     -- one entry as a few lines of plain text
 
 local core = require "moongrad.core"
+local functions = require "moongrad.functions"
 local check = require "moongrad.check"
 
 local concat = table.concat
@@ -21,26 +22,6 @@ local BELOW_1 = 1 - 2 ^ -53
 local ADDED = {
   max = "With dim a second result tells where it is, from 1.",
   min = "With dim a second result tells where it is, from 1.",
-}
-
-local FAILS = "nil, a message and a code when a file cannot be read or written"
-
--- Functions and methods for files: how they are called, what they do.
-local FILES = {
-  { "save", "mg.save(path, net or {name=tensor}), net:save(path)", "writes a net with its"
-    .. " architecture and all that it keeps, or tensors by name, as a safetensors file, which"
-    .. " replaces an old one at once when it is all on the disk; true, or " .. FAILS },
-  { "load", "mg.load(path [, {weights_only=}])", "the net or the tensors by name of a file; with"
-    .. " weights_only the tensors of any safetensors file; or " .. FAILS
-    .. ". Classes are made by mg.module first" },
-  { "dump", "mg.dump(net or {name=tensor})", "what save would write, as a string" },
-  { "undump", "mg.undump(bytes [, {weights_only=}])", "what load would read, from a string" },
-  { "load_weights", "net:load_weights(path or {name=tensor} [, rename])", "copies all weights"
-    .. " and buffers by their names, or none where names or shapes differ; rename tells the"
-    .. " net's name for a foreign one, {[foreign] = own} or a function, false to leave one out;"
-    .. " the net, or " .. FAILS },
-  { "set_files", "mg.set_files(functions or nil)", "lets files be opened, read, written and"
-    .. " renamed by functions of the host" },
 }
 
 ----------------------------------------------------------------------------- words
@@ -248,23 +229,35 @@ local function schedule_entry(schedule)
            options = option_lines(schedule.attrs) }
 end
 
---- Everything there is, by kind.
+local KINDS = { "layer", "operation", "activation", "loss", "optimizer", "schedule",
+                "initialiser", "metric", "function" }
+local PREFIX = { schedule = "mg.schedule.", ["function"] = "", initialiser = "", metric = "" }
+
+local all, tables -- once they are collected
+
+--- Fills all, by kind, and tables, those of the core.
 local function collect()
-  local all, tables = { operation = {}, activation = {}, loss = {}, layer = {},
-                        optimizer = {}, schedule = {} }, core.describe()
-  local function add(entry) table.insert(all[entry.kind], entry) end
-  for _, op in ipairs(tables.ops) do add(op_entry(op)) end
-  for _, layer in ipairs(tables.layers) do add(layer_entry(layer)) end
-  for _, optimizer in ipairs(tables.optimizers) do
-    add(optimizer_entry(optimizer, tables.optimizer_common))
+  if all then return end
+  local list, known = {}, core.describe()
+  for _, kind in ipairs(KINDS) do list[kind] = {} end
+  local function add(entry) table.insert(list[entry.kind], entry) end
+  for _, op in ipairs(known.ops) do add(op_entry(op)) end
+  for _, layer in ipairs(known.layers) do add(layer_entry(layer)) end
+  for _, optimizer in ipairs(known.optimizers) do
+    add(optimizer_entry(optimizer, known.optimizer_common))
   end
-  all["function"] = {}
-  for _, f in ipairs(FILES) do
-    add { name = f[1], kind = "function", call = f[2], doc = f[3], options = {} }
+  for kind, words in pairs { initialiser = known.inits, metric = known.metrics } do
+    for _, word in ipairs(words) do
+      add { name = word.name, kind = kind, call = '"' .. word.name .. '"', doc = word.doc,
+            options = {} }
+    end
+  end
+  for _, part in ipairs(functions) do
+    for _, entry in ipairs(part) do add(entry) end
   end
   if not core.schedule_docs then require "moongrad.schedule" (nil, core) end
   for _, schedule in ipairs(core.schedule_docs) do add(schedule_entry(schedule)) end
-  return all, tables
+  all, tables = list, known -- now that all of it is there
 end
 
 ----------------------------------------------------------------------------- Markdown
@@ -277,7 +270,7 @@ local function code(names)
 end
 
 --- Ops whose name, as a function of mg, is a layer.
-local function layers_too(tables)
+local function layers_too()
   local layers, names = {}, {}
   for _, layer in ipairs(tables.layers) do layers[layer.name] = true end
   for _, op in ipairs(tables.ops) do
@@ -295,7 +288,8 @@ local function markdown_options(options, out)
   out[#out + 1] = ""
 end
 
-local function markdown_entry(entry, out)
+--- 'example' gives the text that stands under an entry, or nil.
+local function markdown_entry(entry, out, example)
   out[#out + 1] = "### " .. entry.name .. "\n"
   out[#out + 1] = wrap(entry.call, "    ") .. "\n"
   out[#out + 1] = wrap(entry.doc .. ".", "") .. "\n"
@@ -303,40 +297,49 @@ local function markdown_entry(entry, out)
   if entry.note and entry.kind ~= "optimizer" then
     out[#out + 1] = wrap(entry.note, "") .. "\n"
   end
+  out[#out + 1] = example(entry)
 end
 
-local function section(out, title, intro, entries)
+local function section(out, title, intro, entries, example)
   out[#out + 1] = "## " .. title .. "\n"
   out[#out + 1] = wrap(intro, "") .. "\n"
-  for _, entry in ipairs(entries or {}) do markdown_entry(entry, out) end
+  for _, entry in ipairs(entries or {}) do markdown_entry(entry, out, example) end
+end
+
+--- All entries, by kind; and what the core tells of its tables.
+function reference.entries()
+  collect()
+  return all, tables
 end
 
 --- The whole reference.
+-- @tparam[opt] function example  what to put under an entry: a text, or nil
 -- @treturn string  Markdown
-function reference.text()
-  local all, tables = collect()
+function reference.text(example)
+  example = example or function() end
+  collect()
   local out = { "# moongrad " .. core.version .. ": reference\n" }
-  out[2] = wrap("Made from the tables of the core, by `make reference`. `mg` is"
+  out[2] = wrap("Made from the tables of the core, by `make docs`. `mg` is"
     .. ' `require "moongrad"`. Brackets enclose arguments that may be left out.'
     .. " Arguments are given in this order, or by name in one table at the end:"
     .. " `x:sum(1, true)` is `x:sum { dim = 1, keepdim = true }`.", "") .. "\n"
   section(out, "Operations", "Each is a method of tensors, `x:sum()`, and a function,"
-    .. " `mg.sum(x)`; as functions " .. code(layers_too(tables))
+    .. " `mg.sum(x)`; as functions " .. code(layers_too())
     .. " make layers instead. With a trailing underscore, `x:exp_()`, the result is"
-    .. " written over x.", all.operation)
+    .. " written over x.", all.operation, example)
   section(out, "Activations", "Operations that are also layers, by name:"
     .. ' `mg.sequential { 2, mg.dense(3), "tanh" }` or `mg.dense(3, "tanh")`.',
-    all.activation)
+    all.activation, example)
   section(out, "Losses", "Functions of a prediction and a target; a trainer takes them"
     .. ' by name: `mg.trainer { loss = "mse", .. }`. Class labels count from 1.',
-    all.loss)
+    all.loss, example)
   section(out, "Layers", "Every layer takes the option `name` too, which error texts and"
     .. " summaries show. Sizes are batch first: n is the number of examples. The"
     .. " entries of a container are layers, names of activations and functions of one"
     .. " tensor; a first entry of sizes, of one example, builds it at once. A parameter may"
     .. " be given as a tensor by its name, and then is the same wherever it was given:"
     .. " `mg.dense(n, { weight = e:named().weight })` for an embedding `e` of n ids; one that"
-    .. " requires no gradient stays as it is.", all.layer)
+    .. " requires no gradient stays as it is.", all.layer, example)
   section(out, "Optimizers", "`lr` is a number, or a function that is given the step,"
     .. " from 1, and returns one; `mg.schedule` has `step`, `exponential`, `cosine`,"
     .. " `linear_warmup`, `one_cycle` and `plateau`. `groups` gives some parameters options"
@@ -349,15 +352,17 @@ function reference.text()
     .. " it is longer, each number of it is kept between -`clip_value` and"
     .. " `clip_value`, then `l2` * w and `l1` * sign(w) are added.")
   markdown_options(option_lines(tables.optimizer_common), out)
-  for _, entry in ipairs(all.optimizer) do markdown_entry(entry, out) end
+  for _, entry in ipairs(all.optimizer) do markdown_entry(entry, out, example) end
   section(out, "Schedules", "Learning rates that change with the step, or with how training"
     .. " goes: `mg.adam { lr = mg.schedule.cosine { lr = 0.1, steps = 1000 } }`.",
-    all.schedule)
+    all.schedule, example)
   section(out, "Initialisers", "How the numbers of a parameter start, by name:"
     .. ' `mg.dense(3, { init = "zeros" })`.')
   markdown_options(word_lines(tables.inits), out)
-  section(out, "Files", "The format is safetensors, which other programs read and write too.",
-    all["function"])
+  for _, list in ipairs(functions) do
+    out[#out + 1] = "## " .. list.title .. "\n"
+    for _, entry in ipairs(list) do markdown_entry(entry, out, example) end
+  end
   section(out, "Metrics", "What a trainer reports besides the loss, by name:"
     .. ' `mg.trainer { metrics = { "accuracy" }, .. }`.')
   markdown_options(word_lines(tables.metrics), out)
@@ -382,56 +387,83 @@ local function plain(entry)
   return concat(out, "\n")
 end
 
+--- The names of entries.
+local function names_of(entries)
+  local names = {}
+  for i, entry in ipairs(entries) do names[i] = entry.name end
+  return names
+end
+
+--- The names that help knows, by kind.
+local function overview()
+  local out = { 'mg.help "name" tells more of:' }
+  local function add(title, entries)
+    out[#out + 1] = wrap(title .. ": " .. concat(names_of(entries), ", "), "  ")
+  end
+  for i = 1, #KINDS - 1 do
+    add(KINDS[i] .. (KINDS[i] == "loss" and "es" or "s"), all[KINDS[i]])
+  end
+  for _, list in ipairs(functions) do add(list.title:lower(), list) end
+  return concat(out, "\n")
+end
+
 --- Says that there is no such entry, and which have a name like it.
-local function unknown(name, names)
+local function unknown(name)
   local like = {}
-  for _, other in ipairs(names) do
-    if name ~= "" and other:find(name, 1, true) then like[#like + 1] = other end
+  for _, kind in ipairs(KINDS) do
+    for _, other in ipairs(names_of(all[kind])) do
+      if name ~= "" and other:find(name, 1, true) then like[#like + 1] = other end
+    end
   end
   return ('help: nothing is called "%s"%s'):format(name,
     #like > 0 and "; there is " .. concat(like, ", ") or "")
 end
 
---- The names that help knows, by kind.
-local function overview(all, tables)
-  local out = { 'mg.help "name" tells more of:' }
-  for _, kind in ipairs { "layer", "operation", "activation", "loss", "optimizer", "schedule",
-                          "initialiser", "metric" } do
-    local names = {}
-    local list = kind == "initialiser" and tables.inits or kind == "metric" and tables.metrics
-    for i, entry in ipairs(list or all[kind]) do names[i] = entry.name end
-    out[#out + 1] = wrap(kind .. (kind == "loss" and "es: " or "s: ") .. concat(names, ", "), "  ")
-  end
-  return concat(out, "\n")
+--- Is that what an entry is called: mg.data.csv, data.csv, csv; tensor:sum, mg.sum, sum?
+local function is_called(entry, name)
+  local full = (PREFIX[entry.kind] or "mg.") .. entry.name
+  local front = full:sub(1, -#name - 1)
+  if full:sub(-#name) == name and (front == "" or front:find("[.:]$")) then return true end
+  return not PREFIX[entry.kind] and "tensor:" .. entry.name == name
 end
 
---- What one op, layer, optimizer, schedule, initialiser or metric does and takes; all where they
--- share the name.
+--- All entries for which f(entry) is true, as text.
+local function choose(f)
+  local found = {}
+  for _, kind in ipairs(KINDS) do
+    for _, entry in ipairs(all[kind]) do
+      if f(entry) then found[#found + 1] = plain(entry) end
+    end
+  end
+  return found
+end
+
+--- Of a name that has no entry: those of a table, mg.data say; or of an op written over x.
+local function others(name)
+  local found = choose(function(entry)
+    local full = (PREFIX[entry.kind] or "mg.") .. entry.name
+    return full:find("mg." .. name .. ".", 1, true) == 1 or full:find(name .. ".", 1, true) == 1
+  end)
+  local op = name:gsub("^tensor:", ""):match("^(.+)_$")
+  if #found > 0 or not op or not core.tensor_methods[op .. "_"] then return found end
+  found = choose(function(entry) return entry.kind ~= "layer" and is_called(entry, op) end)
+  table.insert(found, 1, ("x:%s_() writes over x what x:%s() gives:"):format(op, op))
+  return found
+end
+
+--- What a function or method, an op, layer, optimizer, schedule, initialiser or metric does and
+-- takes; all where they share the name.
 -- @tparam[opt] string name  all names where it is left out
 -- @treturn string  or nil and a message
 function reference.help(name)
-  if name == nil then return overview(collect()) end
+  collect()
+  if name == nil then return overview() end
   if type(name) ~= "string" then
     check.fail("help", "name is a %s, expected a string", type(name))
   end
-  local all, tables = collect()
-  local found, names = {}, {}
-  for _, kind in ipairs { "layer", "operation", "activation", "loss", "optimizer",
-                         "schedule", "function" } do
-    for _, entry in ipairs(all[kind]) do
-      names[#names + 1] = entry.name
-      if entry.name == name then found[#found + 1] = plain(entry) end
-    end
-  end
-  for _, kind in ipairs { "initialiser", "metric" } do
-    for _, word in ipairs(kind == "metric" and tables.metrics or tables.inits) do
-      names[#names + 1] = word.name
-      if word.name == name then
-        found[#found + 1] = ('"%s"  (%s)\n'):format(name, kind) .. wrap(word.doc, "  ")
-      end
-    end
-  end
-  if #found == 0 then return nil, unknown(name, names) end
+  local found = choose(function(entry) return name ~= "" and is_called(entry, name) end)
+  if #found == 0 and name ~= "" then found = others(name) end
+  if #found == 0 then return nil, unknown(name) end
   return concat(found, "\n\n")
 end
 

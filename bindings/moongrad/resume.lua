@@ -13,8 +13,8 @@ return function(mg, core, require)
 
   --- lua-cjson, whose settings we do not need: all values are texts.
   local function cjson(who)
-    local found, module = pcall(require, "cjson")
-    if found then return module end
+    local module = check.module(require, "cjson")
+    if module then return module end
     error(who .. ": the state of a trainer is kept in JSON, for which the rock lua-cjson is"
       .. " needed, which is not here", 0)
   end
@@ -255,18 +255,17 @@ return function(mg, core, require)
     check.is("string", path, "load", "path")
     local keep_run = check.options(options or {}, { run = true }, "load").run
     check.optional("boolean", keep_run, "load", "run")
-    local tensors, text = {}, nil
-    local ok, message, code = files.read(path, function(read, size)
+    return files.read(path, function(read, size)
       local list, texts = safetensors.read(read, size)
+      if not texts.trainer then
+        files.fail "it holds no trainer; net:load_weights takes weights alone"
+      end
+      local tensors = {}
       for _, entry in ipairs(list) do tensors[entry.name] = entry.tensor end
-      text = texts.trainer
-      if not text then files.fail "it holds no trainer; net:load_weights takes weights alone" end
+      local ok, message = take(t, tensors, texts.trainer, keep_run ~= false)
+      if not ok then files.fail((message:gsub("^load: ", ""))) end
       return true
     end)
-    if not ok then return nil, message, code end
-    ok, message = take(t, tensors, text, keep_run ~= false)
-    if not ok then return nil, ("%s: %s"):format(path, (message:gsub("^load: ", ""))) end
-    return true
   end
 
   return methods

@@ -146,10 +146,25 @@ return function(_, core, require)
     return concat(out, "\n")
   end
 
-  function as_text.layer(l)
+  --- A layer as one of several: its kind, and how much comes out where it learns.
+  local function word(l)
     local d = l:describe()
-    return ("%s%s (%s parameters)"):format(d.kind, d.name and ' "' .. d.name .. '"' or "",
-      thousands(l:num_parameters()))
+    local size = d.output and l:num_parameters() > 0 and #d.parts > 0 and d.output[2]
+    return d.kind .. (size and (" %d"):format(size) or "")
+  end
+
+  function as_text.layer(l)
+    local d, words = l:describe(), {}
+    for _, part in ipairs(d.parts) do words[#words + 1] = part.layer and word(part.layer) end
+    if #words > 7 then
+      words = { words[1], words[2], words[3], "..", words[#words - 1], words[#words] }
+    end
+    local title = d.kind .. (d.name and ' "' .. d.name .. '"' or "")
+    if #words > 0 then title = title .. " { " .. concat(words, ", ") .. " }" end
+    local n = l:num_parameters()
+    if n == 0 and not d.output then return title .. " (not built yet)" end
+    if n == 0 then return title end
+    return ("%s (%s parameter%s)"):format(title, thousands(n), n == 1 and "" or "s")
   end
 
   function as_text.optimizer(o)

@@ -5,6 +5,7 @@ local SLICE = 20 -- milliseconds of work in one call of the core
 
 return function(mg, core, require)
   local check, methods = require "moongrad.check", {}
+  pcall(require, "moongrad.system") -- leaves its clock to time limits, where there is one
 
   ------------------------------------------------------------------------ running
 
@@ -29,7 +30,7 @@ return function(mg, core, require)
   --- Loss and metrics over data, in eval mode, as a table by name.
   function methods.evaluate(t, data, options)
     check.is("trainer", t, "evaluate", "self")
-    check.optional("table", options, "evaluate", "options")
+    check.options(options or {}, { batch = true }, "evaluate")
     local set = mg.data.dataset(data, "evaluate")
     return report(t, {}, "", true, t:assess(set, option("batch", options, data, 256)))
   end
@@ -112,31 +113,49 @@ return function(mg, core, require)
   --- Seconds; from the system module where the host has left it in.
   local function seconds()
     if not clock then
-      local found, system = pcall(require, "moongrad.system")
-      clock = found and type(system) == "table" and system.clock or os.clock
+      local system = check.module(require, "moongrad.system")
+      clock = type(system) == "table" and system.clock or os.clock
     end
     return clock()
+  end
+
+  local function results(failed, ok, ...)
+    if ok then return ... end
+    failed((...))
+    error((...), 0)
+  end
+
+  --- What f(...) returns; 'failed' is told of an error, such as that of Ctrl-C, which then
+  -- passes on. User code between batches may yield, so it must not run in here.
+  local function guarded(failed, f, ...)
+    if not failed then return f(...) end
+    return results(failed, pcall(f, ...))
   end
 
   --- Trains to the end of an epoch or until on_batch returns false, which is told. An
   -- epoch that was over when it was saved, but had no row yet, needs no training.
   -- @treturn ...  stopped, done, examples, loss, metrics
-  local function epoch(t, run, total, on_batch, watch)
+  local function epoch(t, run, total, on_batch, watch, failed)
     local at, examples = t:position()
-    local stopped, done, loss, metrics
+    local stopped, done, loss
     if at > run.rows and examples == total then
       return false, at >= run.epochs, t:progress()
     end
     local batch = at > run.rows and math.ceil(examples / run.batch) or 0
     repeat -- in slices, so that hooks and signals of the host get their turn
-      done, examples, loss, metrics = t:advance(on_batch and 1 or nil, SLICE, true)
+      done, examples, loss = guarded(failed, t.advance, t, on_batch and 1 or nil,
+        SLICE, true)
       batch = batch + 1
       if watch then watch(examples, total, loss) end
       stopped = on_batch and on_batch(report(t, { epoch = t:position(), batch = batch }, "",
-        false, examples, loss, metrics)) == false
+        false, t:progress())) == false
     until done or stopped or examples >= total
-    return stopped, done, examples, loss, metrics
+    return stopped, done, t:progress()
   end
+
+  local epochs_options = { batch = true, shuffle = true, validation = true, accumulate = true,
+                           on_batch = true, watch = true, failed = true, -- these three are fit's
+                           who = true }
 
   --- Trains for n epochs, one a round of the loop; leaving it at any point keeps
   -- the net as it is after the last whole batch. After trainer:load it goes on with the run
@@ -149,9 +168,10 @@ return function(mg, core, require)
   function methods.epochs(t, n, data, options)
     check.is("trainer", t, "epochs", "self")
     check.integer(n, "epochs", "n", 1)
-    check.optional("table", options, "epochs", "options")
+    check.options(options or {}, epochs_options, "epochs")
     local set, validation = mg.data.dataset(data, "epochs"), option("validation", options, data)
-    local watch, on_batch = options and options.watch, option("on_batch", options, data)
+    local watch, failed = options and options.watch, options and options.failed
+    local on_batch = option("on_batch", options, data)
     check.optional("function", on_batch, "epochs", "on_batch")
     local total, stopped, run = #set, false, runs[t]
     if run and run.loaded and not run.over then
@@ -171,11 +191,11 @@ return function(mg, core, require)
       if runs[t] ~= run then check.fail("epochs", "the trainer has begun another run since") end
       local start = seconds()
       local examples, loss, metrics
-      stopped, done, examples, loss, metrics = epoch(t, run, total, on_batch, watch)
+      stopped, done, examples, loss, metrics = epoch(t, run, total, on_batch, watch, failed)
       local row = report(t, { epoch = t:position() }, "", false, examples, loss, metrics)
       row.seconds = seconds() - start
       if validation then
-        report(t, row, "val_", true, t:assess(mg.data.dataset(validation),
+        report(t, row, "val_", true, guarded(failed, t.assess, t, mg.data.dataset(validation),
           option("batch", validation, data, 256)))
       end
       t:parts().optimizer:observe(row)
@@ -194,6 +214,7 @@ return function(mg, core, require)
   end
 
   --- Draws a bar while an epoch lasts, and prints its row.
+  -- @treturn function, function, function  for parts of an epoch, its end, and an end before
   local function printer(t, n)
     local progress, names, bar = require "moongrad.progress", shown_names(t), nil
     local function watch(done, total, loss)
@@ -212,7 +233,22 @@ return function(mg, core, require)
       print(("epoch %d/%d  %s  %.1f s"):format(row.epoch, n, table.concat(parts, "  "),
         row.seconds))
     end
-    return watch, show
+    return watch, show, function() if bar then bar:finish() end end
+  end
+
+  --- What fit does when an error ends it: the line of the bar is wiped, and after Ctrl-C, which
+  -- leaves the net as it was after a whole batch, all is saved so that a later fit goes on
+  -- from there. The checkpoint of the best epoch stays what it is.
+  local function leaver(t, options, wipe)
+    return function(err)
+      if wipe then wipe() end
+      if not tostring(err):find("interrupted", 1, true) then return end
+      local path, place = options.checkpoint, ("interrupted in epoch %d"):format((t:position()))
+      local saved = path and not options.checkpoint_best and t:save(path)
+      if not options.progress then return end
+      print(saved and ('%s; trainer:load "%s" and the same fit go on from here'):format(place, path)
+        or place .. "; the net is as it was after the last whole batch")
+    end
   end
 
   --- Adds rows to a file, a line of JSON each; nil and a message where it cannot.
@@ -290,14 +326,14 @@ return function(mg, core, require)
   end
 
   --- What fit does after each epoch; returns whether it goes on, and why it cannot.
-  local function follower(t, options, fit, keep)
+  local function follower(t, options, fit, keep, failed)
     local look = judge(options, fit)
     return function(row)
       local better = look(row)
-      if better and options.restore_best then keep() end
+      if better and options.restore_best then guarded(keep, keep) end -- whole in any case
       local going = not options.on_epoch or options.on_epoch(row) ~= false
       if options.checkpoint and (better or not options.checkpoint_best) then
-        local ok, message, code = t:save(options.checkpoint)
+        local ok, message, code = guarded(failed, t.save, t, options.checkpoint)
         if not ok then return false, message, code end
       end
       return going and patient(options, fit)
@@ -330,8 +366,7 @@ return function(mg, core, require)
     local loaded = run and run.loaded and not run.over
     local fit = loaded and run.fit or { waited = 0 }
     local keep, restore = keeper(t:parts().net, fit)
-    local follow = follower(t, options, fit, keep)
-    local log, message, code, show
+    local log, message, code, show, wipe
     if options.log then
       log, message = logger(options.log)
       if not log then return nil, message end
@@ -339,22 +374,24 @@ return function(mg, core, require)
     for _, name in ipairs { "batch", "shuffle", "validation", "accumulate", "on_batch" } do
       passing[name] = options[name]
     end
-    if options.progress then passing.watch, show = printer(t, n) end
+    if options.progress then passing.watch, show, wipe = printer(t, n) end
+    passing.failed = leaver(t, options, wipe)
+    local follow = follower(t, options, fit, keep, passing.failed)
     local next_row, going = t:epochs(n, data, passing), patient(options, fit)
     runs[t].fit = fit
     while going do
       local row = next_row()
       if not row then break end
       rows[#rows + 1] = row
-      if show then show(row) end
-      if log then log(row) end
+      if show then guarded(passing.failed, show, row) end
+      if log then guarded(passing.failed, log, row) end
       going, message, code = follow(row)
     end
     runs[t].over = true
     rows.best = fit.epoch
     if log then log() end
     if message then return nil, message, code end
-    if options.restore_best then restore() end
+    if options.restore_best then guarded(restore, restore) end
     return rows
   end
 

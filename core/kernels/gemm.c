@@ -219,7 +219,7 @@ static void pack_columns(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to,
       type##_store(to + n - width, type##_load(row + n - width));                 \
     }                                                                             \
   }
-COPY_ROWS(one)
+COPY_ROWS(lone)
 COPY_ROWS(quad)
 COPY_ROWS(oct)
 COPY_ROWS(vec)
@@ -229,7 +229,7 @@ void mgrad_pack(int64_t k, int64_t n, mgrad_matrix b, mgrad_real *to, int64_t st
     if (n >= LANES) copy_rows_vec(k, n, b, to, step);
     else if (n >= 8) copy_rows_oct(k, n, b, to, step);
     else if (n >= 4) copy_rows_quad(k, n, b, to, step);
-    else copy_rows_one(k, n, b, to, step);
+    else copy_rows_lone(k, n, b, to, step);
   } else if (b.row == 1) {
     pack_columns(k, n, b, to, step);
   } else {
@@ -281,7 +281,7 @@ INLINE void run_tile(int64_t rows, int64_t n, const task *t) {
 
 /* The tile of C from (i, j) on by way of a copy: C cannot be read and written by
 ** vectors. */
-static void tile_copied(const product *x, int64_t i, int64_t j, int64_t rows, int64_t n,
+static void tile_copied(const gemm *x, int64_t i, int64_t j, int64_t rows, int64_t n,
                         task *t) {
   mgrad_real copy[SUMS * LANES] __attribute__((aligned(64)));
   int64_t width = vecs_of(n) * LANES;
@@ -306,9 +306,14 @@ INLINE int64_t strip_rows(int64_t rows) {
   return rows > TILE_ROWS ? (rows + 1) / 2 : rows;
 }
 
+/* Is there reason to go on with so many rows of C? */
+INLINE bool goes_on(const gemm *x, int64_t rows) {
+  return mgrad_pool_goes_on(x->pool, x->worker, rows * x->n * x->k);
+}
+
 /* All rows of A against a block of B, strip by strip. A strip read often is packed
 ** into 'room' (NULL: never). */
-static void block(const product *x, const source *b, mgrad_real *room) {
+static void block(const gemm *x, const source *b, mgrad_real *room) {
   const mgrad_real *start = x->start.data;
   bool vectors = x->c_col == 1 && x->n >= last_width(x->n) &&
                  (start == NULL || x->start.col == 1);
@@ -318,6 +323,7 @@ static void block(const product *x, const source *b, mgrad_real *room) {
   if (room != NULL) t.a_row = 1, t.a_col = TILE_ROWS;
   for (int64_t i = 0, rows; i < x->m; i += rows) {
     rows = strip_rows(x->m - i);
+    if (i > 0 && !goes_on(x, rows)) return;
     const mgrad_real *a = x->a.data + i * x->a.row;
     if (room != NULL) {
       mgrad_pack(x->k, rows, (mgrad_matrix){ a, x->a.col, x->a.row }, room, TILE_ROWS);
@@ -344,8 +350,8 @@ static void block(const product *x, const source *b, mgrad_real *room) {
 }
 
 /* The block of k from p on: what it starts from is C, but for the first one. */
-static product block_of_k(const product *x, int64_t p, int64_t k) {
-  product part = *x;
+static gemm block_of_k(const gemm *x, int64_t p, int64_t k) {
+  gemm part = *x;
   part.k = k;
   part.a.data += p * x->a.col;
   part.b.data += p * x->b.row;
@@ -361,12 +367,12 @@ static int64_t length_of_k(int64_t k) {
 
 /* Is a strip of A to be packed when read for n columns? Where it lies so that its
 ** lines displace each other in L1. */
-static bool packs_strips(const product *x, int64_t n) {
+static bool packs_strips(const gemm *x, int64_t n) {
   int64_t step = x->a.col == 1 ? x->a.row : 2 * x->a.col;
   return n >= 16 * LANES && step * (int64_t)sizeof(mgrad_real) % 4096 == 0;
 }
 
-static void multiply_packing(const product *x) {
+static void multiply_packing(const gemm *x) {
   mgrad_real room[STACK] __attribute__((aligned(64)));
   int64_t kc = length_of_k(x->k), p = 0;
   bool scratch = x->nwork >= 4 * kc * LANES && x->work != NULL;
@@ -374,11 +380,12 @@ static void multiply_packing(const product *x) {
   int64_t vecs = mgrad_min_size((scratch ? x->nwork : STACK) / (kc * LANES), NC / LANES);
   if (!scratch) vecs = vecs / 2 * 2;
   do {
-    product row = block_of_k(x, p, mgrad_min_size(kc, x->k - p));
+    gemm row = block_of_k(x, p, mgrad_min_size(kc, x->k - p));
     for (int64_t j = 0, n; j < x->n; j += n) {
       n = take(x->n - j, vecs);
-      product part = row;
+      gemm part = row;
       part.n = n;
+      if (p + j > 0 && !goes_on(&part, strip_rows(x->m))) return;
       part.b.data += j * x->b.col;
       part.c += j * x->c_col;
       if (part.start.data != NULL) part.start.data += j * row.start.col;
@@ -391,23 +398,24 @@ static void multiply_packing(const product *x) {
 }
 
 /* With B where it lies, or packed ahead: nothing is copied where k is one block. */
-static void multiply_reading(const product *x, source b) {
+static void multiply_reading(const gemm *x, source b) {
   int64_t kc = length_of_k(x->k);
   if (x->k <= kc) {
     block(x, &b, NULL);
     return;
   }
   for (int64_t p = 0; p < x->k; p += kc, b.data += kc * b.row) {
-    product part = block_of_k(x, p, mgrad_min_size(kc, x->k - p));
+    gemm part = block_of_k(x, p, mgrad_min_size(kc, x->k - p));
+    if (p > 0 && !goes_on(&part, strip_rows(x->m))) return;
     block(&part, &b, NULL);
   }
 }
 
-static void multiply_direct(const product *x) {
+static void multiply_direct(const gemm *x) {
   multiply_reading(x, (source){ x->b.data, x->b.row, LANES, false });
 }
 
-static void multiply_packed(const product *x) {
+static void multiply_packed(const gemm *x) {
   multiply_reading(x, (source){ x->packed, LANES, x->k * LANES, true });
 }
 
@@ -415,19 +423,19 @@ static void multiply_packed(const product *x) {
 
 /* Is C' = B' A' cheaper? Where columns are few, and where B would have to be
 ** transposed for few rows of A: then C is the less to transpose. */
-static bool better_swapped(const product *x) {
+static bool better_swapped(const gemm *x) {
   if (x->n < LANES) return x->m > x->n && (x->m >= LANES || x->n == 1);
   return x->b.col != 1 && x->m >= LANES && x->m <= FEW_ROWS && x->n >= 2 * x->m &&
          x->k >= 2 * x->m;
 }
 
-static bool reads_directly(const product *x) {
+static bool reads_directly(const gemm *x) {
   if (x->b.col != 1 || x->n < last_width(x->n)) return false;
   return x->m <= FEW_ROWS || x->k * x->n <= IN_L1;
 }
 
 /* Rows or columns of C, whichever are contiguous; all of it where it is in one piece. */
-static __attribute__((noinline)) void finish(const product *x) {
+static __attribute__((noinline)) void finish(const gemm *x) {
   bool rows = x->c_col == 1;
   int64_t n = rows ? x->n : x->m, step = rows ? x->c_row : x->c_col;
   int64_t count = rows ? x->m : x->n;
@@ -439,14 +447,15 @@ static __attribute__((noinline)) void finish(const product *x) {
 ** them: then less of B is packed by all ---- */
 
 typedef struct parts {
-  const product *x;
+  const gemm *x;
   bool columns;
   int64_t size; /* columns or rows of one part */
 } parts;
 
 static void multiply_part(void *ud, int64_t part, int worker) {
   const parts *p = ud;
-  product x = *p->x;
+  gemm x = *p->x;
+  x.worker = worker;
   int64_t first = part * p->size;
   if (p->columns) {
     x.n = mgrad_min_size(p->size, x.n - first);
@@ -468,16 +477,16 @@ static void multiply_part(void *ud, int64_t part, int worker) {
 
 static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
-static void multiply_in_parts(const product *x) {
+static void multiply_in_parts(const gemm *x) {
   int64_t threads = mgrad_pool_threads(x->pool), most = 2 * threads;
   parts p = { .x = x, .columns = x->n >= x->m };
   int64_t n = p.columns ? x->n : x->m, unit = p.columns ? 2 * LANES : TILE_ROWS;
   p.size = round_up((n + most - 1) / most, unit);
-  mgrad_pool_run(x->pool, (n + p.size - 1) / p.size, multiply_part, &p);
+  mgrad_pool_run(x->pool, true, (n + p.size - 1) / p.size, multiply_part, &p);
 }
 
 /* Settles how x is computed; C' = B' A' may take its place. */
-static __attribute__((noinline)) void choose(product *x) {
+static __attribute__((noinline)) void choose(gemm *x) {
   if (x->packed != NULL && x->n >= LANES / 2) {
     x->run = multiply_packed;
   } else if ((x->m | x->n | x->k) <= MGRAD_SMALL && x->m * x->n * x->k <= MGRAD_SMALL) {
@@ -488,13 +497,13 @@ static __attribute__((noinline)) void choose(product *x) {
   }
 }
 
-static bool pays_for_waking(const product *x) {
+static bool pays_for_waking(const gemm *x) {
   return (double)x->m * (double)x->n * (double)x->k >= WAKING;
 }
 
-void mgrad_gemm(product *x) {
+void mgrad_gemm(gemm *x) {
   if (x->run == NULL) choose(x);
-  if (x->pool != NULL && pays_for_waking(x)) {
+  if (x->pool != NULL && x->pool->crew != NULL && !x->alone && pays_for_waking(x)) {
     multiply_in_parts(x);
     return;
   }

@@ -7,11 +7,11 @@
 #include "kernels.h"
 #include "vec.h"
 
-typedef mgrad_product product;
+typedef mgrad_product gemm;
 
 /* C' = B' A' */
-INLINE product swapped(product x) {
-  product s = x;
+INLINE gemm swapped(gemm x) {
+  gemm s = x;
   s.m = x.n, s.n = x.m;
   s.a = (mgrad_matrix){ x.b.data, x.b.col, x.b.row };
   s.b = (mgrad_matrix){ x.a.data, x.a.col, x.a.row };
@@ -23,6 +23,6 @@ INLINE product swapped(product x) {
 /* small.c: settles how a product of at most MGRAD_SMALL multiplications is computed. */
 enum { MGRAD_SMALL = 512 };
 #define mgrad_gemm_choose_small MGRAD_CODE(mgrad_gemm_choose_small)
-void mgrad_gemm_choose_small(product *x);
+void mgrad_gemm_choose_small(gemm *x);
 
 #endif

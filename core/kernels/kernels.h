@@ -118,6 +118,8 @@ typedef struct mgrad_product {
   void (*finish)(int64_t n, const mgrad_real *x, mgrad_real *y, const double *p);
   const double *p;
   mgrad_pool *pool;            /* whose threads share in large ones, or NULL */
+  int worker;                  /* of the pool, whose share this is */
+  bool alone;                  /* it is no share for others */
   /* NULL; the first call settles how x is best computed: */
   void (*run)(const struct mgrad_product *x);
 } mgrad_product;

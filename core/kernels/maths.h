@@ -14,7 +14,7 @@
 #define REAL(v) ((mgrad_real)(v))
 
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__) || \
-    defined(__FP_FAST_FMAF)
+    defined(__FP_FAST_FMAF) || defined(MGRAD_VEC_BYTES)
 #define MGRAD_FUSED 1
 #else
 #define MGRAD_FUSED 0

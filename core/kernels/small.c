@@ -10,7 +10,7 @@
 /* A vector of what C starts from, and of C: 'packed', a constant, says that the rows
 ** of both are contiguous. */
 #define ENDS(type)                                                                  \
-  INLINE type type##_start(const bool packed, const product *x, int64_t i, int64_t j) { \
+  INLINE type type##_start(const bool packed, const gemm *x, int64_t i, int64_t j) { \
     mgrad_real v[sizeof(type) / sizeof(mgrad_real)];                                \
     const mgrad_real *from = x->start.data;                                         \
     if (from == NULL) return (type){ 0 };                                           \
@@ -19,7 +19,7 @@
     for (size_t l = 0; l < sizeof v / sizeof *v; l++) v[l] = from[(int64_t)l * x->start.col]; \
     return type##_load(v);                                                          \
   }                                                                                 \
-  INLINE void type##_end(const bool packed, const product *x, int64_t i, int64_t j, \
+  INLINE void type##_end(const bool packed, const gemm *x, int64_t i, int64_t j, \
                          type sum) {                                                \
     mgrad_real v[sizeof(type) / sizeof(mgrad_real)];                                \
     mgrad_real *to = x->c + i * x->c_row + (packed ? j : j * x->c_col);             \
@@ -30,8 +30,7 @@
 
 /* Columns of C, as many as a vector is wide, some rows at a time. */
 #define COLUMNS(type)                                                               \
-  ENDS(type)                                                                        \
-  INLINE void type##_strip(const int rows, const bool packed, const product *x,     \
+  INLINE void type##_strip(const int rows, const bool packed, const gemm *x,     \
                            const mgrad_real *b, int64_t b_row, int64_t i, int64_t j) { \
     type sum[4];                                                                    \
     for (int r = 0; r < rows; r++) sum[r] = type##_start(packed, x, i + r, j);      \
@@ -43,23 +42,23 @@
     }                                                                               \
     for (int r = 0; r < rows; r++) type##_end(packed, x, i + r, j, sum[r]);         \
   }                                                                                 \
-  INLINE void type##_columns(const bool packed, const product *x, const mgrad_real *b, \
+  INLINE void type##_columns(const bool packed, const gemm *x, const mgrad_real *b, \
                              int64_t b_row, int64_t j) {                            \
     int64_t i = 0;                                                                  \
     for (; i + 4 <= x->m; i += 4) type##_strip(4, packed, x, b + j, b_row, i, j);   \
     for (; i < x->m; i++) type##_strip(1, packed, x, b + j, b_row, i, j);           \
   }
 
-COLUMNS(one)
-COLUMNS(quad)
+ENDS(lone) COLUMNS(lone)
+ENDS(quad) COLUMNS(quad)
 #if LANES > 8
-COLUMNS(half_vec)
+ENDS(half_vec) COLUMNS(half_vec)
 #endif
 #if LANES > 4
-COLUMNS(vec)
+ENDS(vec) COLUMNS(vec)
 #endif
 
-INLINE void multiply_rows(const bool packed, const product *x, const mgrad_real *b,
+INLINE void multiply_rows(const bool packed, const gemm *x, const mgrad_real *b,
                           int64_t b_row) {
   int64_t j = 0;
 #if LANES > 4
@@ -69,23 +68,23 @@ INLINE void multiply_rows(const bool packed, const product *x, const mgrad_real 
   if (j + LANES / 2 <= x->n) half_vec_columns(packed, x, b, b_row, j), j += LANES / 2;
 #endif
   for (; j + 4 <= x->n; j += 4) quad_columns(packed, x, b, b_row, j);
-  for (; j < x->n; j++) one_columns(packed, x, b, b_row, j);
+  for (; j < x->n; j++) lone_columns(packed, x, b, b_row, j);
 }
 
 /* Not a copy for each of its callers. */
-static __attribute__((noinline)) void multiply_onto(const product *x, const mgrad_real *b,
+static __attribute__((noinline)) void multiply_onto(const gemm *x, const mgrad_real *b,
                                                     int64_t b_row) {
   multiply_rows(true, x, b, b_row);
 }
 
-static void multiply_packed(const product *x) { multiply_onto(x, x->b.data, x->b.row); }
+static void multiply_packed(const gemm *x) { multiply_onto(x, x->b.data, x->b.row); }
 
-static void multiply_spread(const product *x) {
+static void multiply_spread(const gemm *x) {
   multiply_rows(false, x, x->b.data, x->b.row);
 }
 
 /* With a copy of B whose rows are contiguous. */
-static void multiply_copied(const product *x) {
+static void multiply_copied(const gemm *x) {
   mgrad_real copy[MGRAD_SMALL], *to = copy;
   const mgrad_real *row = x->b.data;
   for (int64_t p = x->k; p > 0; p--, row += x->b.row)
@@ -94,7 +93,7 @@ static void multiply_copied(const product *x) {
 }
 
 /* Numbers of C in one column from row i on, at most four. */
-INLINE void chains(const int rows, const product *x, int64_t i, int64_t j) {
+INLINE void chains(const int rows, const gemm *x, int64_t i, int64_t j) {
   mgrad_real sum[4] = { 0 };
   if (x->start.data != NULL) {
     const mgrad_real *start = x->start.data + i * x->start.row + j * x->start.col;
@@ -108,7 +107,7 @@ INLINE void chains(const int rows, const product *x, int64_t i, int64_t j) {
   for (int r = 0; r < rows; r++) c[r * x->c_row] = sum[r];
 }
 
-static void multiply_chains(const product *x) {
+static void multiply_chains(const gemm *x) {
   for (int64_t j = 0; j < x->n; j++) {
     int64_t i = 0;
     for (; i + 4 <= x->m; i += 4) chains(4, x, i, j);
@@ -117,11 +116,11 @@ static void multiply_chains(const product *x) {
 }
 
 /* Are rows of C and of what it starts from contiguous? */
-static bool has_rows(const product *x) {
+static bool has_rows(const gemm *x) {
   return x->c_col == 1 && (x->start.data == NULL || x->start.col == 1);
 }
 
-void mgrad_gemm_choose_small(product *x) {
+void mgrad_gemm_choose_small(gemm *x) {
   if (x->b.col == 1 && (x->n >= 4 || x->m == 1)) {
     x->run = has_rows(x) ? multiply_packed : multiply_spread;
   } else if (x->a.row == 1 && x->m >= 4) {

@@ -7,7 +7,9 @@
 
 #include "maths.h"
 
-#if defined(__AVX512F__)
+#if defined(MGRAD_VEC_BYTES) /* by the amalgamation, for the set it has switched to */
+#define VEC_BYTES MGRAD_VEC_BYTES
+#elif defined(__AVX512F__)
 #define VEC_BYTES 64
 #elif defined(__AVX__)
 #define VEC_BYTES 32
@@ -28,25 +30,28 @@ typedef mgrad_real oct __attribute__((vector_size(8 * sizeof(mgrad_real))));
 
 /* Loads, stores and y + a * x of a type of vector; y + a * x lane by lane is what
 ** compilers turn into one instruction. */
-#define VECTOR(type)                                                                \
+#define LOAD(type)                                                                  \
   INLINE type type##_load(const mgrad_real *p) {                                    \
     type v;                                                                         \
     memcpy(&v, p, sizeof v);                                                        \
     return v;                                                                       \
-  }                                                                                 \
+  }
+#define VECTOR(type)                                                                \
   INLINE void type##_store(mgrad_real *p, type v) { memcpy(p, &v, sizeof v); }      \
   INLINE type type##_mul_add(mgrad_real a, type x, type y) {                        \
     for (int i = 0; i < (int)(sizeof y / sizeof a); i++) y[i] = MGRAD_FMA(a, x[i], y[i]); \
     return y;                                                                       \
   }
 
-typedef mgrad_real one;
-INLINE one one_load(const mgrad_real *p) { return *p; }
-INLINE void one_store(mgrad_real *p, one v) { *p = v; }
-INLINE one one_mul_add(mgrad_real a, one x, one y) { return MGRAD_FMA(a, x, y); }
-VECTOR(vec)
-VECTOR(half_vec)
-VECTOR(quad)
-VECTOR(oct)
+typedef mgrad_real lone;
+INLINE lone lone_load(const mgrad_real *p) { return *p; }
+INLINE void lone_store(mgrad_real *p, lone v) { *p = v; }
+INLINE lone lone_mul_add(mgrad_real a, lone x, lone y) { return MGRAD_FMA(a, x, y); }
+LOAD(vec) VECTOR(vec)
+LOAD(half_vec) VECTOR(half_vec)
+LOAD(quad) VECTOR(quad)
+LOAD(oct)
+/* Wider than some registers: compilers talk about such an argument. */
+#define oct_store(p, v) memcpy(p, (oct[]){ v }, sizeof(oct))
 
 #endif

@@ -8,6 +8,7 @@
 
 enum { OUT, KERNEL, STRIDE, PADDING, DILATION, GROUPS, BIAS, INIT, OUTPUT_PADDING };
 enum { OP_ATTRS = GROUPS - STRIDE + 1 };
+enum { VALID = -2 }; /* padding: the second word */
 
 static mgrad_status expect(const mgrad_layer *l, const mgrad_array *x, int dims,
                            int64_t channels) {
@@ -30,7 +31,7 @@ static mgrad_status check_groups(const mgrad_layer *l, const mgrad_array *x) {
                     " groups = %d divides", x, out, groups);
 }
 
-static mgrad_status build(mgrad_layer *l, const mgrad_array *x, int dims, bool transpose) {
+static mgrad_status build_any(mgrad_layer *l, const mgrad_array *x, int dims, bool transpose) {
   MGRAD_TRY(expect(l, x, dims, 0));
   MGRAD_TRY(check_groups(l, x));
   int64_t out = (int64_t)mgrad_layer_value(l, OUT), in = x->size[1];
@@ -44,7 +45,7 @@ static mgrad_status build(mgrad_layer *l, const mgrad_array *x, int dims, bool t
   return mgrad_layer_param(l, "bias", 1, &out, mgrad_init_find("zeros"));
 }
 
-static mgrad_status forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, int dims,
+static mgrad_status forward_any(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, int dims,
                             const mgrad_op *op) {
   mgrad_tensor *weight = mgrad_layer_tensor(l, "weight");
   bool transpose = op == &mgrad_op_conv_transpose;
@@ -54,6 +55,7 @@ static mgrad_status forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, i
   mgrad_attrs attrs;
   mgrad_attrs_default(op->attrs, &attrs);
   memcpy(attrs.value, l->attrs.value + STRIDE, OP_ATTRS * sizeof *attrs.value);
+  if (attrs.value[PADDING - STRIDE] == VALID) attrs.value[PADDING - STRIDE] = 0;
   if (transpose) attrs.value[OP_ATTRS] = mgrad_layer_value(l, OUTPUT_PADDING);
   return mgrad_apply(op, l->ctx, operands, 3, &attrs, y);
 }
@@ -79,10 +81,10 @@ static mgrad_status forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, i
 
 #define CONV(word, dims, op)                                                      \
   static mgrad_status word##_build(mgrad_layer *l, const mgrad_array *x) {        \
-    return build(l, x, dims, &op == &mgrad_op_conv_transpose);                    \
+    return build_any(l, x, dims, &op == &mgrad_op_conv_transpose);                    \
   }                                                                               \
   static mgrad_status word##_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) { \
-    return forward(l, x, y, dims, &op);                                           \
+    return forward_any(l, x, y, dims, &op);                                           \
   }
 CONV(conv1d, 1, mgrad_op_conv)
 CONV(conv2d, 2, mgrad_op_conv)
@@ -95,7 +97,7 @@ CONV(conv_transpose2d, 2, mgrad_op_conv_transpose)
 const mgrad_layer_def mgrad_layer_def_conv1d = {
   .name = "conv1d", .doc = "convolution, {n, c, l} to {n, out, ..}: weight"
                            " {out, c / groups, kernel}" STARTS,
-  MGRAD_ATTRS(CONV_ATTRS("same")), .build = conv1d_build, .forward = conv1d_forward,
+  MGRAD_ATTRS(CONV_ATTRS("same|valid")), .build = conv1d_build, .forward = conv1d_forward,
   MGRAD_LAYER_EXAMPLES(
     { .input = { 2, 3, 7 }, .attrs = { { "out", 4 }, { "kernel", MGRAD_PAIR(2, 2) } } },
     { .input = { 1, 4, 6 }, .attrs = { { "out", 2 }, { "kernel", MGRAD_PAIR(3, 3) },
@@ -105,7 +107,7 @@ const mgrad_layer_def mgrad_layer_def_conv1d = {
 const mgrad_layer_def mgrad_layer_def_conv2d = {
   .name = "conv2d", .doc = "convolution, {n, c, h, w} to {n, out, ..}: weight"
                            " {out, c / groups, kernel..}" STARTS,
-  MGRAD_ATTRS(CONV_ATTRS("same")), .build = conv2d_build, .forward = conv2d_forward,
+  MGRAD_ATTRS(CONV_ATTRS("same|valid")), .build = conv2d_build, .forward = conv2d_forward,
   MGRAD_LAYER_EXAMPLES(
     { .input = { 2, 3, 5, 6 }, .attrs = { { "out", 4 },
         { "kernel", MGRAD_PAIR(3, 2) }, { "stride", MGRAD_PAIR(2, 1) } } },
@@ -162,6 +164,10 @@ static mgrad_status pool_all(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, 
   const mgrad_layer_def mgrad_layer_def_##word = {                                \
     .name = #word, .doc = text, __VA_ARGS__ .forward = word##_forward,            \
     MGRAD_LAYER_EXAMPLES(example) };
+/* A layer for sequences and one for pictures. */
+#define BOTH(word, run, op, text, example, ...)                                   \
+  SIMPLE(word##1d, run, 1, op, text, IN1(example), __VA_ARGS__)                   \
+  SIMPLE(word##2d, run, 2, op, text, IN2(example), __VA_ARGS__)
 #define WINDOW                                                                    \
   PAIR("kernel", MGRAD_REQUIRED, 1, WINDOW_SIZE),                                 \
   PAIR("stride", 0, 0, WINDOW_STEP ", 0 as kernel"),                              \
@@ -175,26 +181,16 @@ static mgrad_status pool_all(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y, 
 #define GREATEST "the greatest number of each window; stride is as kernel unless given"
 #define SHARED "windows that share the input out among 'size' results: "
 
-SIMPLE(avgpool1d, same, 1, mgrad_op_avg_pool, MEANS, IN1(BY_2), MGRAD_ATTRS(WINDOW),)
-SIMPLE(avgpool2d, same, 2, mgrad_op_avg_pool, MEANS, IN2(BY_2), MGRAD_ATTRS(WINDOW),)
-SIMPLE(maxpool1d, same, 1, mgrad_op_max_pool, GREATEST, IN1(BY_2), MGRAD_ATTRS(WINDOW),)
-SIMPLE(maxpool2d, same, 2, mgrad_op_max_pool, GREATEST, IN2(BY_2), MGRAD_ATTRS(WINDOW),)
-SIMPLE(adaptive_avgpool1d, same, 1, mgrad_op_adaptive_avg_pool, SHARED "means", IN1(TO_2),
-       MGRAD_ATTRS(SIZE),)
-SIMPLE(adaptive_avgpool2d, same, 2, mgrad_op_adaptive_avg_pool, SHARED "means", IN2(TO_2),
-       MGRAD_ATTRS(SIZE),)
-SIMPLE(adaptive_maxpool1d, same, 1, mgrad_op_adaptive_max_pool, SHARED "greatest numbers",
-     IN1(TO_2), MGRAD_ATTRS(SIZE),)
-SIMPLE(adaptive_maxpool2d, same, 2, mgrad_op_adaptive_max_pool, SHARED "greatest numbers",
-     IN2(TO_2), MGRAD_ATTRS(SIZE),)
-SIMPLE(global_avgpool1d, pool_all, 1, mgrad_op_adaptive_avg_pool,
-     "the mean of each channel: {n, c, l} to {n, c}", IN1(),)
-SIMPLE(global_avgpool2d, pool_all, 2, mgrad_op_adaptive_avg_pool,
-     "the mean of each channel: {n, c, h, w} to {n, c}", IN2(),)
-SIMPLE(global_maxpool1d, pool_all, 1, mgrad_op_adaptive_max_pool,
-     "the greatest number of each channel: {n, c, l} to {n, c}", IN1(),)
-SIMPLE(global_maxpool2d, pool_all, 2, mgrad_op_adaptive_max_pool,
-     "the greatest number of each channel: {n, c, h, w} to {n, c}", IN2(),)
+BOTH(avgpool, same, mgrad_op_avg_pool, MEANS, BY_2, MGRAD_ATTRS(WINDOW),)
+BOTH(maxpool, same, mgrad_op_max_pool, GREATEST, BY_2, MGRAD_ATTRS(WINDOW),)
+BOTH(adaptive_avgpool, same, mgrad_op_adaptive_avg_pool, SHARED "means", TO_2,
+     MGRAD_ATTRS(SIZE),)
+BOTH(adaptive_maxpool, same, mgrad_op_adaptive_max_pool, SHARED "greatest numbers", TO_2,
+     MGRAD_ATTRS(SIZE),)
+BOTH(global_avgpool, pool_all, mgrad_op_adaptive_avg_pool,
+     "the mean of each channel: {n, c, ..} to {n, c}", ,)
+BOTH(global_maxpool, pool_all, mgrad_op_adaptive_max_pool,
+     "the greatest number of each channel: {n, c, ..} to {n, c}", ,)
 
 #define AROUND                                                                    \
   PAIR("before", MGRAD_REQUIRED, 0, "how much goes in front"),                    \
@@ -204,14 +200,12 @@ SIMPLE(global_maxpool2d, pool_all, 2, mgrad_op_adaptive_max_pool,
     .doc = "which numbers" }
 #define LARGER                                                                    \
   PAIR("factor", MGRAD_REQUIRED, 1, "how many times as large"),                   \
-  { .name = "mode", .type = MGRAD_ATTR_CHOICE, .choices = "nearest|bilinear",     \
+  { .name = "mode", .type = MGRAD_ATTR_CHOICE, .choices = "nearest|bilinear|linear", \
     .doc = "whether a number is repeated, or others lie between" }
 #define BEFORE_1 { "before", MGRAD_PAIR(1, 1) }
 #define FACTOR_2 { "factor", MGRAD_PAIR(2, 2) }
 #define PADS "numbers around the input, 'before' and 'after' (the same unless given)"
 #define SCALES "the input scaled up by a whole factor"
 
-SIMPLE(pad1d, same, 1, mgrad_op_pad, PADS, IN1(BEFORE_1), MGRAD_ATTRS(AROUND),)
-SIMPLE(pad2d, same, 2, mgrad_op_pad, PADS, IN2(BEFORE_1), MGRAD_ATTRS(AROUND),)
-SIMPLE(upsample1d, same, 1, mgrad_op_upsample, SCALES, IN1(FACTOR_2), MGRAD_ATTRS(LARGER),)
-SIMPLE(upsample2d, same, 2, mgrad_op_upsample, SCALES, IN2(FACTOR_2), MGRAD_ATTRS(LARGER),)
+BOTH(pad, same, mgrad_op_pad, PADS, BEFORE_1, MGRAD_ATTRS(AROUND),)
+BOTH(upsample, same, mgrad_op_upsample, SCALES, FACTOR_2, MGRAD_ATTRS(LARGER),)

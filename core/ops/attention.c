@@ -288,7 +288,7 @@ static void share(job *j, int64_t nwork, int blocks, mgrad_part_fn f) {
   j->each = worker_numbers(j, blocks);
   bool alone = mgrad_pool_few(pool, parts * j->time * j->keys) ||
                mgrad_pool_threads(pool) > nwork / j->each;
-  mgrad_pool_run(alone ? NULL : pool, parts, f, j);
+  mgrad_pool_run(pool, !alone, parts, f, j);
 }
 
 /* ---- forward ---- */

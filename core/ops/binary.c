@@ -37,15 +37,15 @@ typedef void (*loop)(int64_t n, const mgrad_real *a, const mgrad_real *b,
   LOOP(name##_value, value)                                                       \
   SLOPE(name##_slope_a, slope_a)                                                  \
   SLOPE(name##_slope_b, slope_b)                                                  \
-  static void name##_forward(mgrad_call *c) { forward(c, name##_value); }         \
+  static void name##_forward(mgrad_call *c) { run_forward(c, name##_value); }         \
   static void name##_backward(mgrad_call *c) {                                    \
-    backward(c, 0, name##_slope_a);                                               \
-    backward(c, 1, name##_slope_b);                                               \
+    run_backward(c, 0, name##_slope_a);                                               \
+    run_backward(c, 1, name##_slope_b);                                               \
   }
 
 #define COMPARISON(name, value)                                                   \
   LOOP(name##_value, (mgrad_real)(value))                                         \
-  static void name##_forward(mgrad_call *c) { forward(c, name##_value); }
+  static void name##_forward(mgrad_call *c) { run_forward(c, name##_value); }
 
 /* ---- passes ---- */
 
@@ -109,7 +109,7 @@ static void run_pairs(pass *t, const mgrad_array *a, const mgrad_array *b,
   mgrad_walk(&wide_a, &wide_b, NULL, run_pass, t);
 }
 
-static void forward(mgrad_call *c, loop value) {
+static void run_forward(mgrad_call *c, loop value) {
   pass t = { .f = value, .out = c->y->data, .y = c->y->data, .dy = c->y->data };
   run_pairs(&t, c->x[0], c->x[1], c->y);
 }
@@ -133,7 +133,7 @@ static void slope_pass(mgrad_call *c, int i, loop slope, const mgrad_array *a,
   if (!direct) mgrad_reduce_to(c->x[i], c->dx[i], c->y, c->work, c->add[i]);
 }
 
-static void backward(mgrad_call *c, int i, loop slope) {
+static void run_backward(mgrad_call *c, int i, loop slope) {
   if (c->dx[i] == NULL) return;
   mgrad_array a = seen(c, 0), b = seen(c, 1);
   slope_pass(c, i, slope, &a, &b);
@@ -200,7 +200,7 @@ static mgrad_status where_infer(mgrad_call *c) {
 /* ---- arithmetic ---- */
 
 LOOP(add_value, A + B)
-static void add_forward(mgrad_call *c) { forward(c, add_value); }
+static void add_forward(mgrad_call *c) { run_forward(c, add_value); }
 static void add_backward(mgrad_call *c) {
   pass_down(c, 0);
   pass_down(c, 1);
@@ -210,10 +210,10 @@ MGRAD_OP(add) = { PAIR(add, pair_infer),
 
 LOOP(sub_value, A - B)
 SLOPE(sub_slope_b, -1)
-static void sub_forward(mgrad_call *c) { forward(c, sub_value); }
+static void sub_forward(mgrad_call *c) { run_forward(c, sub_value); }
 static void sub_backward(mgrad_call *c) {
   pass_down(c, 0);
-  backward(c, 1, sub_slope_b);
+  run_backward(c, 1, sub_slope_b);
 }
 MGRAD_OP(sub) = { PAIR(sub, work_infer),
   .doc = "a - b", EXAMPLES(-2, 2) };
@@ -243,12 +243,12 @@ static bool is_square(const mgrad_call *c) {
 }
 
 static void pow_forward(mgrad_call *c) {
-  forward(c, is_square(c) ? square_value : pow_value);
+  run_forward(c, is_square(c) ? square_value : pow_value);
 }
 
 static void pow_backward(mgrad_call *c) {
-  backward(c, 0, is_square(c) ? square_slope : pow_slope_a);
-  backward(c, 1, pow_slope_b);
+  run_backward(c, 0, is_square(c) ? square_slope : pow_slope_a);
+  run_backward(c, 1, pow_slope_b);
 }
 
 MGRAD_OP(pow) = { PAIR(pow, work_infer),

@@ -7,27 +7,10 @@
 ** round. The gradient of the weight {o, c, kh, kw} is the same for both. All sizes
 ** here are those of one group.
 */
-#include "../op.h"
-#include "../kernels/maths.h"
-#include "../kernels/windows.h"
+#include "conv.h"
 
-enum { STRIDE, PADDING, DILATION, GROUPS, OUTPUT_PADDING };
-enum {
-  MOST_BLOCKS = 8,      /* of pictures that share in the gradient of the weight */
-  TOGETHER = 1 << 17,   /* numbers of pictures whose gradients are summed in registers */
-  WAKING = 1 << 20      /* multiplications that pay for waking a thread */
-};
-
-/* One axis: 'large' numbers, 'small' windows of 'kernel' numbers. */
-typedef struct axis {
-  int64_t large, small, kernel, stride, dilation, pad;
-  int64_t reach; /* of a window, in strides */
-} axis;
-
-typedef struct conv {
-  int64_t n, groups, c, o;
-  axis h, w;
-} conv;
+enum { STRIDE, PADDING, DILATION, GROUPS, ACT, OUTPUT_PADDING = ACT };
+enum { WAKING = 1 << 20 }; /* multiplications that pay for waking a thread */
 
 /* ---- what the operands and options say ---- */
 
@@ -49,6 +32,13 @@ static void finish_axis(axis *a) {
   int64_t all = a->large + 2 * a->pad + 1; /* a longer stride is no different */
   if (a->stride > all) a->stride = all;
   a->reach = (a->kernel - 1) * a->dilation / a->stride;
+}
+
+/* What conv puts on top, or NULL. */
+static const mgrad_op *activation(const mgrad_call *call) {
+  if (call->op->id != MGRAD_ID_conv) return NULL;
+  int act = (int)call->attrs->value[ACT];
+  return act >= 0 ? call->ctx->code->ops[act] : NULL;
 }
 
 /* Axis 'd' from the end: 1 is w, 2 is h, which may not be there. */
@@ -101,53 +91,7 @@ static conv describe_transpose(const mgrad_call *call) {
   return c;
 }
 
-/* ---- sizes ---- */
-
-static int64_t large_size(const conv *c) { return c->c * c->h.large * c->w.large; }
-static int64_t small_size(const conv *c) { return c->o * c->h.small * c->w.small; }
-static int64_t kernel_size(const conv *c) { return c->h.kernel * c->w.kernel; }
-static int64_t taps(const conv *c) { return c->c * kernel_size(c); }
-static int64_t weights(const conv *c) { return c->o * taps(c); }
-static int64_t round_16(int64_t n) { return (n + 15) / 16 * 16; }
-
-/* The large picture, parted so that windows are plain. */
-static mgrad_planes large_planes(const conv *c) {
-  return (mgrad_planes){ c->c, c->h.large, c->w.large, c->h.stride, c->w.stride, c->h.pad,
-                         c->w.pad, c->h.small + c->h.reach, c->w.small + c->w.reach };
-}
-
-/* The small picture with the room around it that windows reach into. */
-static mgrad_planes small_planes(const conv *c) {
-  return (mgrad_planes){ c->o, c->h.small, c->w.small, 1, 1, c->h.reach, c->w.reach,
-                         c->h.small + 2 * c->h.reach, c->w.small + 2 * c->w.reach };
-}
-
-static int64_t plane_count(const conv *c) { return c->h.stride * c->w.stride; }
-
-/* Numbers that hold n integers. */
-static int64_t integers(int64_t n) {
-  return round_16(n * (int64_t)(sizeof(int64_t) / sizeof(mgrad_real)));
-}
-
-/* A row of positions as the gradient of the weight reads it. */
-static int64_t position_numbers(const conv *c) {
-  return round_16((c->h.small - 1) * large_planes(c).width + c->w.small);
-}
-
-/* Pictures whose share in the gradient is summed in registers: by size alone. */
-static int64_t together(const conv *c, int64_t block) {
-  mgrad_planes p = large_planes(c);
-  int64_t each = mgrad_planes_size(&p) + c->o * position_numbers(c);
-  return each >= TOGETHER ? 1 : mgrad_min_size(TOGETHER / each, block);
-}
-
-static int64_t blocks(const conv *c) { return mgrad_min_size(c->n, MOST_BLOCKS); }
-static int64_t block_pictures(const conv *c) {
-  return (c->n + blocks(c) - 1) / blocks(c);
-}
-
-/* Scratch: what all threads read, then as much again for each of them. */
-typedef struct room { int64_t shared, own; } room;
+/* ---- scratch ---- */
 
 static room room_to_shrink(const conv *c) {
   mgrad_planes p = large_planes(c);
@@ -165,89 +109,79 @@ static room room_to_grow(const conv *c) {
                  mgrad_windows_work(large.rows, large.width, small.width) };
 }
 
-static room room_for_weight(const conv *c) {
-  mgrad_planes p = large_planes(c);
-  return (room){ integers(taps(c)) + round_16(blocks(c) * c->groups * weights(c)),
-                 together(c, block_pictures(c)) *
-                 (round_16(mgrad_planes_size(&p)) + c->o * position_numbers(c)) };
-}
-
 static int64_t numbers(const mgrad_call *call, room r) {
   return r.shared + mgrad_threads(call->ctx) * r.own;
 }
 
-static int64_t backward_numbers(const mgrad_call *call, const conv *c, room data) {
-  int64_t a = numbers(call, data), b = numbers(call, room_for_weight(c));
-  return a > b ? a : b;
+/* The gradient before the activation, of the pictures that are gone back from at once. */
+static int64_t slope_numbers(const mgrad_call *call, const conv *c) {
+  int64_t each = mgrad_shape_numel(call->y) / c->n;
+  return activation(call) != NULL ? round_16(mgrad_conv_together(c) * each) : 0;
 }
 
-/* ---- shrink: from the large pictures to the small ones ---- */
-
-/* Where the taps begin in the planes of the large picture. */
-static void locate_taps(const conv *c, int64_t *at) {
-  mgrad_planes p = large_planes(c);
-  for (int64_t k = 0; k < taps(c); k++) {
-    int64_t i = k / c->w.kernel % c->h.kernel * c->h.dilation;
-    int64_t j = k % c->w.kernel * c->w.dilation;
-    int64_t plane = (k / kernel_size(c) * c->h.stride + i % c->h.stride) * c->w.stride +
-                    j % c->w.stride;
-    at[k] = (plane * p.rows + i / c->h.stride) * p.width + j / c->w.stride;
-  }
+static room room_to_go_back(const mgrad_call *call, const conv *c, room data) {
+  room weight = mgrad_conv_room(c);
+  return (room){ data.shared + weight.shared,
+                 slope_numbers(call, c) + (data.own > weight.own ? data.own : weight.own) };
 }
 
-/* What is moved from picture to picture. */
+/* ---- what is moved from picture to picture ---- */
+
+/* What is known of windows over planes; where strides part them, not which are zeros. */
+static mgrad_windows windows_over(mgrad_planes p) {
+  bool whole = p.stride_h * p.stride_w == 1;
+  return (mgrad_windows){ .width = p.width, .channels = p.channels,
+                          .from = whole ? p.pad_h * p.width : 0,
+                          .to = whole ? (p.pad_h + p.h) * p.width : INT64_MAX };
+}
+
 typedef struct moving {
+  const mgrad_call *call;
   const conv *c;
-  const mgrad_real *from, *bias, *packed;
-  mgrad_real *to, *own;
-  int64_t own_size, packed_size; /* of a thread, of a group */
+  void (*one)(const struct moving *v, int64_t i, const mgrad_real *from, mgrad_real *own);
+  const mgrad_real *bias, *packed;
+  mgrad_real *to;
+  int64_t packed_size; /* of a group */
   bool add;
+  room room;
   mgrad_windows windows;
   const int64_t *at, *starts;
 } moving;
 
-static void shrink_picture(void *ud, int64_t part, int worker) {
-  const moving *v = ud;
+/* ---- shrink: from the large pictures to the small ones ---- */
+
+static void shrink(const moving *v, int64_t i, const mgrad_real *from, mgrad_real *own) {
   const conv *c = v->c;
   mgrad_planes planes = large_planes(c);
-  mgrad_real *own = v->own + worker * v->own_size;
   for (int64_t g = 0; g < c->groups; g++) {
-    int64_t i = part * c->groups + g;
-    mgrad_target to = { .data = v->to + i * small_size(c), .channel = c->h.small * c->w.small,
-                        .row = c->w.small, .col = 1, .row_to = c->h.small,
-                        .col_to = c->w.small, .add = v->add };
-    mgrad_planes_fill(&planes, v->from + i * large_size(c), own);
-    mgrad_windows_run(&v->windows, own, v->packed + g * v->packed_size,
+    mgrad_target to = { .data = v->to + (i * c->groups + g) * small_size(c),
+                        .channel = c->h.small * c->w.small, .row = c->w.small, .col = 1,
+                        .row_to = c->h.small, .col_to = c->w.small, .add = v->add };
+    code_of(v->call)->fill(&planes, from + g * large_size(c), own);
+    code_of(v->call)->run(&v->windows, own, v->packed + g * v->packed_size,
                       own + round_16(mgrad_planes_size(&planes)), &to);
   }
 }
 
-/* The pool, where it pays to wake it. */
-static mgrad_pool *pool_for(const mgrad_call *call, const conv *c) {
-  double work = (double)c->n * (double)c->groups * (double)weights(c) *
-                (double)c->h.small * (double)c->w.small;
-  return work >= WAKING ? call->ctx->pool : NULL;
-}
-
-static void shrink(const mgrad_call *call, const conv *c, const mgrad_real *large,
-                   const mgrad_real *weight, const mgrad_real *bias, mgrad_real *small,
-                   bool add) {
-  room r = room_to_shrink(c);
-  int64_t k = taps(c), *at = (int64_t *)(void *)call->work;
-  int64_t *from = (int64_t *)(void *)(call->work + integers(k));
-  mgrad_real *packed = call->work + 2 * integers(k);
-  moving v = { .c = c, .from = large, .to = small, .add = add, .packed = packed,
-               .packed_size = mgrad_windows_packed(c->o, k), .own = call->work + r.shared,
-               .own_size = r.own };
-  v.windows = (mgrad_windows){ .m = c->o, .k = k, .rows = c->h.small, .cols = c->w.small,
-                               .width = large_planes(c).width, .at = at };
+static void prepare_to_shrink(moving *v, mgrad_real *work) {
+  const conv *c = v->c;
+  int64_t k = taps(c), *at = (int64_t *)(void *)work;
+  int64_t *from = (int64_t *)(void *)(work + integers(k));
+  mgrad_real *packed = work + 2 * integers(k);
+  v->one = shrink;
+  v->room = room_to_shrink(c);
+  v->packed = packed;
+  v->packed_size = mgrad_windows_packed(c->o, k);
+  v->windows = windows_over(large_planes(c));
+  v->windows.m = c->o, v->windows.k = k, v->windows.at = at;
+  v->windows.rows = c->h.small, v->windows.cols = c->w.small;
   locate_taps(c, at);
   for (int64_t i = 0; i < k; i++) from[i] = i;
-  mgrad_windows_choose(&v.windows, !add);
+  code_of(v->call)->choose(&v->windows, !v->add);
   for (int64_t g = 0; g < c->groups; g++)
-    mgrad_windows_pack(&v.windows, weight + g * weights(c), from, k,
-                       bias != NULL ? bias + g * c->o : NULL, packed + g * v.packed_size);
-  mgrad_pool_run(pool_for(call, c), c->n, shrink_picture, &v);
+    code_of(v->call)->pack(&v->windows, v->call->x[1]->data + g * weights(c), from, k,
+                           v->bias != NULL ? v->bias + g * c->o : NULL,
+                           packed + g * v->packed_size);
 }
 
 /* ---- grow: from the small pictures to the large ones, plane by plane ---- */
@@ -290,133 +224,146 @@ static mgrad_target target_of_plane(const moving *v, mgrad_real *to, int64_t a, 
                          .col_to = mgrad_first_beyond(p.width, p.stride_w, left, p.w) };
 }
 
-static void grow_picture(void *ud, int64_t part, int worker) {
-  const moving *v = ud;
+static void grow(const moving *v, int64_t i, const mgrad_real *from, mgrad_real *own) {
   const conv *c = v->c;
   mgrad_planes planes = small_planes(c);
-  mgrad_real *own = v->own + worker * v->own_size;
   for (int64_t g = 0; g < c->groups; g++) {
-    int64_t i = part * c->groups + g;
-    mgrad_real *to = v->to + i * large_size(c);
+    mgrad_real *to = v->to + (i * c->groups + g) * large_size(c);
     fill_rest(v, to, v->bias != NULL ? v->bias + g * c->c : NULL);
-    mgrad_planes_fill(&planes, v->from + i * small_size(c), own);
+    code_of(v->call)->fill(&planes, from + g * small_size(c), own);
     for (int64_t q = 0; q < plane_count(c); q++) {
       mgrad_windows w = v->windows;
       w.k = v->starts[q + 1] - v->starts[q];
       w.at = v->at + v->starts[q];
       mgrad_target t = target_of_plane(v, to, q / c->w.stride, q % c->w.stride);
-      mgrad_windows_run(&w, own, v->packed + g * v->packed_size +
+      code_of(v->call)->run(&w, own, v->packed + g * v->packed_size +
                         mgrad_windows_packed(c->c, v->starts[q] + q - 1),
                         own + round_16(mgrad_planes_size(&planes)), &t);
     }
   }
 }
 
-static void grow(const mgrad_call *call, const conv *c, const mgrad_real *small,
-                 const mgrad_real *weight, const mgrad_real *bias, mgrad_real *large,
-                 bool add) {
-  room r = room_to_grow(c);
+static void prepare_to_grow(moving *v, mgrad_real *work) {
+  const conv *c = v->c;
   int64_t k = c->o * kernel_size(c), n = plane_count(c);
-  int64_t *at = (int64_t *)(void *)call->work;
-  int64_t *from = (int64_t *)(void *)(call->work + integers(k));
-  int64_t *starts = (int64_t *)(void *)(call->work + 2 * integers(k));
-  mgrad_real *packed = call->work + 2 * integers(k) + integers(n + 1);
-  moving v = { .c = c, .from = small, .to = large, .add = add, .bias = bias,
-               .packed = packed, .packed_size = mgrad_windows_packed(c->c, k + n),
-               .own = call->work + r.shared, .own_size = r.own, .at = at, .starts = starts };
+  int64_t *at = (int64_t *)(void *)work;
+  int64_t *from = (int64_t *)(void *)(work + integers(k));
+  int64_t *starts = (int64_t *)(void *)(work + 2 * integers(k));
+  mgrad_real *packed = work + 2 * integers(k) + integers(n + 1);
   mgrad_planes p = large_planes(c);
-  v.windows = (mgrad_windows){ .m = c->c, .rows = p.rows, .cols = p.width,
-                               .width = small_planes(c).width };
-  mgrad_windows_choose(&v.windows, !add && p.stride_w == 1);
+  v->one = grow;
+  v->room = room_to_grow(c);
+  v->packed = packed;
+  v->packed_size = mgrad_windows_packed(c->c, k + n);
+  v->at = at, v->starts = starts;
+  v->windows = windows_over(small_planes(c));
+  v->windows.m = c->c, v->windows.rows = p.rows, v->windows.cols = p.width;
+  code_of(v->call)->choose(&v->windows, !v->add && p.stride_w == 1);
   starts[0] = 0;
   for (int64_t q = 0; q < n; q++) {
-    mgrad_windows w = v.windows;
+    mgrad_windows w = v->windows;
     int64_t first = starts[q];
     w.k = taps_of_plane(c, q / c->w.stride, q % c->w.stride, at + first, from + first);
     starts[q + 1] = first + w.k;
     for (int64_t g = 0; g < c->groups; g++)
-      mgrad_windows_pack(&w, weight + g * weights(c), from + first, kernel_size(c),
-                         bias != NULL ? bias + g * c->c : NULL,
-                         packed + g * v.packed_size +
-                         mgrad_windows_packed(c->c, first + q - 1));
-  }
-  mgrad_pool_run(pool_for(call, c), c->n, grow_picture, &v);
-}
-
-/* ---- the gradient of the weight ---- */
-
-typedef struct weighing {
-  const conv *c;
-  const mgrad_real *large, *small;
-  mgrad_real *sums, *own;
-  int64_t own_size;
-  const int64_t *at;
-} weighing;
-
-/* A small picture with its rows as far apart as those of the planes, zeros between. */
-static void spread_rows(const conv *c, const mgrad_real *x, mgrad_real *to) {
-  int64_t width = large_planes(c).width, size = position_numbers(c), cols = c->w.small;
-  for (int64_t o = 0; o < c->o; o++, to += size, x += c->h.small * cols) {
-    memset(to, 0, (size_t)size * sizeof *to);
-    mgrad_pack(c->h.small, cols, (mgrad_matrix){ x, cols, 1 }, to, width);
+      code_of(v->call)->pack(&w, v->call->x[1]->data + g * weights(c), from + first,
+                             kernel_size(c), v->bias != NULL ? v->bias + g * c->c : NULL,
+                             packed + g * v->packed_size +
+                             mgrad_windows_packed(c->c, first + q - 1));
   }
 }
 
-/* Adds the share of 'count' pictures from 'first' on, in one group. */
-static void weigh_pictures(const weighing *v, int64_t first, int64_t count, int64_t group,
-                           mgrad_real *own, mgrad_real *sum) {
-  const conv *c = v->c;
-  mgrad_planes planes = large_planes(c);
-  int64_t size = round_16(mgrad_planes_size(&planes)), d_size = c->o * position_numbers(c);
-  mgrad_real *d = own + count * size;
-  for (int64_t i = 0; i < count; i++) {
-    int64_t picture = (first + i) * c->groups + group;
-    mgrad_planes_fill(&planes, v->large + picture * large_size(c), own + i * size);
-    spread_rows(c, v->small + picture * small_size(c), d + i * d_size);
-  }
-  mgrad_window_sums s = { .m = c->o, .k = taps(c), .size = position_numbers(c),
-                          .pictures = count, .at = v->at, .planes = own, .d = d,
-                          .planes_step = size, .d_step = d_size };
-  mgrad_windows_gradient(&s, sum);
+/* ---- there and back ---- */
+
+typedef void (*prepare_fn)(moving *v, mgrad_real *work);
+
+/* Multiplications for one picture. */
+static double work_of(const conv *c) {
+  return (double)c->groups * (double)weights(c) * (double)c->h.small * (double)c->w.small;
 }
 
-static void weigh_block(void *ud, int64_t part, int worker) {
-  const weighing *v = ud;
-  const conv *c = v->c;
-  int64_t all = c->groups * weights(c), each = block_pictures(c), most = together(c, each);
-  int64_t end = mgrad_min_size((part + 1) * each, c->n);
-  mgrad_real *sum = v->sums + part * all, *own = v->own + worker * v->own_size;
-  memset(sum, 0, (size_t)all * sizeof *sum);
+/* Calls f for each part, by the other threads too where it pays to wake them. */
+static void share(const mgrad_call *call, const conv *c, int64_t parts, mgrad_part_fn f,
+                  void *ud) {
+  bool pays = (double)c->n * work_of(c) >= WAKING;
+  mgrad_pool_run(call->ctx->pool, pays, parts, f, ud);
+}
+
+/* Numbers of one picture of x or y. */
+static int64_t picture_size(const mgrad_array *x) { return mgrad_shape_numel(x) / x->size[0]; }
+
+static void forward_picture(void *ud, int64_t part, int worker) {
+  const moving *v = ud;
+  const mgrad_call *call = v->call;
+  int64_t n = picture_size(call->y);
+  mgrad_real *y = call->y->data + part * n;
+  v->one(v, part, call->x[0]->data + part * picture_size(call->x[0]),
+         call->work + v->room.shared + worker * v->room.own);
+  const mgrad_op *act = activation(call);
+  if (act == NULL) return;
+  double p[MGRAD_MAX_ATTRS];
+  mgrad_attrs_initial(act->attrs, p);
+  act->map.forward(n, y, y, p);
+}
+
+static void forward(const mgrad_call *call, const conv *c, prepare_fn prepare) {
+  moving v = { .call = call, .c = c, .to = call->y->data,
+               .bias = call->x[2] != NULL ? call->x[2]->data : NULL };
+  prepare(&v, call->work);
+  share(call, c, c->n, forward_picture, &v);
+}
+
+typedef struct backing {
+  moving move;
+  mgrad_weighing weigh;
+  room room;
+  bool transposed;
+} backing;
+
+/* dy of 'count' pictures before the activation. */
+static const mgrad_real *slope(const mgrad_call *call, int64_t first, int64_t count,
+                               mgrad_real *to) {
+  const mgrad_op *act = activation(call);
+  int64_t n = picture_size(call->y);
+  const mgrad_real *dy = call->dy + first * n, *y = call->y->data + first * n;
+  if (act == NULL) return dy;
+  double p[MGRAD_MAX_ATTRS];
+  mgrad_attrs_initial(act->attrs, p);
+  act->map.backward(count * n, y, y, dy, to, p);
+  return to;
+}
+
+/* All that belongs to one block of pictures: a few of them at once, near in the cache. */
+static void backward_block(void *ud, int64_t part, int worker) {
+  const backing *b = ud;
+  const mgrad_call *call = b->move.call;
+  const conv *c = b->move.c;
+  int64_t blocks = mgrad_conv_blocks(c), each = (c->n + blocks - 1) / blocks;
+  int64_t end = mgrad_min_size((part + 1) * each, c->n), most = mgrad_conv_together(c);
+  mgrad_real *own = call->work + b->room.shared + worker * b->room.own;
+  mgrad_real *rest = own + slope_numbers(call, c);
+  int64_t work = (int64_t)(2 * work_of(c) * (double)most);
   for (int64_t i = part * each, n; i < end; i += n) {
+    if (i > part * each && !mgrad_pool_goes_on(call->ctx->pool, worker, work)) return;
     n = mgrad_min_size(most, end - i);
-    for (int64_t g = 0; g < c->groups; g++)
-      weigh_pictures(v, i, n, g, own, sum + g * weights(c));
+    const mgrad_real *dz = slope(call, i, n, own);
+    const mgrad_real *x = call->x[0]->data + i * picture_size(call->x[0]);
+    for (int64_t j = 0; j < n && call->dx[0] != NULL; j++)
+      b->move.one(&b->move, i + j, dz + j * picture_size(call->y), rest);
+    mgrad_conv_weigh(&b->weigh, part, n, b->transposed ? dz : x, b->transposed ? x : dz,
+                     b->transposed, rest);
   }
 }
 
-static void weigh(const mgrad_call *call, const conv *c, const mgrad_real *large,
-                  const mgrad_real *small) {
-  room r = room_for_weight(c);
-  int64_t *at = (int64_t *)(void *)call->work, all = c->groups * weights(c);
-  weighing v = { .c = c, .large = large, .small = small, .at = at,
-                 .sums = call->work + integers(taps(c)), .own = call->work + r.shared,
-                 .own_size = r.own };
-  locate_taps(c, at);
-  mgrad_pool_run(pool_for(call, c), blocks(c), weigh_block, &v);
-  mgrad_real *dw = call->dx[1];
-  mgrad_call_clear(call, 1);
-  for (int64_t b = 0; b < blocks(c); b++)
-    for (int64_t i = 0; i < all; i++) dw[i] += v.sums[b * all + i];
-}
-
-/* db[o] = the sum of channel o over all pictures */
-static void weigh_bias(const mgrad_call *call, int64_t channels, int64_t size) {
-  for (int64_t o = 0; o < channels; o++) {
-    double sum = 0;
-    for (int64_t i = 0; i < call->x[0]->size[0]; i++)
-      sum += mgrad_sum(size, call->dy + (i * channels + o) * size, 1);
-    call->dx[2][o] = (call->add[2] ? call->dx[2][o] : 0) + REAL(sum);
-  }
+static void backward(const mgrad_call *call, const conv *c, prepare_fn prepare, room data) {
+  bool transposed = prepare == prepare_to_shrink;
+  backing b = { .move = { .call = call, .c = c, .to = call->dx[0], .add = call->add[0] },
+                .weigh = { call, c, call->work + data.shared },
+                .room = room_to_go_back(call, c, data), .transposed = transposed };
+  if (call->dx[0] != NULL) prepare(&b.move, call->work);
+  mgrad_conv_weigh_begin(&b.weigh);
+  share(call, c, mgrad_conv_blocks(c), backward_block, &b);
+  mgrad_conv_weigh_end(&b.weigh);
 }
 
 /* ---- the ops ---- */
@@ -467,27 +414,22 @@ static mgrad_status conv_infer(mgrad_call *call) {
   }
   if (!fits(&c)) return mgrad_op_fail(call, "the result is too large");
   set_shape(call, c.groups * c.o, c.h.small, c.w.small);
+  const mgrad_op *act = activation(call);
+  if (act != NULL && !mgrad_op_fusible(act))
+    return mgrad_op_fail(call, "%s cannot be fused: its slope needs its input", act->name);
   call->nwork = numbers(call, room_to_shrink(&c));
-  call->nwork_backward = backward_numbers(call, &c, room_to_grow(&c));
+  call->nwork_backward = numbers(call, room_to_go_back(call, &c, room_to_grow(&c)));
   return MGRAD_OK;
-}
-
-static const mgrad_real *bias_of(const mgrad_call *call) {
-  return call->x[2] != NULL ? call->x[2]->data : NULL;
 }
 
 static void conv_forward(mgrad_call *call) {
   conv c = describe_conv(call);
-  shrink(call, &c, call->x[0]->data, call->x[1]->data, bias_of(call), call->y->data, false);
+  forward(call, &c, prepare_to_shrink);
 }
 
 static void conv_backward(mgrad_call *call) {
   conv c = describe_conv(call);
-  if (call->dx[0] != NULL)
-    grow(call, &c, call->dy, call->x[1]->data, NULL, call->dx[0], call->add[0]);
-  if (call->dx[1] != NULL) weigh(call, &c, call->x[0]->data, call->dy);
-  if (call->n > 2 && call->dx[2] != NULL)
-    weigh_bias(call, c.groups * c.o, c.h.small * c.w.small);
+  backward(call, &c, prepare_to_grow, room_to_grow(&c));
 }
 
 static mgrad_status conv_transpose_infer(mgrad_call *call) {
@@ -508,22 +450,18 @@ static mgrad_status conv_transpose_infer(mgrad_call *call) {
   if (!fits(&c)) return mgrad_op_fail(call, "the result is too large");
   set_shape(call, c.groups * c.c, c.h.large, c.w.large);
   call->nwork = numbers(call, room_to_grow(&c));
-  call->nwork_backward = backward_numbers(call, &c, room_to_shrink(&c));
+  call->nwork_backward = numbers(call, room_to_go_back(call, &c, room_to_shrink(&c)));
   return MGRAD_OK;
 }
 
 static void conv_transpose_forward(mgrad_call *call) {
   conv c = describe_transpose(call);
-  grow(call, &c, call->x[0]->data, call->x[1]->data, bias_of(call), call->y->data, false);
+  forward(call, &c, prepare_to_grow);
 }
 
 static void conv_transpose_backward(mgrad_call *call) {
   conv c = describe_transpose(call);
-  if (call->dx[0] != NULL)
-    shrink(call, &c, call->dy, call->x[1]->data, NULL, call->dx[0], call->add[0]);
-  if (call->dx[1] != NULL) weigh(call, &c, call->dy, call->x[0]->data);
-  if (call->n > 2 && call->dx[2] != NULL)
-    weigh_bias(call, c.groups * c.c, c.h.large * c.w.large);
+  backward(call, &c, prepare_to_shrink, room_to_shrink(&c));
 }
 
 #define SHARED_ATTRS(padding_words)                                                       \
@@ -538,9 +476,10 @@ static void conv_transpose_backward(mgrad_call *call) {
     .doc = "channels fall into so many parts that do not see each other" }
 
 MGRAD_OP(conv) = {
-  MGRAD_NAMED(conv), .operands = "x weight bias?", .reads = 3,
+  MGRAD_NAMED(conv), .operands = "x weight bias?", .reads = 3 | MGRAD_READS_Y,
   .doc = "convolution of {n, in, l} or {n, in, h, w} by weight {out, in / groups, ..}",
-  MGRAD_ATTRS(SHARED_ATTRS("same")),
+  MGRAD_ATTRS(SHARED_ATTRS("same"), { .name = "act", .type = MGRAD_ATTR_ACT, .initial = -1,
+                                      .doc = "what the sum goes through" }),
   .infer = conv_infer, .forward = conv_forward, .backward = conv_backward,
   MGRAD_EXAMPLES(
     { .shapes = { { 2, 3, 6, 5 }, { 4, 3, 3, 2 }, { 4 } },

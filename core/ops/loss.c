@@ -33,17 +33,17 @@ typedef void (*loop)(const mgrad_call *c, int64_t n, const mgrad_real *ps,
 #define LOSS_OF_PREDICTION(name, value, slope_p)                                  \
   LOOP(name##_value, value)                                                       \
   LOOP(name##_slope_p, us[i] * (slope_p))                                         \
-  static void name##_forward(mgrad_call *c) { forward(c, name##_value); }         \
-  static void name##_backward(mgrad_call *c) { backward(c, 0, name##_slope_p); }
+  static void name##_forward(mgrad_call *c) { run_forward(c, name##_value); }         \
+  static void name##_backward(mgrad_call *c) { run_backward(c, 0, name##_slope_p); }
 
 #define LOSS(name, value, slope_p, slope_t)                                       \
   LOOP(name##_value, value)                                                       \
   LOOP(name##_slope_p, us[i] * (slope_p))                                         \
   LOOP(name##_slope_t, us[i] * (slope_t))                                         \
-  static void name##_forward(mgrad_call *c) { forward(c, name##_value); }         \
+  static void name##_forward(mgrad_call *c) { run_forward(c, name##_value); }         \
   static void name##_backward(mgrad_call *c) {                                    \
-    backward(c, 0, name##_slope_p);                                               \
-    backward(c, 1, name##_slope_t);                                               \
+    run_backward(c, 0, name##_slope_p);                                               \
+    run_backward(c, 1, name##_slope_t);                                               \
   }
 
 /* What is not there as packed numbers, weights of 1 and a single gradient for all, is
@@ -75,22 +75,30 @@ static void run(const mgrad_call *c, loop f, int64_t n, const upstream *u, mgrad
   }
 }
 
-static void forward(mgrad_call *c, loop value) {
-  int64_t n = mgrad_call_numel(c, 0);
-  run(c, value, n, NULL, values_of(c), false);
-  reduce(c, n, (double)n);
+enum { BATCHMEAN = NONE + 1 }; /* the sum, over the number of examples */
+
+static double count_of(const mgrad_call *c) {
+  const mgrad_array *p = c->x[0];
+  if (mgrad_call_int(c, 0) == BATCHMEAN) return p->ndim > 0 ? (double)p->size[0] : 1;
+  return (double)mgrad_shape_numel(p);
 }
 
-static void backward(mgrad_call *c, int i, loop slope) {
+static void run_forward(mgrad_call *c, loop value) {
+  int64_t n = mgrad_call_numel(c, 0);
+  run(c, value, n, NULL, values_of(c), false);
+  reduce(c, n, count_of(c));
+}
+
+static void run_backward(mgrad_call *c, int i, loop slope) {
   if (c->dx[i] == NULL) return;
   int64_t n = mgrad_call_numel(c, 0);
-  upstream u = upstream_of(c, (double)n);
+  upstream u = upstream_of(c, count_of(c));
   run(c, slope, n, &u, c->dx[i], c->add[i]);
 }
 
 /* Checks that the operands have one shape; 'names' are those of the three. */
 static mgrad_status infer_equal(mgrad_call *c, const char *const names[3]) {
-  for (int i = 1; i < c->n; i++)
+  for (int i = 1; i < c->n && i < 3; i++)
     if (c->x[i] && !mgrad_shape_equal(c->x[i], c->x[0]))
       return mgrad_op_fail(c, "%s is %a, expected %a as %s", names[i], c->x[i], c->x[0],
                            names[0]);
@@ -100,6 +108,16 @@ static mgrad_status infer_equal(mgrad_call *c, const char *const names[3]) {
 
 static mgrad_status infer_pair(mgrad_call *c) {
   return infer_equal(c, (const char *const[]){ "the prediction", "target", "weight" });
+}
+
+/* pos_weight is a number, or has the last sizes of the prediction. */
+static mgrad_status infer_logits(mgrad_call *c) {
+  const mgrad_array *p = c->x[0], *w = c->n > 3 ? c->x[3] : NULL;
+  for (int d = 1; w != NULL && d <= w->ndim; d++)
+    if (d > p->ndim || w->size[w->ndim - d] != p->size[p->ndim - d])
+      return mgrad_op_fail(c, "pos_weight is %a, expected a number or the last sizes of the"
+                           " prediction, %a", w, p);
+  return infer_pair(c);
 }
 
 static mgrad_status infer_ranking(mgrad_call *c) {
@@ -146,13 +164,13 @@ static mgrad_status check_parts(const mgrad_call *c) {
                  { .shapes = { { 2, 3, 2 }, { 2, 3, 2 } }, __VA_ARGS__,           \
                    .attrs = { { "reduction", NONE } } })
 
-#define WEIGHTED_EXAMPLES(...)                                                    \
-  MGRAD_EXAMPLES({ .shapes = { { 3, 4 }, { 3, 4 }, { -1 } }, __VA_ARGS__ },       \
-                 { .shapes = { { 3, 4 }, { 3, 4 }, { 3, 4 } }, __VA_ARGS__ },     \
-                 { .shapes = { { 7 }, { 7 }, { -1 } }, __VA_ARGS__,               \
-                   .attrs = { { "reduction", SUM } } },                           \
-                 { .shapes = { { 7 }, { 7 }, { 7 } }, __VA_ARGS__,                \
-                   .attrs = { { "reduction", NONE } } })
+#define WEIGHTED(...)                                                             \
+  { .shapes = { { 3, 4 }, { 3, 4 }, { -1 }, { -1 } }, __VA_ARGS__ },              \
+  { .shapes = { { 3, 4 }, { 3, 4 }, { 3, 4 }, { -1 } }, __VA_ARGS__ },            \
+  { .shapes = { { 7 }, { 7 }, { -1 }, { -1 } }, __VA_ARGS__,                      \
+    .attrs = { { "reduction", SUM } } },                                          \
+  { .shapes = { { 7 }, { 7 }, { 7 }, { -1 } }, __VA_ARGS__,                       \
+    .attrs = { { "reduction", NONE } } }
 
 #define BITS .fill = { MGRAD_FILL_RANGE, MGRAD_FILL_BITS }
 
@@ -168,7 +186,7 @@ MGRAD_OP(mae) = { PAIR(mae), MGRAD_ATTRS(REDUCTION),
   .doc = "mean absolute error: |prediction - target|",
   EXAMPLES(.low = -2, .high = 2) };
 
-static inline mgrad_real huber(mgrad_real d, mgrad_real delta) {
+static inline mgrad_real huber_of(mgrad_real d, mgrad_real delta) {
   mgrad_real size = ABS(d);
   return size > delta ? delta * (size - REAL(0.5) * delta) : REAL(0.5) * d * d;
 }
@@ -177,7 +195,7 @@ static inline mgrad_real clip(mgrad_real d, mgrad_real delta) {
   return d > delta ? delta : d < -delta ? -delta : d;
 }
 
-LOSS(huber, huber(p - t, OPTION), clip(p - t, OPTION), clip(t - p, OPTION))
+LOSS(huber, huber_of(p - t, OPTION), clip(p - t, OPTION), clip(t - p, OPTION))
 MGRAD_OP(huber) = { PAIR(huber),
   MGRAD_ATTRS(REDUCTION, { "delta", MGRAD_ATTR_REAL, 1, MGRAD_ABOVE_0, 1e30,
                            .doc = "where the line begins" }),
@@ -197,19 +215,49 @@ LOSS(bce, -w * (t * clamped(LOG(p)) + (1 - t) * clamped(LOG1P(-p))),
 MGRAD_OP(bce) = { WEIGHTED_PAIR(bce), MGRAD_ATTRS(REDUCTION),
   .check = check_chances,
   .doc = "binary cross entropy of probabilities and targets from 0 to 1",
-  WEIGHTED_EXAMPLES(.low = 0.1, .high = 0.9) };
+  MGRAD_EXAMPLES(WEIGHTED(.low = 0.1, .high = 0.9)) };
 
 /* log(1 + exp(x)) - t x, with no difference of infinities in it */
-static inline mgrad_real logits_value(mgrad_real x, mgrad_real t) {
+INLINE mgrad_real logits_value(mgrad_real x, mgrad_real t) {
   mgrad_real rest = x > 0 ? 1 - t : t;
   return LOG1P(EXP(-ABS(x))) + (rest == 0 ? 0 : rest * ABS(x));
 }
 
-LOSS(bce_with_logits, w * logits_value(p, t), w * (mgrad_sigmoid(p) - t), -w * p)
-MGRAD_OP(bce_with_logits) = { WEIGHTED_PAIR(bce_with_logits),
-  MGRAD_ATTRS(REDUCTION),
-  .doc = "binary cross entropy of sigmoid(prediction), exact for any size of it",
-  WEIGHTED_EXAMPLES(.low = -3, .high = 3) };
+/* What a yes counts where the prediction is at 'p'. */
+static inline mgrad_real yes_weight(const mgrad_call *c, const mgrad_real *p) {
+  const mgrad_array *w = c->x[3];
+  return w->data[(p - c->x[0]->data) % mgrad_shape_numel(w)];
+}
+
+/* log(1 + exp(x)) */
+static mgrad_real softplus(mgrad_real x) { return logits_value(x, 0); }
+
+#define YES yes_weight(c, ps + i)
+LOSS(even, w * logits_value(p, t), w * (mgrad_sigmoid(p) - t), -w * p)
+LOSS(sided, w * (YES * t * softplus(-p) + (1 - t) * softplus(p)),
+     w * ((1 - t) * mgrad_sigmoid(p) - YES * t * mgrad_sigmoid(-p)),
+     w * (YES * softplus(-p) - softplus(p)))
+
+static bool is_sided(const mgrad_call *c) { return c->n > 3 && c->x[3] != NULL; }
+
+static void bce_with_logits_forward(mgrad_call *c) {
+  (is_sided(c) ? sided_forward : even_forward)(c);
+}
+
+static void bce_with_logits_backward(mgrad_call *c) {
+  (is_sided(c) ? sided_backward : even_backward)(c);
+}
+
+MGRAD_OP(bce_with_logits) = { MGRAD_NAMED(bce_with_logits), .flags = MGRAD_OP_LOSS,
+  .operands = "prediction target weight? pos_weight?", .reads = 15, .constant = 12,
+  .infer = infer_logits, .forward = bce_with_logits_forward,
+  .backward = bce_with_logits_backward, MGRAD_ATTRS(REDUCTION),
+  .doc = "binary cross entropy of sigmoid(prediction), exact for any size of it; a yes, a"
+         " target of 1, counts pos_weight times, a number or one for each class {classes}",
+  MGRAD_EXAMPLES(WEIGHTED(.low = -3, .high = 3),
+                 { .shapes = { { 3, 4 }, { 3, 4 }, { -1 }, { 4 } }, .low = 0.1, .high = 2 },
+                 { .shapes = { { 7 }, { 7 }, { 7 }, { 0 } }, .low = 0.1, .high = 2,
+                   .attrs = { { "reduction", SUM } } }) };
 
 /* Lin et al., "Focal loss for dense object detection", 2017: bce_with_logits times
 ** 'balance', alpha where the target is 1 and 1 - alpha where it is 0, and times the
@@ -223,7 +271,7 @@ static inline focus focus_of(const mgrad_call *c, mgrad_real x, mgrad_real t) {
                   alpha < 0 ? 1 : alpha * t + (1 - alpha) * (1 - t) };
 }
 
-static inline mgrad_real focal(const mgrad_call *c, mgrad_real x, mgrad_real t) {
+static inline mgrad_real focal_of(const mgrad_call *c, mgrad_real x, mgrad_real t) {
   focus f = focus_of(c, x, t);
   return f.balance * mgrad_power(f.wrong, OPTION) * logits_value(x, t);
 }
@@ -236,7 +284,7 @@ static inline mgrad_real focal_slope(const mgrad_call *c, mgrad_real x, mgrad_re
   return f.balance * (power * (f.chance - t) + (1 - 2 * t) * turn * logits_value(x, t));
 }
 
-LOSS_OF_PREDICTION(focal, focal(c, p, t), focal_slope(c, p, t))
+LOSS_OF_PREDICTION(focal, focal_of(c, p, t), focal_slope(c, p, t))
 MGRAD_OP(focal) = { PAIR(focal), .constant = 2, .check = check_parts,
   MGRAD_ATTRS(REDUCTION, { "gamma", MGRAD_ATTR_REAL, 2, 0, 1e30,
                            .doc = "how little what is nearly right counts" },
@@ -251,9 +299,11 @@ MGRAD_OP(focal) = { PAIR(focal), .constant = 2, .check = check_parts,
 
 /* t * (log t - p), and its slope in t, by their limits at t = 0 */
 LOSS(kl_div, t == 0 ? 0 : t * (LOG(t) - p), -t, t == 0 ? 0 : LOG(t) + 1 - p)
-MGRAD_OP(kl_div) = { PAIR(kl_div), MGRAD_ATTRS(REDUCTION),
+MGRAD_OP(kl_div) = { PAIR(kl_div),
+  MGRAD_ATTRS({ "reduction", MGRAD_ATTR_CHOICE, MEAN, 0, 0, "mean|sum|none|batchmean",
+                .doc = "what is made of the values" }),
   .doc = "Kullback-Leibler divergence of log-probabilities from target probabilities; "
-         "the mean is over all numbers",
+         "the mean is over all numbers, batchmean over the examples",
   EXAMPLES(.low = -3, .high = -0.1,
                        .fill = { MGRAD_FILL_RANGE, MGRAD_FILL_CHANCES }) };
 

@@ -36,7 +36,7 @@ static inline mgrad_real *values_of(const mgrad_call *c) {
 static inline void reduce(const mgrad_call *c, int64_t n, double count) {
   if (mgrad_call_int(c, 0) == NONE) return;
   double sum = mgrad_sum(n, c->work, 1);
-  if (mgrad_call_int(c, 0) == MEAN) sum = count != 0 ? sum / count : 0;
+  if (mgrad_call_int(c, 0) != SUM) sum = count != 0 ? sum / count : 0;
   c->y->data[0] = REAL(sum);
 }
 

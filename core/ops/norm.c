@@ -148,8 +148,7 @@ static job job_of(mgrad_call *c) {
 
 static void share(job *j, int64_t parts, mgrad_part_fn f) {
   mgrad_pool *pool = j->c->ctx->pool;
-  mgrad_pool_run(mgrad_pool_few(pool, mgrad_call_numel(j->c, INPUT)) ? NULL : pool, parts,
-                 f, j);
+  mgrad_pool_run(pool, !mgrad_pool_few(pool, mgrad_call_numel(j->c, INPUT)), parts, f, j);
 }
 
 /* A part of the work on channels: some side by side, all with the same mean or each

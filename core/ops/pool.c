@@ -61,7 +61,7 @@ static pooling describe(const mgrad_call *c, bool adaptive) {
   return (pooling){ c, take_axis(c, 2, adaptive), take_axis(c, 1, adaptive) };
 }
 
-static mgrad_status infer(mgrad_call *c, bool adaptive) {
+static mgrad_status infer_any(mgrad_call *c, bool adaptive) {
   const mgrad_array *x = c->x[0];
   if (x->ndim < 3 || x->ndim > 4) {
     return mgrad_op_fail(c, "x is %a, expected {n, c, l} or {n, c, h, w}", x);
@@ -83,8 +83,8 @@ static mgrad_status infer(mgrad_call *c, bool adaptive) {
   return MGRAD_OK;
 }
 
-static mgrad_status pool_infer(mgrad_call *c) { return infer(c, false); }
-static mgrad_status adaptive_infer(mgrad_call *c) { return infer(c, true); }
+static mgrad_status pool_infer(mgrad_call *c) { return infer_any(c, false); }
+static mgrad_status adaptive_infer(mgrad_call *c) { return infer_any(c, true); }
 
 /* ---- planes, shared among threads ---- */
 
@@ -158,7 +158,14 @@ static void take_row_adaptive(const axis *w, const mgrad_real *x, mgrad_real *y,
     }
 }
 
-/* Windows of 2 by 2 without a gap, as most are: the same sums in one loop. */
+/* Windows of 2 by 2 without a gap, as most are. */
+static bool squares(const pooling *p) {
+  const axis *h = &p->h, *w = &p->w;
+  return !h->adaptive && h->kernel == 2 && h->stride == 2 && h->pad == 0 &&
+         w->kernel == 2 && w->stride == 2 && w->pad == 0;
+}
+
+/* The same sums in one loop. */
 static void mean_of_squares(const pooling *p, const mgrad_real *x, mgrad_real *y) {
   int64_t n = p->w.small, width = p->w.large;
   for (int64_t i = 0; i < p->h.small; i++, x += 2 * width, y += n)
@@ -166,26 +173,27 @@ static void mean_of_squares(const pooling *p, const mgrad_real *x, mgrad_real *y
       y[j] = (x[2 * j] + x[2 * j + 1] + x[width + 2 * j] + x[width + 2 * j + 1]) / 4;
 }
 
-static bool squares(const axis *a) {
-  return !a->adaptive && a->kernel == 2 && a->stride == 2 && a->pad == 0;
-}
-
-/* Their slopes: each share goes to four places. */
+/* Their slopes: each share goes to two places of two rows. */
 static void slopes_of_squares(const pooling *p, const mgrad_real *dy, mgrad_real *dx,
                               bool add) {
   int64_t n = p->w.small, width = p->w.large;
-  for (int64_t i = 0; i < 2 * p->h.small; i++, dx += width) {
-    const mgrad_real *row = dy + i / 2 * n;
-    MGRAD_EACH(j, n) {
-      dx[2 * j] = (add ? dx[2 * j] : 0) + row[j] / 4;
-      dx[2 * j + 1] = (add ? dx[2 * j + 1] : 0) + row[j] / 4;
+  for (int64_t i = 0; i < p->h.small; i++, dx += 2 * width, dy += n) {
+    if (add) {
+      MGRAD_EACH(j, n) {
+        mgrad_real share = dy[j] / 4;
+        dx[2 * j] += share, dx[2 * j + 1] += share;
+        dx[width + 2 * j] += share, dx[width + 2 * j + 1] += share;
+      }
+    } else {
+      MGRAD_EACH(j, n) dx[2 * j] = dx[2 * j + 1] = dy[j] / 4;
+      memcpy(dx + width, dx, (size_t)(2 * n) * sizeof *dx);
     }
   }
 }
 
 static void pool_rows(const pooling *p, const mgrad_real *x, mgrad_real *y, bool greatest) {
   const axis *h = &p->h, *w = &p->w;
-  if (!greatest && squares(h) && squares(w)) {
+  if (!greatest && squares(p)) {
     mean_of_squares(p, x, y);
     return;
   }
@@ -213,11 +221,11 @@ static void max_plane(const pooling *p, const mgrad_real *x, mgrad_real *y, int6
 
 /* ---- backward ---- */
 
-/* This plane's gradient, cleared unless it is to be added to. */
-static mgrad_real *gradient_plane(const pooling *p, int64_t plane) {
+/* This plane's gradient, cleared unless it is to be added to, or is all overwritten. */
+static mgrad_real *gradient_plane(const pooling *p, int64_t plane, bool all) {
   int64_t n = p->h.large * p->w.large;
   mgrad_real *dx = p->call->dx[0] + plane * n;
-  if (!p->call->add[0]) memset(dx, 0, (size_t)n * sizeof *dx);
+  if (!p->call->add[0] && !all) memset(dx, 0, (size_t)n * sizeof *dx);
   return dx;
 }
 
@@ -225,8 +233,9 @@ static void mean_slopes(const pooling *p, const mgrad_real *x, mgrad_real *y, in
   (void)x, (void)y;
   const axis *h = &p->h, *w = &p->w;
   const mgrad_real *dy = p->call->dy + plane * h->small * w->small;
-  mgrad_real *dx = gradient_plane(p, plane);
-  if (squares(h) && squares(w)) {
+  bool even = 2 * h->small == h->large && 2 * w->small == w->large;
+  mgrad_real *dx = gradient_plane(p, plane, squares(p) && even);
+  if (squares(p)) {
     slopes_of_squares(p, dy, dx, p->call->add[0]);
     return;
   }
@@ -256,7 +265,7 @@ static int64_t place_of(const pooling *p, const mgrad_real *x, int64_t i, int64_
 static void max_slopes(const pooling *p, const mgrad_real *x, mgrad_real *y, int64_t plane) {
   const axis *h = &p->h, *w = &p->w;
   const mgrad_real *dy = p->call->dy + plane * h->small * w->small;
-  mgrad_real *dx = gradient_plane(p, plane);
+  mgrad_real *dx = gradient_plane(p, plane, false);
   for (int64_t i = 0; i < h->small; i++)
     for (int64_t j = 0; j < w->small; j++, y++, dy++) dx[place_of(p, x, i, j, *y)] += *dy;
 }

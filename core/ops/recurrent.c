@@ -23,7 +23,7 @@ enum { CELL, REVERSE, GIVES };
 enum { TANH_CELL, RELU_CELL, GRU, LSTM };
 enum { SEQUENCE, LAST, ALL };
 /* Rows of one part: a few fill the tiles of a product; more leave the cache. */
-enum { FEWEST_ROWS = 8, MOST_ROWS = 64, WEIGHT_ROWS = 48 };
+enum { FEWEST_ROWS = 8, MOST_ROWS = 64, WEIGHT_ROWS = 48, MOST_WEIGHT_ROWS = 192 };
 
 /* Rows of weight_hh whose product goes to 'column' of the gates. */
 typedef struct block { int64_t row, rows, column; } block;
@@ -57,7 +57,7 @@ typedef struct sequence {
 
 static const double none[MGRAD_MAX_ATTRS]; /* the options of sigmoid, tanh, relu */
 
-static const mgrad_map *map(const sequence *q, int op) {
+static const mgrad_map *map_of(const sequence *q, int op) {
   return &q->call->ctx->code->ops[op]->map;
 }
 
@@ -81,12 +81,12 @@ static int64_t last_row(const sequence *q) { return q->gives == LAST ? 0 : q->ti
 /* ---- the cells: one row, one step; 'at' counts rows of all steps ---- */
 
 static void plain_forward(const sequence *q, int64_t at) {
-  const mgrad_map *act = map(q, q->cell == TANH_CELL ? MGRAD_ID_tanh : MGRAD_ID_relu);
+  const mgrad_map *act = map_of(q, q->cell == TANH_CELL ? MGRAD_ID_tanh : MGRAD_ID_relu);
   act->forward(q->n, q->z + at * q->n, q->h + (at + q->batch) * q->n, none);
 }
 
 static void plain_backward(const sequence *q, int64_t at, int64_t row) {
-  const mgrad_map *act = map(q, q->cell == TANH_CELL ? MGRAD_ID_tanh : MGRAD_ID_relu);
+  const mgrad_map *act = map_of(q, q->cell == TANH_CELL ? MGRAD_ID_tanh : MGRAD_ID_relu);
   const mgrad_real *h = q->h + (at + q->batch) * q->n;
   mgrad_real *dh = q->dh + row * q->n;
   act->backward(q->n, h, h, dh, q->dz + at * q->n, none);
@@ -100,9 +100,9 @@ static void gru_forward(const sequence *q, int64_t at) {
   mgrad_real *r = q->z + at * q->width, *u = r + n, *m = u + n, *scaled = m + n;
   const mgrad_real *before = q->h + at * n;
   mgrad_real *h = q->h + (at + q->batch) * n;
-  map(q, MGRAD_ID_sigmoid)->forward(2 * n, r, r, none);
+  map_of(q, MGRAD_ID_sigmoid)->forward(2 * n, r, r, none);
   MGRAD_EACH(j, n) m[j] += r[j] * scaled[j];
-  map(q, MGRAD_ID_tanh)->forward(n, m, m, none);
+  map_of(q, MGRAD_ID_tanh)->forward(n, m, m, none);
   MGRAD_EACH(j, n) h[j] = m[j] + u[j] * (before[j] - m[j]);
 }
 
@@ -129,11 +129,11 @@ static void lstm_forward(const sequence *q, int64_t at) {
   const mgrad_real *before = q->c + at * n;
   mgrad_real *c = q->c + (at + q->batch) * n, *h = q->h + (at + q->batch) * n;
   mgrad_real *squashed = q->squashed + at * n;
-  map(q, MGRAD_ID_sigmoid)->forward(2 * n, i, i, none);
-  map(q, MGRAD_ID_tanh)->forward(n, g, g, none);
-  map(q, MGRAD_ID_sigmoid)->forward(n, o, o, none);
+  map_of(q, MGRAD_ID_sigmoid)->forward(2 * n, i, i, none);
+  map_of(q, MGRAD_ID_tanh)->forward(n, g, g, none);
+  map_of(q, MGRAD_ID_sigmoid)->forward(n, o, o, none);
   MGRAD_EACH(j, n) c[j] = f[j] * before[j] + i[j] * g[j];
-  map(q, MGRAD_ID_tanh)->forward(n, c, squashed, none);
+  map_of(q, MGRAD_ID_tanh)->forward(n, c, squashed, none);
   MGRAD_EACH(j, n) h[j] = o[j] * squashed[j];
 }
 
@@ -280,13 +280,13 @@ static void in_parts(sequence *q, int64_t n, int64_t fewest, int64_t most, mgrad
   enum { WAKING = 1 << 20 };
   mgrad_pool *pool = q->call->ctx->pool;
   double work = (double)(q->time * q->batch) * (double)q->gates * (double)(q->n + q->in);
-  if (work < WAKING) pool = NULL;
+  bool share = work >= WAKING;
   q->rows = mgrad_min_size(n, most);
-  if (pool != NULL) {
+  if (share && pool->crew != NULL) {
     int64_t parts = 2 * mgrad_pool_threads(pool), rows = (n + parts - 1) / parts;
     q->rows = mgrad_min_size(q->rows, (rows + fewest - 1) / fewest * fewest);
   }
-  mgrad_pool_run(pool, (n + q->rows - 1) / q->rows, f, q);
+  mgrad_pool_run(pool, share, (n + q->rows - 1) / q->rows, f, q);
 }
 
 /* ---- forward ---- */
@@ -380,8 +380,13 @@ static void step_forward(const sequence *q, int64_t step, int64_t row) {
   copy_row(y, alive ? h : NULL, n);
 }
 
+/* Is another step to be done, by rows of so many? */
+static bool goes_on(const sequence *q, int64_t rows, int worker) {
+  int64_t work = rows * q->gates * (q->n + q->in);
+  return mgrad_pool_goes_on(q->call->ctx->pool, worker, work);
+}
+
 static void forward_part(void *ud, int64_t part, int worker) {
-  (void)worker;
   const sequence *q = ud;
   int64_t first = part * q->rows, end = mgrad_min_size(first + q->rows, q->batch), n = q->n;
   const mgrad_real *h = operand(q, H), *c = operand(q, C);
@@ -389,7 +394,7 @@ static void forward_part(void *ud, int64_t part, int worker) {
     copy_row(q->h + r * n, h != NULL ? h + r * n : NULL, n);
     if (q->cell == LSTM) copy_row(q->c + r * n, c != NULL ? c + r * n : NULL, n);
   }
-  for (int64_t step = 0; step < q->time; step++) {
+  for (int64_t step = 0; step < q->time && goes_on(q, end - first, worker); step++) {
     gates_of(q, step, first, end - first);
     for (int64_t r = first; r < end; r++) step_forward(q, step, r);
   }
@@ -458,7 +463,6 @@ static void step_backward(const sequence *q, int64_t step, int64_t row) {
 }
 
 static void backward_part(void *ud, int64_t part, int worker) {
-  (void)worker;
   const sequence *q = ud;
   int64_t first = part * q->rows, end = mgrad_min_size(first + q->rows, q->batch), n = q->n;
   for (int64_t r = first; r < end; r++) {
@@ -466,7 +470,7 @@ static void backward_part(void *ud, int64_t part, int worker) {
     copy_row(q->dh + r * n, q->gives != SEQUENCE ? dy : NULL, n);
     copy_row(q->dc + r * n, q->gives == ALL && q->cell == LSTM ? dy + n : NULL, n);
   }
-  for (int64_t step = q->time - 1; step >= 0; step--) {
+  for (int64_t step = q->time - 1; step >= 0 && goes_on(q, end - first, worker); step--) {
     for (int64_t r = first; r < end; r++) step_backward(q, step, r);
     if (step > 0 || q->call->dx[H] != NULL) back_to_h(q, step, first, end - first);
     if (q->call->dx[X] != NULL) back_to_x(q, step, first, end - first);
@@ -483,18 +487,22 @@ static void give(const sequence *q, int operand, int64_t at, const mgrad_real *f
   else MGRAD_EACH(j, n) to[j] += from[j];
 }
 
-/* dw = dz' a over all steps, for the rows of a block: of weight_ih or weight_hh */
+/* dw = dz' a over all steps, for the rows of a block: of weight_ih or weight_hh. Some
+** rows at a time, whose columns of dz stay in the cache. */
 static void weight_gradient(const sequence *q, int operand, block b, const mgrad_real *a,
                             int64_t n, int worker) {
   mgrad_real *dw = q->call->dx[operand];
-  if (dw == NULL) return;
-  dw += b.row * n;
-  mgrad_product p = { .m = b.rows, .n = n, .k = q->time * q->batch,
-                      .a = { q->dz + b.column, 1, q->width }, .b = { a, n, 1 },
-                      .start = { q->call->add[operand] ? dw : NULL, n, 1 }, .c = dw,
-                      .c_row = n, .c_col = 1, .work = q->rest + worker * q->nrest,
-                      .nwork = q->nrest };
-  mgrad_gemm(&p);
+  for (int64_t i = 0, m; i < b.rows && dw != NULL; i += m) {
+    mgrad_real *to = dw + (b.row + i) * n;
+    m = mgrad_min_size(MOST_WEIGHT_ROWS, b.rows - i);
+    mgrad_product p = { .m = m, .n = n, .k = q->time * q->batch,
+                        .a = { q->dz + b.column + i, 1, q->width }, .b = { a, n, 1 },
+                        .start = { q->call->add[operand] ? to : NULL, n, 1 }, .c = to,
+                        .c_row = n, .c_col = 1, .nwork = q->nrest,
+                        .work = q->rest + worker * q->nrest, .pool = q->call->ctx->pool,
+                        .worker = worker, .alone = true };
+    mgrad_gemm(&p);
+  }
 }
 
 /* The same for weight_ih where x is sparse. */

@@ -2,7 +2,7 @@
 ** reduce.c - many numbers into one: along a dimension, or all of them.
 **
 ** The numbers are seen as {outer, n, inner} and worked on in blocks: m columns
-** of n numbers, each giving one result. REDUCTION(name, fold, result) makes a
+** of n numbers, each giving one result. FOLDING(name, fold, result) makes a
 ** forward: 'result' is written in F, what the fold made of a column, n, and p, the
 ** op's own attribute. GRADIENT(name, fold, scale, slopes) makes a backward: the
 ** fold gives F again, 'scale' is worked out once a column as S, and SLOPES(slopes,
@@ -62,7 +62,7 @@ static void each_block(mgrad_call *c, void (*f)(mgrad_call *c, const block *b)) 
 #define DY ((double)dys[j])
 #define K ((double)k)
 
-#define REDUCTION(name, fold, result)                                             \
+#define FOLDING(name, fold, result)                                             \
   static void name##_block(mgrad_call *c, const block *b) {                       \
     double folded[COLUMNS], n = (double)b->n, p = c->attrs->value[OWN];           \
     mgrad_real *ys = c->y->data + b->out;                                         \
@@ -152,7 +152,8 @@ FOLD(first_min) {
   locate(n, x, stride, m, out);
 }
 
-/* |x| is divided by its largest first, so that no power overflows. */
+/* |x| is divided by its largest first, so that no power overflows. The power 0 counts what
+** is not 0, which a very small one does. */
 static void power_norms(int64_t n, const mgrad_real *x, int64_t stride, int64_t m,
                         double p, double *out) {
   double high[COLUMNS];
@@ -160,10 +161,11 @@ static void power_norms(int64_t n, const mgrad_real *x, int64_t stride, int64_t 
   mgrad_fold_min(n, x, stride, m, NULL, p, out);
   for (int64_t j = 0; j < m; j++)
     if (-out[j] > high[j]) high[j] = -out[j];
-  mgrad_fold_powers(n, x, stride, m, high, p, out);
+  if (p < HUGE_VAL) mgrad_fold_powers(n, x, stride, m, high, p > 0 ? p : 1e-30, out);
   for (int64_t j = 0; j < m; j++) {
     bool plain = high[j] > 0 && high[j] < HUGE_VAL; /* not 0, infinite or NaN */
-    out[j] = plain ? high[j] * (double)mgrad_power(REAL(out[j]), REAL(1 / p)) : high[j];
+    if (!plain || p == HUGE_VAL) out[j] = high[j];
+    else if (p > 0) out[j] = high[j] * (double)mgrad_power(REAL(out[j]), REAL(1 / p));
   }
 }
 
@@ -178,10 +180,21 @@ FOLD(norms) {
   }
 }
 
+/* How many numbers share the slope: with p infinite those as far from 0 as any. */
+FOLD(sharers) {
+  nothing(n, x, stride, m, center, p, out);
+  if (p < HUGE_VAL) return;
+  double norm[COLUMNS];
+  power_norms(n, x, stride, m, p, norm);
+  for (int64_t k = 0; k < n; k++)
+    for (int64_t j = 0; j < m; j++) out[j] += fabs((double)x[k * stride + j]) == norm[j];
+}
+
 /* d norm / d x = sign(x) (|x| / norm)^(p - 1), p != 2 */
 static inline double norm_slope(double x, double norm, double p) {
-  if (norm == 0) return 0;
-  if (p == 1) return (x > 0) - (x < 0);
+  if (norm == 0 || x == 0 || p == 0) return 0;
+  if (p == 1) return x > 0 ? 1 : -1;
+  if (p == HUGE_VAL) return fabs(x) < norm ? 0 : x > 0 ? 1 : -1;
   return copysign((double)mgrad_power(REAL(fabs(x) / norm), REAL(p - 1)), x);
 }
 
@@ -239,20 +252,20 @@ static mgrad_status arg_infer(mgrad_call *c) {
     { .shapes = { { 2, 3, 9 } }, .attrs = { { "dim", 2 }, { "keepdim", 1 } } },   \
     { .shapes = { { 2, 2, 2 } }, .attrs = { { "keepdim", 1 } } })
 
-REDUCTION(sum, mgrad_fold_sum, F)
+FOLDING(sum, mgrad_fold_sum, F)
 SLOPES(spread, S)
 GRADIENT(sum, nothing, DY, spread)
 MGRAD_OP(sum) = { REDUCE(sum, reduce_infer),
   .backward = sum_backward, MGRAD_ATTRS(ATTRS),
   .doc = "the sum along dim, or of all", EXAMPLES };
 
-REDUCTION(mean, mgrad_fold_sum, F / n)
+FOLDING(mean, mgrad_fold_sum, F / n)
 GRADIENT(mean, nothing, DY / n, spread)
 MGRAD_OP(mean) = { REDUCE(mean, reduce_infer),
   .backward = mean_backward, MGRAD_ATTRS(ATTRS),
   .doc = "the mean along dim, or of all", EXAMPLES };
 
-REDUCTION(max, mgrad_fold_max, F)
+FOLDING(max, mgrad_fold_max, F)
 SLOPES(to_position, K == F ? S : 0)
 GRADIENT(max, first_max, DY, to_position)
 MGRAD_OP(max) = { REDUCE(max, reduce_infer),
@@ -260,20 +273,20 @@ MGRAD_OP(max) = { REDUCE(max, reduce_infer),
   .doc = "the largest along dim, or of all; its gradient goes to the first",
   EXAMPLES };
 
-REDUCTION(min, mgrad_fold_min, F)
+FOLDING(min, mgrad_fold_min, F)
 GRADIENT(min, first_min, DY, to_position)
 MGRAD_OP(min) = { REDUCE(min, reduce_infer),
   .backward = min_backward, MGRAD_ATTRS(ATTRS), .reads = READS_X,
   .doc = "the smallest along dim, or of all; its gradient goes to the first",
   EXAMPLES };
 
-REDUCTION(argmax, first_max, F + 1)
+FOLDING(argmax, first_max, F + 1)
 MGRAD_OP(argmax) = { REDUCE(argmax, arg_infer), .constant = 1,
   MGRAD_ATTRS(ATTRS),
   .doc = "where the largest along dim is, from 1; the first of equals",
   EXAMPLES };
 
-REDUCTION(argmin, first_min, F + 1)
+FOLDING(argmin, first_min, F + 1)
 MGRAD_OP(argmin) = { REDUCE(argmin, arg_infer), .constant = 1,
   MGRAD_ATTRS(ATTRS),
   .doc = "where the smallest along dim is, from 1; the first of equals",
@@ -286,7 +299,7 @@ MGRAD_OP(argmin) = { REDUCE(argmin, arg_infer), .constant = 1,
     { .shapes = { { 2, 40 } }, .attrs = { { "dim", -1 }, { "keepdim", 1 } } },    \
     { .shapes = { { 2, 3, 9 } }, .attrs = { { "dim", 2 } } })
 
-REDUCTION(var, deviations, F / (n - p))
+FOLDING(var, deviations, F / (n - p))
 SLOPES(deviation, S * (X - F))
 GRADIENT(var, means, 2 * DY / (n - p), deviation)
 MGRAD_OP(var) = { REDUCE(var, spread_infer),
@@ -294,7 +307,7 @@ MGRAD_OP(var) = { REDUCE(var, spread_infer),
   .doc = "the variance along dim, or of all: squared deviations / (n - correction)",
   SPREAD_EXAMPLES };
 
-REDUCTION(std, deviations, sqrt(F / (n - p)))
+FOLDING(std, deviations, sqrt(F / (n - p)))
 GRADIENT(std, means, Y == 0 ? 0 : DY / ((n - p) * Y), deviation)
 MGRAD_OP(std) = { REDUCE(std, spread_infer),
   .backward = std_backward, MGRAD_ATTRS(ATTRS, CORRECTION),
@@ -302,17 +315,18 @@ MGRAD_OP(std) = { REDUCE(std, spread_infer),
   .doc = "the standard deviation along dim, or of all: the square root of var",
   SPREAD_EXAMPLES };
 
-REDUCTION(norm, norms, F)
+FOLDING(norm, norms, F)
 SLOPES(along_length, S * (Y == 0 ? 0 : X / Y))
 SLOPES(along_power, S * norm_slope(X, Y, p))
 static void along_norm(mgrad_call *c, const block *b, const double *f, const double *s) {
   (c->attrs->value[OWN] == 2 ? along_length : along_power)(c, b, f, s);
 }
-GRADIENT(norm, nothing, DY, along_norm)
+GRADIENT(norm, sharers, p < HUGE_VAL || F == 0 ? DY : DY / F, along_norm)
 MGRAD_OP(norm) = { REDUCE(norm, reduce_infer),
   .backward = norm_backward, .reads = READS_X | MGRAD_READS_Y,
-  MGRAD_ATTRS(ATTRS, { "p", MGRAD_ATTR_REAL, 2, 1, 1e30,
-                       .doc = "2 for the length, 1 for the sum of absolute values" }),
+  MGRAD_ATTRS(ATTRS, { "p", MGRAD_ATTR_REAL, 2, 0, HUGE_VAL,
+                       .doc = "2 for the length, 1 for the sum of absolute values, math.huge"
+                              " for the greatest, 0 for how many are not 0" }),
   .doc = "(the sum of |x|^p)^(1/p) along dim, or of all; slope 0 at a zero vector",
   MGRAD_EXAMPLES(
     { .shapes = { { 3, 4 } } },
@@ -320,4 +334,6 @@ MGRAD_OP(norm) = { REDUCE(norm, reduce_infer),
     { .shapes = { { 2, 40 } }, .low = 0.2, .high = 2,
       .attrs = { { "dim", -1 }, { "keepdim", 1 }, { "p", 1 } } },
     { .shapes = { { 2, 3, 9 } }, .attrs = { { "dim", 2 }, { "p", 2.5 } } },
-    { .shapes = { { 5 } }, .low = -9, .high = 9, .attrs = { { "p", 4 } } }) };
+    { .shapes = { { 5 } }, .low = -9, .high = 9, .attrs = { { "p", 4 } } },
+    { .shapes = { { 3, 4 } }, .attrs = { { "p", HUGE_VAL } } },
+    { .shapes = { { 7 } }, .low = 0.2, .high = 2, .attrs = { { "p", 0.5 } } }) };

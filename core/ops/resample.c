@@ -9,7 +9,7 @@
 
 enum { BEFORE, AFTER, PAD_MODE, FACTOR = 0, SCALE_MODE = 1 };
 enum { ZERO, REFLECT, REPLICATE };
-enum { NEAREST, BILINEAR };
+enum { NEAREST, BILINEAR, LINEAR }; /* two names for one: of pictures, of sequences */
 
 /* (1 - weight) x[from] + weight x[to]; 0 where from is -1. */
 typedef struct spot {
@@ -76,7 +76,7 @@ static mgrad_status check_reflection(const mgrad_call *c, const axis *a) {
   return mgrad_op_fail(c, "x is %a, too small to reflect %d numbers", c->x[0], most);
 }
 
-static mgrad_status infer(mgrad_call *c, bool scale) {
+static mgrad_status infer_any(mgrad_call *c, bool scale) {
   const mgrad_array *x = c->x[0];
   if (x->ndim < 3 || x->ndim > 4) {
     return mgrad_op_fail(c, "x is %a, expected {n, c, l} or {n, c, h, w}", x);
@@ -94,8 +94,8 @@ static mgrad_status infer(mgrad_call *c, bool scale) {
   return MGRAD_OK;
 }
 
-static mgrad_status pad_infer(mgrad_call *c) { return infer(c, false); }
-static mgrad_status upsample_infer(mgrad_call *c) { return infer(c, true); }
+static mgrad_status pad_infer(mgrad_call *c) { return infer_any(c, false); }
+static mgrad_status upsample_infer(mgrad_call *c) { return infer_any(c, true); }
 
 /* The spots of h, and behind them those of w. */
 static spot *find_spots(const resampling *r) {
@@ -169,21 +169,21 @@ static void each_plane(const resampling *r) {
   else mgrad_pool_items(c->ctx->pool, n, run_planes, &p);
 }
 
-static void forward(mgrad_call *c, bool scale) {
+static void run_forward(mgrad_call *c, bool scale) {
   resampling r = describe(c, scale);
   each_plane(&r);
 }
 
-static void backward(mgrad_call *c, bool scale) {
+static void run_backward(mgrad_call *c, bool scale) {
   if (c->dx[0] == NULL) return;
   mgrad_call_clear(c, 0);
-  forward(c, scale);
+  run_forward(c, scale);
 }
 
-static void pad_forward(mgrad_call *c) { forward(c, false); }
-static void pad_backward(mgrad_call *c) { backward(c, false); }
-static void upsample_forward(mgrad_call *c) { forward(c, true); }
-static void upsample_backward(mgrad_call *c) { backward(c, true); }
+static void pad_forward(mgrad_call *c) { run_forward(c, false); }
+static void pad_backward(mgrad_call *c) { run_backward(c, false); }
+static void upsample_forward(mgrad_call *c) { run_forward(c, true); }
+static void upsample_backward(mgrad_call *c) { run_backward(c, true); }
 
 /* ---- the ops ---- */
 
@@ -211,7 +211,7 @@ MGRAD_OP(upsample) = {
   .doc = "x scaled up by a whole factor; linear in between where it is bilinear",
   MGRAD_ATTRS({ .name = "factor", .type = MGRAD_ATTR_PAIR, .initial = MGRAD_REQUIRED,
                 .low = 1, .high = MGRAD_MOST_PAIR, .doc = "how many times as large" },
-              { .name = "mode", .type = MGRAD_ATTR_CHOICE, .choices = "nearest|bilinear",
+              { .name = "mode", .type = MGRAD_ATTR_CHOICE, .choices = "nearest|bilinear|linear",
                 .doc = "whether a number is repeated, or others lie between" }),
   .infer = upsample_infer, .forward = upsample_forward, .backward = upsample_backward,
   MGRAD_EXAMPLES(

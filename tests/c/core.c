@@ -3,6 +3,7 @@
 ** graphs, blocks, failed allocations.
 */
 #include "check.h"
+#include "dense.h"
 #include "../../core/layer.h"
 #include "../../core/optimizer.h"
 #include "../../core/random.h"
@@ -201,15 +202,6 @@ static void test_graph(mgrad_context *ctx) {
 }
 
 /* ---- layers ---- */
-
-static mgrad_layer *dense(mgrad_context *ctx, double out) {
-  mgrad_attrs attrs;
-  mgrad_attrs_default(mgrad_layer_def_dense.attrs, &attrs);
-  attrs.value[0] = out;
-  mgrad_layer *l = NULL;
-  mgrad_layer_new(ctx, &mgrad_layer_def_dense, &attrs, &l);
-  return l;
-}
 
 static mgrad_layer *net(mgrad_context *ctx, double hidden, double out) {
   mgrad_layer *l = NULL, *a = dense(ctx, hidden), *b = dense(ctx, out);

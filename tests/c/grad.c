@@ -131,7 +131,7 @@ static void check_count(const seen *s) {
 static void check_example(const mgrad_op *op, const mgrad_example *e, int act) {
   begin_draws(op->name, (int)(e - op->examples), act >= 0 ? mgrad_op_at(act)->name : "");
   outline form = op_form(op, e);
-  if (act >= 0) form.attrs.value[0] = act;
+  if (act >= 0) form.attrs.value[mgrad_op_act(op)] = act;
   if (check_form(op, &form, e)) return;
   printf("    %s\n", mgrad_error(ctx));
   CHECK(!"the example runs");
@@ -156,7 +156,7 @@ static void check_variants(const mgrad_op *op, const mgrad_example *const *examp
 static void check_op(const mgrad_op *op) {
   static char name[96];
   const mgrad_example *examples[MGRAD_OP_EXAMPLES];
-  int act_attr = op->attrs != NULL && op->attrs[0].type == MGRAD_ATTR_ACT, n = 0;
+  int n = 0;
   snprintf(name, sizeof name, "op %s", op->name);
   test(name);
   for (int k = 0; k < MGRAD_OP_EXAMPLES; k++) {
@@ -164,7 +164,7 @@ static void check_op(const mgrad_op *op) {
     if (e->shapes[0][0] == 0 && e->shapes[1][0] == 0 && e->operands == 0) continue;
     examples[n++] = e;
     check_example(op, e, -1);
-    for (int a = 0; act_attr && a < mgrad_op_count(); a++) {
+    for (int a = 0; mgrad_op_act(op) >= 0 && a < mgrad_op_count(); a++) {
       const mgrad_op *act = mgrad_op_at(a);
       bool usable = (act->flags & MGRAD_OP_ACTIVATION) && mgrad_op_fusible(act);
       if (usable) check_example(op, e, a);

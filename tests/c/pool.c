@@ -63,7 +63,7 @@ static void test_parts(void) {
   test("each part of a job is done once, by workers with numbers of their own");
   static counts c;
   mgrad_context *ctx = context(8);
-  for (int n = 1; n <= PARTS; n++) mgrad_pool_run(ctx->pool, n, count, &c);
+  for (int n = 1; n <= PARTS; n++) mgrad_pool_run(ctx->pool, true, n, count, &c);
   int right = 0;
   for (int i = 0; i < PARTS; i++) right += c.parts[i] == PARTS - i;
   CHECK(right == PARTS);
@@ -84,6 +84,55 @@ static void test_numbers(void) {
   CHECK(mgrad_threads_set(ctx, 0) == MGRAD_INVALID);
   CHECK(mgrad_threads_set(ctx, MGRAD_MAX_THREADS + 1) == MGRAD_INVALID);
   CHECK(mgrad_threads(ctx) == MGRAD_MAX_THREADS);
+  mgrad_context_release(ctx);
+}
+
+/* ---- interruption ---- */
+
+typedef struct stop { int left, asked; } stop;
+
+/* Interrupts at the question after 'left' of them, and goes on doing so. */
+static int stops(void *ud) {
+  stop *s = ud;
+  s->asked++;
+  return s->left-- <= 0;
+}
+
+/* A product of matrices and its gradients; where that is interrupted there are none. */
+static mgrad_status long_work(mgrad_context *ctx) {
+  mgrad_tensor *x, *y = NULL, *sum = NULL;
+  if (mgrad_tensor_full(ctx, 2, (int64_t[]){ 512, 512 }, 0.5, &x) != MGRAD_OK) exit(1);
+  mgrad_tensor_require_grad(x, 1);
+  mgrad_status status = mgrad_apply(mgrad_op_find("matmul"), ctx, (mgrad_tensor *[]){ x, x }, 2,
+                                    NULL, &y);
+  if (status == MGRAD_OK) status = mgrad_apply(mgrad_op_find("sum"), ctx, &y, 1, NULL, &sum);
+  if (status == MGRAD_OK) status = mgrad_backward(sum, 0);
+  CHECK((mgrad_tensor_grad(x) != NULL) == (status == MGRAD_OK));
+  mgrad_tensor_release(x);
+  mgrad_tensor_release(y);
+  mgrad_tensor_release(sum);
+  return status;
+}
+
+static void test_interrupt(int threads) {
+  test("the host interrupts at any of its questions: no gradient stays, nor memory");
+  mgrad_context *ctx = context(threads);
+  uint64_t first = product(ctx);
+  size_t used = mgrad_memory_used(ctx);
+  stop s = { .left = 1 << 30 };
+  mgrad_interrupt(ctx, stops, &s);
+  CHECK(long_work(ctx) == MGRAD_OK);
+  int questions = s.asked;
+  CHECK(questions > 20);
+  for (int k = questions; k >= 0; k -= 3) { /* where others do more there are fewer */
+    s.left = k;
+    CHECK(long_work(ctx) == (s.left < 0 ? MGRAD_INTERRUPTED : MGRAD_OK));
+    CHECK(mgrad_memory_used(ctx) == used);
+  }
+  SAYS(ctx, "interrupted");
+  mgrad_interrupt(ctx, NULL, NULL);
+  CHECK(long_work(ctx) == MGRAD_OK);
+  CHECK(product(ctx) == first);
   mgrad_context_release(ctx);
 }
 
@@ -111,6 +160,8 @@ static void test_fork(void) {
 static void test_fork(void) {}
 #endif
 
+static int at_first; /* threads of this process */
+
 static int threads_here(void) {
   char line[256];
   int n = -1;
@@ -129,9 +180,20 @@ static int settles_at(int n) {
   return threads_here() == n;
 }
 
+static void *nothing(void *ud) { return ud; }
+
+/* The first thread makes the thread sanitizer begin one of its own. */
+static void count_threads(void) {
+  pthread_t id;
+  if (pthread_create(&id, NULL, nothing, NULL) != 0) exit(1);
+  pthread_join(id, NULL);
+  nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
+  at_first = threads_here();
+}
+
 static void test_release(void) {
   test("a released context leaves no thread behind");
-  int before = threads_here() < 0 ? -1 : 1;
+  int before = at_first;
   for (int i = 0; i < ROUNDS; i++) {
     mgrad_context *ctx = context(5);
     CHECK(settles_at(before)); /* none before there is work */
@@ -162,8 +224,11 @@ static void test_hosts(void) {
 }
 
 int main(void) {
+  count_threads();
   test_parts();
   test_numbers();
+  test_interrupt(1);
+  test_interrupt(3);
   test_fork();
   test_release();
   test_hosts();

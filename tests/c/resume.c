@@ -3,6 +3,7 @@
 ** or not at all, whatever fails and whatever it holds.
 */
 #include "check.h"
+#include "dense.h"
 #include "../../core/trainer.h"
 
 #include <stdlib.h>
@@ -68,15 +69,6 @@ typedef struct scene {
   mgrad_trainer *trainer;
   mgrad_dataset *data;
 } scene;
-
-static mgrad_layer *dense(mgrad_context *ctx, double out) {
-  mgrad_attrs attrs;
-  mgrad_attrs_default(mgrad_layer_def_dense.attrs, &attrs);
-  attrs.value[0] = out;
-  mgrad_layer *l = NULL;
-  mgrad_layer_new(ctx, &mgrad_layer_def_dense, &attrs, &l);
-  return l;
-}
 
 static mgrad_dataset *examples(mgrad_context *ctx) {
   mgrad_source x = { 0 }, y = { 0 };
@@ -221,6 +213,15 @@ static void test_values(void) {
     *item = right;
   }
   OK(mgrad_trainer_restore(s.trainer, k.items, k.n));
+  for (int i = 0; i < k.n; i++) { /* nor be there twice, of whatever kind */
+    for (int text = 0; text < 2; text++) {
+      k.items[k.n] = (mgrad_item){ .name = k.items[i].name, .text = text ? "1" : NULL,
+                                   .tensor = text ? NULL : k.items[0].tensor };
+      k.n++;
+      refused(&s, &k, "twice");
+      k.n--;
+    }
+  }
   forget(&k);
   close_scene(&s);
 }

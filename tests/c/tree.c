@@ -2,6 +2,7 @@
 ** tree.c - facts about layers in layers, and about plans, that Lua does not show.
 */
 #include "check.h"
+#include "dense.h"
 #include "../../core/layer.h"
 
 #include <stdlib.h>
@@ -21,15 +22,6 @@ static mgrad_tensor *full(mgrad_context *ctx, int64_t n, double v, int leaf) {
   mgrad_tensor_full(ctx, 1, &n, v, &t);
   mgrad_tensor_require_grad(t, leaf);
   return t;
-}
-
-static mgrad_layer *dense(mgrad_context *ctx, double out) {
-  mgrad_attrs attrs;
-  mgrad_attrs_default(mgrad_layer_def_dense.attrs, &attrs);
-  attrs.value[0] = out;
-  mgrad_layer *l = NULL;
-  mgrad_layer_new(ctx, &mgrad_layer_def_dense, &attrs, &l);
-  return l;
 }
 
 /* Adds a layer and hands it over. */

@@ -15,10 +15,11 @@ local function script(name, arguments)
   return run(("%s scripts/%s.lua %s"):format(LUA, name, arguments or ""))
 end
 
-local names = { "neuron", "layer", "train_and", "train_or", "train_nand", "perceptron",
+local names = { "line", "neuron", "similarity", "bend", "activations", "regression", "descent",
+                "learning_rate", "layer", "train_and", "train_or", "train_nand", "perceptron",
                 "train_xor", "line_fit", "sigmoid_fit", "gradient_check", "initialization",
                 "regularization", "batch_size", "ensemble", "optimizers", "vanishing_gradient",
-                "lstm_add", "char_rnn", "char_gpt", "save_and_resume", "export" }
+                "lstm_add", "char_rnn", "char_gpt", "save_and_resume", "export", "play" }
 local quick = { char_rnn = "--epochs 2 --sample 50 ", -- what would take long
                 char_gpt = "--epochs 2 --sample 50 " }
 
@@ -75,6 +76,45 @@ describe("the script", function()
     status, text = script("from_pytorch", "--python false")
     assert.equal(0, status, text)
     assert.truthy(text:find("false has no PyTorch", 1, true))
+  end)
+
+  it("every picture of the course is there, and is small", function()
+    local file, seen = assert(io.open("scripts/README.md")), 0
+    for name in file:read("*a"):gmatch("%(pictures/([%w_-]+%.png)%)") do
+      local picture = assert(io.open("scripts/pictures/" .. name, "rb"), name)
+      local bytes = picture:read("*a")
+      picture:close()
+      assert.equal("\137PNG", bytes:sub(1, 4))
+      assert.is_true(#bytes < 30000, name)
+      seen = seen + 1
+    end
+    file:close()
+    assert.is_true(seen > 20)
+  end)
+  it("neuron writes its pictures where --plot says", function()
+    local path = os.tmpname()
+    local status, text = script("neuron", "--plot " .. path .. ".svg")
+    assert.equal(0, status, text)
+    for _, name in ipairs { path .. ".svg", path .. "-2.svg" } do
+      local file = assert(io.open(name), name)
+      assert.truthy(file:read("*a"):find("^<svg.*</svg>"))
+      file:close()
+      os.remove(name)
+    end
+    os.remove(path)
+    status, text = script("neuron", "--plot /nowhere/x.png")
+    assert.equal(2, status)
+    assert.truthy(text:find("/nowhere/x.png", 1, true))
+  end)
+  it("the LÖVE game learns XOR while it draws", function()
+    if not io.open("build/luajit/moongrad/core.so", "rb") or
+       run("command -v love xvfb-run") ~= 0 then
+      return pending "there is no love, xvfb-run or build for LuaJIT"
+    end
+    local status, text = run("XDG_DATA_HOME=$(mktemp -d) LIBGL_ALWAYS_SOFTWARE=1 timeout -k 5 90"
+      .. " xvfb-run -a love scripts/love --frames 90")
+    assert.equal(0, status, text)
+    assert.truthy(text:find("90 frames, 4 of 4 rows", 1, true), text)
   end)
 
   it("train_and runs from its own folder", function()

@@ -78,7 +78,8 @@ local sites = {
     if not ok then error(message, 0) end
   end,
   ["a list's __index"] = function(f)
-    local list = setmetatable({}, { __index = function() f() end, __len = function() f() return 1 end })
+    local function handler() f() return 1 end
+    local list = setmetatable({}, { __index = handler, __len = handler })
     pcall(mg.cat, list, 1)
     f()
   end,

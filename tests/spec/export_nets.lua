@@ -1,6 +1,43 @@
 -- The nets that every exporter is tested by: { name, input shape of one example, a function
--- that makes the net, ids (the input is ids from 1 to this) }.
+-- that makes the net, ids (the input is ids from 1 to this) }; and what their specs share.
 local mg = require "moongrad"
+local helper = require "tests.spec.helper"
+
+local shared = {}
+
+-- All numbers of a tensor or nested tables in order, as text with commas between them.
+function shared.numbers(v)
+  local list = {}
+  local function add(inner)
+    if type(inner) == "number" then list[#list + 1] = ("%.9g"):format(inner) return end
+    for _, part in ipairs(inner) do add(part) end
+  end
+  add(type(v) == "table" and v or v:totable())
+  return table.concat(list, ",")
+end
+
+-- What a command prints.
+function shared.output_of(command)
+  local pipe = assert(io.popen(command .. " 2>&1"))
+  local text = pipe:read "*a"
+  pipe:close()
+  return text
+end
+
+-- Are the numbers in a text, between spaces, those of the tensors, within 1e-5?
+function shared.compare(expected, text)
+  local numbers, at = {}, 0
+  for word in text:gmatch "%S+" do
+    numbers[#numbers + 1] = tonumber(word) or error(text:sub(1, 300))
+  end
+  for _, y in ipairs(expected) do
+    for _, v in ipairs(y:reshape(y:numel()):totable()) do
+      at = at + 1
+      helper.near(v, numbers[at], 1e-5)
+    end
+  end
+  assert(#numbers == at, text:sub(1, 300))
+end
 
 local function seq(t) return function() return mg.sequential(t()) end end
 
@@ -47,6 +84,50 @@ local nets = {
              bias = false }, mg.groupnorm(4, { affine = false }), mg.flatten(),
              mg.layernorm { affine = false }, mg.reshape(2, -1), mg.rmsnorm() }
   end) },
+  { "windows of several sizes", { 2, 7, 5 }, seq(function()
+    return { mg.upsample2d({ 2, 3 }, "bilinear"), mg.adaptive_avgpool2d { 4, 6 },
+             mg.adaptive_maxpool2d { 3, 4 }, mg.conv2d(2, 2, { padding = "same" }),
+             mg.global_avgpool2d() }
+  end) },
+  { "the same over one dimension", { 3, 10 }, seq(function()
+    return { mg.upsample1d(3, "bilinear"), mg.adaptive_avgpool1d(7), mg.adaptive_maxpool1d(4),
+             mg.spatial_dropout(0.2), mg.parallel { mg.global_avgpool1d(),
+               mg.global_maxpool1d() } }
+  end) },
+  { "attention, of all places and of those before", { 5, 6 }, seq(function()
+    return { mg.positional_encoding(), mg.attention(3), mg.attention(2, { causal = true,
+             bias = false }), mg.attention(1, { dropout = 0.2 }) }
+  end) },
+  { "blocks of a transformer", { 4, 6 }, seq(function()
+    return { mg.transformer_block { heads = 2, causal = true },
+             mg.transformer_block { heads = 3, hidden = 5, act = "gelu", norm_first = false } }
+  end) },
+  { "bilinear layers", { 3, 4 }, seq(function()
+    return { mg.bilinear(5), "tanh", mg.flatten(), mg.bilinear(2, { bias = false }) }
+  end) },
+  { "places in time, of more dimensions", { 2, 4, 3 }, seq(function()
+    return { mg.positional_embedding(6), mg.positional_encoding() }
+  end) },
+  { "a layer that stands there twice, and its weight in another", { 6 }, function()
+    local twice = mg.dense(6, "tanh")
+    return mg.sequential { 6, twice, twice,
+      mg.dense(6, { weight = twice:named().weight, bias = false }) }
+  end },
+  { "functions and classes of Lua", { 4, 3 }, function()
+    local block = mg.module("exported_block", {
+      init = function(self, n)
+        self.a, self.b, self.scale = mg.dense(n), mg.sequential { "silu", mg.dense(n) },
+          mg.tensor({ 1, -2, 3 }, { requires_grad = true })
+      end,
+      twice = function(self, x) return 2 * self.a(x) end,
+      forward = function(self, x)
+        local y = (self:twice(x) - 1):sigmoid() * self.b(x) / 3 + self.scale * x
+        return 1 - (-y):tanh() - x / (x * x + 1) + self.scale:sigmoid()
+      end })
+    local mix = mg.tensor { { 1, 2 }, { -1, 0.5 }, { 0, 3 } }
+    return mg.sequential { { 4, 3 }, block(3), function(x) return x:matmul(mix):softmax(-1) end,
+                           function(x) return x:flatten(2) - 0.5 end, mg.dense(2) }
+  end },
   { "residual and parallel layers, nested", { 3, 4, 4 }, seq(function()
     return { mg.residual { mg.conv2d(3, 3, { padding = 1 }), "relu",
                            mg.residual { "tanh" } },
@@ -81,7 +162,7 @@ end
 
 --- Calls f(net, x, y, name, shape) for each: the net with running means and biases that are
 -- not 0, three examples as a tensor, what the net makes of them.
-return function(f)
+function shared.each(f)
   for _, case in ipairs(nets) do
     mg.seed(7)
     local name, shape, make, ids = case[1], case[2], case[3], case[4]
@@ -101,3 +182,5 @@ return function(f)
     f(net, x, net:predict(x), name, shape)
   end
 end
+
+return shared

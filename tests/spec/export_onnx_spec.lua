@@ -1,6 +1,6 @@
 local mg = require "moongrad"
 local helper = require "tests.spec.helper"
-local each_net = require "tests.spec.export_nets"
+local nets = require "tests.spec.export_nets"
 
 -- What there is of protobuf in a string: a list of {field=, type=, value=}; an error where
 -- it is none.
@@ -46,14 +46,6 @@ local function slurp(path)
   return s
 end
 
-local function flat(t) return t:reshape(t:numel()):totable() end
-
-local function text(list)
-  local parts = {}
-  for i, v in ipairs(list) do parts[i] = ("%.9g"):format(v) end
-  return "[" .. table.concat(parts, ",") .. "]"
-end
-
 -- Runs models by onnxruntime-web, which NODE_PATH leads to.
 local RUNNER = [[
 const ort = require("onnxruntime-web"), fs = require("fs");
@@ -69,19 +61,12 @@ ort.env.logLevel = "error";
 })().catch(e => { console.log(String(e)); process.exit(1); });
 ]]
 
-local function output_of(command)
-  local pipe = io.popen(command .. " 2>&1")
-  local s = pipe:read "*a"
-  pipe:close()
-  return s
-end
-
 describe("export.onnx", function()
   after_each(helper.remove_files)
 
   it("writes a model whose nodes read only what there is, for each kind of layer", function()
     local path = helper.file ""
-    each_net(function(net, _, y, name, shape)
+    nets.each(function(net, _, y, name, shape)
       assert(mg.export.onnx(net, path, { input = shape }))
       local model = slurp(path)
       assert.same({ "moongrad" }, all(model, 2))
@@ -123,30 +108,30 @@ describe("export.onnx", function()
     end
   end)
 
-  if not output_of "node -e 'require.resolve(\"onnxruntime-web\"); console.log(1)'":find "^1" then
+  local found = "node -e 'require.resolve(\"onnxruntime-web\"); console.log(1)'"
+  if not nets.output_of(found):find "^1" then
     pending "skipped, there is no onnxruntime-web (npm install it, set NODE_PATH)"
     return
   end
 
   it("writes what onnxruntime answers as the net does, for each kind of layer", function()
     local jobs, expected, names = {}, {}, {}
-    each_net(function(net, x, y, name, shape)
+    nets.each(function(net, x, y, name, shape)
       local path = helper.file ""
       assert(mg.export.onnx(net, path, { input = shape }))
-      jobs[#jobs + 1] = ('["%s",%s,%s]'):format(path, text(x.shape), text(flat(x)))
+      jobs[#jobs + 1] = ('["%s",[%s],[%s]]'):format(path, nets.numbers(x.shape),
+        nets.numbers(x))
       expected[#expected + 1], names[#names + 1] = y, name
     end)
     local runner = helper.file(RUNNER)
     local input = helper.file("[" .. table.concat(jobs, ",") .. "]")
     local k = 0
-    for line in output_of(("node %s %s"):format(runner, input)):gmatch "[^\n]+" do
+    for line in nets.output_of(("node %s %s"):format(runner, input)):gmatch "[^\n]+" do
       k = k + 1
       local dims, numbers = line:match "^([%d,]+) (.*)$"
       assert(dims, (names[k] or "") .. ": " .. line:sub(1, 300))
       assert.equal(table.concat(expected[k].shape, ","), dims)
-      local list = {}
-      for word in numbers:gmatch "%S+" do list[#list + 1] = tonumber(word) end
-      local ok, err = pcall(helper.near, flat(expected[k]), list, 1e-5)
+      local ok, err = pcall(nets.compare, { expected[k] }, numbers)
       assert(ok, names[k] .. ": " .. tostring(err))
     end
     assert.equal(#expected, k)

@@ -4,6 +4,9 @@ local mg = require "moongrad"
 local h = require "tests.spec.helper"
 local near, fails = h.near, h.fails
 
+local LUA = jit and "luajit" or "lua" .. _VERSION:match("%d%.%d")
+local helper_paths = ("package.path = %q\npackage.cpath = %q\n"):format(package.path, package.cpath)
+
 -- A small net with a trainer, the same for the same seed. 'loss' may be given.
 local function make(loss, ...)
   mg.seed(21)
@@ -266,5 +269,89 @@ describe("training to the end", function()
                    y = { { 0 }, { 1 }, { 1 }, { 0 } }, batch = 4 }
     trainer:fit(500, data)
     assert.is_true(trainer:evaluate(data).loss < 0.05)
+  end)
+end)
+
+describe("Ctrl-C during fit", function()
+  -- A process that trains until it gets the signal; what it printed.
+  local function interrupted(path, options)
+    local code = helper_paths .. ([[
+      local mg = require "moongrad"
+      mg.seed(1)
+      local t = mg.trainer { net = mg.sequential { 8, mg.dense(64, "tanh"), mg.dense(1) },
+                             loss = "mse", optimizer = mg.adam { lr = 1e-3 } }
+      local data = { x = mg.randn(8000, 8), y = mg.randn(8000, 1), batch = 4, shuffle = true }
+      t:fit(100000, data, { checkpoint = %q, progress = true, %s })
+    ]]):format(path, options or "")
+    local script = h.file(code)
+    local pipe = io.popen(("timeout -s INT 0.5 %s %s 2>&1"):format(LUA, script))
+    local text = pipe:read("*a")
+    pipe:close()
+    return text
+  end
+  after_each(h.remove_files)
+
+  it("saves where it is, says how to go on, and a later fit does", function()
+    local path = h.file("") .. ".safetensors"
+    local text = interrupted(path)
+    assert.truthy(text:find("interrupted in epoch %d+; trainer:load"), text)
+    local t = mg.trainer { net = mg.sequential { 8, mg.dense(64, "tanh"), mg.dense(1) },
+                           loss = "mse", optimizer = mg.adam { lr = 1e-3 } }
+    assert(t:load(path))
+    local epoch, examples = t:position()
+    os.remove(path)
+    assert.is_true(epoch >= 1 and examples > 0)
+    local rows = t:fit(epoch + 1, { x = mg.randn(8000, 8), y = mg.randn(8000, 1), batch = 4,
+                                shuffle = true })
+    assert.equal(epoch + 1, rows[#rows].epoch)
+  end)
+  it("leaves the file of the best epoch alone", function()
+    local path = h.file("") .. ".safetensors"
+    local text = interrupted(path, "checkpoint_best = true")
+    os.remove(path)
+    assert.truthy(text:find("interrupted in epoch %d+; the net is as it was"), text)
+  end)
+end)
+
+describe("an interruption while fit puts the best weights back", function()
+  -- The hash after three epochs of which the first counts as the best; 'count' instructions
+  -- of Lua after the last one there is an error, as a hook's at Ctrl-C.
+  local function hash_after(restore_best, count)
+    local trainer, net, data = make()
+    local function stop()
+      debug.sethook()
+      error("interrupted!", 0)
+    end
+    local function on_epoch(row)
+      if row.epoch == 3 and count then debug.sethook(stop, "", count) end
+    end
+    pcall(function()
+      trainer:fit(3, data, { restore_best = restore_best, mode = "max", on_epoch = on_epoch })
+      debug.sethook()
+    end)
+    return net:hash()
+  end
+
+  it("leaves all of them or none", function()
+    local last, best, seen = hash_after(false), hash_after(true), {}
+    assert.not_equal(last, best)
+    for count = 1, 700, 3 do
+      local hash = hash_after(true, count)
+      seen[hash] = true
+      assert.is_true(hash == last or hash == best, "after " .. count .. " instructions")
+    end
+    assert.is_true(seen[last] and seen[best])
+  end)
+end)
+
+describe("an error during fit", function()
+  it("passes on unchanged, and is no reason to save", function()
+    local reason, path = {}, h.file("") .. ".safetensors"
+    local trainer, _, data = make(acting(3, function() error(reason, 0) end))
+    local ok, err = pcall(trainer.fit, trainer, 5, data, { checkpoint = path })
+    assert.is_false(ok)
+    assert.equal(reason, err)
+    assert.is_nil(io.open(path))
+    h.remove_files()
   end)
 end)

@@ -106,14 +106,37 @@ describe("memory", function()
     collectgarbage()
     assert.is_true(used() - before < MB / 8)
   end)
-  it("stays small while tensors of 1 MB are dropped in a loop", function()
-    local most, before = 0, used()
-    for _ = 1, 1000 do
-      local t = mg.zeros(256, 1024)
-      most = math.max(most, used())
-      t:set(1, 1, 1)
-    end
-    assert.is_true(most - before < 64 * MB)
+  local weight = h.leaf(mg.ones(256, 1024):totable())
+  local dropped = {
+    tensors = function() return mg.zeros(256, 1024) end,
+    graphs = function() return weight:tanh():sum() end,
+    nets = function() return mg.sequential { 512, mg.dense(256), function(x) return x end } end,
+    trainers = function()
+      local net = mg.sequential { 256, mg.dense(256), mg.dense(1) }
+      mg.trainer { net = net, loss = "mse", optimizer = "adam" }:step(mg.ones(1, 256), mg.ones(1, 1))
+    end,
+  }
+  for kind, make in pairs(dropped) do
+    it("stays small while " .. kind .. " of 1 MB are dropped in a loop", function()
+      local most, before = 0, used()
+      for _ = 1, 100 do
+        make()
+        most = math.max(most, used())
+      end
+      assert.is_true(most - before < 32 * MB)
+    end)
+  end
+  it("leaves a collector alone that the host has stopped", function()
+    assert.equal("still there", h.script [[
+      local mg = require "moongrad"
+      local canary = setmetatable({ {} }, { __mode = "v" })
+      collectgarbage "stop"
+      for _ = 1, 200 do
+        mg.zeros(128, 256)
+        mg.sequential { 64, mg.dense(64) }
+      end
+      io.write(canary[1] and "still there" or "collected")
+    ]])
   end)
 end)
 
@@ -195,6 +218,50 @@ describe("a limit", function()
       for i = 1, 100 do mg.zeros(100, 5000):close() end
       io.write("ok")
     ]])
+  end)
+  for _, case in ipairs {
+    { "elements = 100", "mg.zeros(10, 10) return mg.zeros(10, 11)",
+      "zeros: shape is {10, 11}, this host allows 100 elements" },
+    { "elements = 100", "return mg.zeros(10):reshape(10, 1):expand(10, 11)",
+      "shape is {10, 11}, this host allows 100 elements" },
+    { "tensors = 3", "kept = { mg.zeros(1), mg.zeros(1), mg.zeros(1) } return mg.zeros(1)",
+      "zeros: there are 3 tensors, as many as this host allows" },
+    { "graph = 4", "kept = mg.tensor(1, { requires_grad = true })\n" ..
+      "for i = 1, 4 do kept = kept + 1 end return kept * 2",
+      "mul: there are 4 recorded ops, as many as this host allows" },
+    { "threads = 2", "mg.set_threads(2) return mg.set_threads(3)",
+      "set_threads: threads is 3, this host allows 2" },
+  } do
+    it("of " .. case[1] .. " is met by an error that says so", function()
+      assert.equal(case[3], h.script(([[
+        local mg, kept = require "moongrad"
+        mg.limit { %s }
+        local ok, err = pcall(function() %s end)
+        io.write(ok and "no error" or (err:gsub("^.-:%%d+: ", "")))
+        kept = nil
+        collectgarbage()
+        assert(mg.tensor(1):item() == 1)
+      ]]):format(case[1], case[2])))
+    end)
+  end
+  it("of tensors counts none that are garbage", function()
+    assert.equal("ok", h.script [[
+      local mg = require "moongrad"
+      mg.limit { tensors = 10 }
+      for i = 1, 1000 do mg.zeros(2) end
+      io.write("ok")
+    ]])
+  end)
+  it("cannot be raised, nor lifted, from Lua", function()
+    for _, most in ipairs { 101, 1e9, 0 } do
+      assert.truthy(h.script(([[
+        local mg = require "moongrad"
+        mg.limit { tensors = 100, graph = 5 }
+        mg.limit { tensors = 100, graph = 5 }
+        local ok, err = pcall(mg.limit, { tensors = %d })
+        io.write(ok and "no error" or err)
+      ]]):format(most)):find("limit: tensors is " .. ("%d"):format(most), 1, true))
+    end
   end)
   it("anywhere in a training gives a result or not enough memory, and whole weights", function()
     assert.equal("ok", h.script [[

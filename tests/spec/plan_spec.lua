@@ -24,6 +24,15 @@ local nets = {
       mg.transformer_block { heads = 2, causal = true, dropout = 0.2 }, mg.flatten(),
       mg.dense(3) }
   end,
+  ["activations that become part of what is in front of them"] = function()
+    return mg.sequential { 6, mg.reshape(1, 2, 3), mg.conv2d(5, 2, { padding = 1 }), "relu",
+      mg.avgpool2d(2, { stride = 1 }), mg.conv2d(17, 2), "tanh", mg.flatten(), mg.dense(7),
+      "sigmoid", mg.dense(3) }
+  end,
+  ["activations that stay by themselves"] = function()
+    return mg.sequential { 6, mg.dense(6), mg.residual { "tanh" }, mg.dense(5),
+      mg.pure(function(x) return x:leaky_relu(0.3) end), mg.dense(5), "gelu", mg.dense(3), "relu" }
+  end,
   ["a net with shapes that change"] = function()
     return mg.sequential { 6, mg.reshape(2, 3), mg.dense(5, "silu"), mg.flatten(), mg.dense(3) }
   end,
@@ -50,6 +59,16 @@ describe("a plan gives the bits of the tape for", function()
       mg.seed(5)
       local y = mg.randn(20, 3)
       assert.same({ train(make, false, "mse", y) }, { train(make, true, "mse", y) })
+    end)
+  end
+  for name, make in pairs(nets) do
+    it("predictions of " .. name, function()
+      mg.seed(3)
+      local net, first, second = make(), mg.randn(5, 6), mg.randn(5, 6)
+      net:predict(first) -- builds it
+      net:eval()
+      net:predict(first) -- makes the plan
+      assert.same(net(second):totable(), net:predict(second):totable())
     end)
   end
   it("a layer that is used twice", function()

@@ -153,6 +153,49 @@ describe("help", function()
       end
     end
   end)
+  it("knows every name of mg, of its tables and of the methods of objects", function()
+    local function known(prefix, names)
+      for name in pairs(names) do
+        assert(reference.help(prefix .. name), "no help for " .. prefix .. name)
+        assert(reference.help(name), name)
+      end
+    end
+    known("mg.", mg)
+    for _, name in ipairs { "data", "export", "npy", "schedule" } do
+      known("mg." .. name .. ".", mg[name])
+    end
+    for _, kind in ipairs { "tensor", "layer", "optimizer", "trainer", "dataset" } do
+      known(kind .. ":", mg.core[kind .. "_methods"])
+    end
+  end)
+  it("tells of functions by their last part, and of all in a table", function()
+    has(reference.help "csv", "mg.data.csv(path")
+    has(reference.help "data.csv", "mg.data.csv(path")
+    has(reference.help "step", "trainer:step(x, y)")
+    has(reference.help "step", "mg.schedule.step")
+    for _, name in ipairs { "lua", "c", "onnx" } do
+      has(reference.help "export", "mg.export." .. name .. "(net, path")
+    end
+    has(reference.help "mg.schedule", "mg.schedule.cosine {")
+    has(reference.help "exp_", "x:exp_() writes over x what x:exp() gives:")
+    h.refuses('nothing is called "csv_"', reference.help, "csv_")
+    h.refuses('nothing is called "ensor:size"', reference.help, "ensor:size")
+  end)
+  it("has an entry for nothing that there is not", function()
+    local objects = { mg = mg }
+    for _, kind in ipairs { "tensor", "layer", "optimizer", "trainer", "dataset" } do
+      objects[kind] = mg.core[kind .. "_methods"]
+    end
+    for _, section in ipairs(require "moongrad.functions") do
+      for _, entry in ipairs(section) do
+        local v = objects
+        for part in entry.name:gmatch "[%w_]+" do v = v[part] end
+        assert(v, entry.name)
+        assert.is_nil(entry.doc:find "%.$", entry.name)
+        has(text, "\n### " .. entry.name .. "\n")
+      end
+    end
+  end)
   it("gives both where an op and a layer share the name", function()
     has(reference.help "dropout", "(layer)")
     has(reference.help "dropout", "(operation)")

@@ -374,11 +374,16 @@ describe("a state that does not fit", function()
     mg.save(path, t:parts().net)
     rejects("holds no trainer", t, path)
     rejects("^/nowhere/x: ", t, "/nowhere/x")
+    t:step(mg.ones(4, 5), { 1, 2, 3, 1 })
     t:save(path)
     local f = assert(io.open(path, "rb"))
     local bytes = f:read "*a"
     f:close()
     rejects("damaged", t, helper.file((bytes:gsub("optimizer", "optimiser", 1))))
+    local crc = bytes:match '"crc32":"(%x+)"'
+    bytes = bytes:gsub(crc, "00000000", 1):gsub('"input(\\":%[\\")', '"a\\\\nb%1')
+    crc = ("%08x"):format(mg.core.crc32(0, bytes))
+    rejects('it has "a%?b"', t, helper.file((bytes:gsub("00000000", crc, 1))))
   end)
 
   it("is not written while a step, or a swap of averaged weights, is half done", function()

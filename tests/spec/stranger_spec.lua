@@ -76,8 +76,8 @@ describe("options by name", function()
     end)
   end)
   it("say what else stands for a pair", function()
-    fails('padding is "valid", expected a number, {h, w} or same', mg.conv2d, 2, 3,
-      { padding = "valid" })
+    fails('padding is "full", expected a number, {h, w} or same|valid', mg.conv2d, 2, 3,
+      { padding = "full" })
   end)
   it("that are no table are reported where the call is", function()
     for _, f in ipairs { function() mg.limit() end, function() mg.trainer() end } do

@@ -64,6 +64,7 @@ describe("making a tensor", function()
 
   it("fills a shape with one value", function()
     near({ { 7, 7 }, { 7, 7 } }, mg.full({ 2, 2 }, 7))
+    near({ { 7, 7 }, { 7, 7 } }, mg.full(2, 2, 7))
   end)
   it("makes the identity", function()
     near({ { 1, 0, 0 }, { 0, 1, 0 }, { 0, 0, 1 } }, mg.eye(3))

@@ -31,7 +31,7 @@ describe("threads", function()
     local labels = {}
     for i = 1, 300 do labels[i] = i % 10 + 1 end
     trainer:fit(2, { x = mg.randn(300, 200), y = mg.tensor(labels), batch = 100,
-                     shuffle = true, quiet = true })
+                     shuffle = true })
     return net:hash() .. net:predict(mg.randn(250, 200)):sum():item()
   end
 

@@ -10,11 +10,11 @@ warnings.simplefilter("ignore")  # of what kl_div's mean will be one day
 PLACES = torch.tensor([0.3, 0.7, 1.1, 0.9, 1.6])
 
 
-def compare(name, loss, operands, f, labels=(), **options):
+def compare(name, loss, operands, f, labels=(), reductions=("mean", "sum", "none"), **options):
     """loss(operands, options) of ours is f(operands, reduction=) of PyTorch's; the result
     is weighed unevenly, so that each value's gradient is its own. 'labels' are the
     positions of operands that are class labels, which we count from 1."""
-    for reduction in "mean", "sum", "none":
+    for reduction in reductions:
         for x in operands:
             if x is not None:
                 x.grad = None
@@ -63,6 +63,11 @@ for shape in (7,), (3, 4), (2, 3, 1):
             [leaf(*shape), chances(*shape), weight],
             lambda p, t, w, reduction: F.binary_cross_entropy_with_logits(
                 p, t, w, reduction=reduction))
+    yes = torch.rand(shape[-1]).float().double() * 3
+    compare(f"bce_with_logits {at}, pos_weight", "bce_with_logits",
+            [leaf(*shape), chances(*shape), weight, yes],
+            lambda p, t, w, y, reduction: F.binary_cross_entropy_with_logits(
+                p, t, w, pos_weight=y, reduction=reduction))
     compare(f"margin_ranking {at}", "margin_ranking",
             [leaf(*shape), leaf(*shape), signs(*shape)], F.margin_ranking_loss)
     compare(f"margin_ranking {at}, margin", "margin_ranking",
@@ -73,6 +78,9 @@ for shape in (7,), (3, 4), (2, 3, 1):
 for shape in (5, 3), (2, 3, 2):
     p = torch.log_softmax(torch.randn(*shape), 1).float().double().requires_grad_()
     compare(f"kl_div {len(shape)}", "kl_div", [p, rows(*shape)], F.kl_div)
+    p = p.detach().requires_grad_()
+    compare(f"kl_div {len(shape)}, batchmean", "kl_div", [p, rows(*shape)],
+            F.kl_div, reductions=["batchmean"])
 tied = torch.tensor([1., 2., -1.])
 compare("mae where both are equal", "mae", [tied.clone().requires_grad_(), tied], F.l1_loss)
 compare("margin_ranking where both are equal", "margin_ranking",

@@ -130,9 +130,11 @@ for name in "var std".split():
         op("a:%s(2, false, %d)" % (name, correction),
            lambda a: getattr(a, name)(dim=1, correction=correction), leaf(3, 4))
 op("a:var(nil, nil, 0) -- one number", lambda a: a.var(unbiased=False), leaf(1))
-for p in 1, 2, 3, 2.5:
-    op("a:norm(1, false, %g)" % p, lambda a: a.norm(p=p, dim=0), leaf(4, 3))
-    op("a:norm(nil, nil, %g)" % p, lambda a: a.norm(p=p), leaf(4, 3))
+for p in 1, 2, 3, 2.5, 0.5, 0, INF:
+    lua = "math.huge" if p == INF else p
+    op("a:norm(1, false, %s)" % lua, lambda a: a.norm(p=p, dim=0), leaf(4, 3))
+    op("a:norm(nil, nil, %s)" % lua, lambda a: a.norm(p=p), leaf(4, 3))
+    op("a:norm(nil, nil, %s) -- ties" % lua, lambda a: a.norm(p=p), given(-2.0, 0.0, 2.0, 1.0))
 op("a:norm() -- of zeros", lambda a: a.norm(), given(0.0, 0.0))
 op("a:norm(1, false, 1) -- zeros in it", lambda a: a.norm(p=1, dim=0), given(0.0, -2.0))
 op("a:sum() -- a number", lambda a: a.sum(), leaf())

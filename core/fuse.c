@@ -1,0 +1,66 @@
+/*
+** fuse.c - takes activations in a recording into the ops in front of them.
+*/
+#include "plan.h"
+
+/* Does any note but 'but' look at the numbers of t, or whoever runs the plan? */
+static bool looked_at(const mgrad_recorder *r, const mgrad_plan_ends *e,
+                      const mgrad_tensor *t, int but) {
+  if (e->prediction->storage == t->storage) return true;
+  if (e->loss != NULL && e->loss->storage == t->storage) return true;
+  for (int k = 0; k < r->count; k++)
+    for (int i = 0; i < r->notes[k].n && k != but; i++) {
+      const mgrad_tensor *x = r->notes[k].x[i];
+      if (x != NULL && x->storage == t->storage) return true;
+    }
+  return false;
+}
+
+/* Is the note an activation that any op can put on top of its result? */
+static bool is_plain_activation(const mgrad_note *note) {
+  double p[MGRAD_MAX_ATTRS];
+  if (!(note->op->flags & MGRAD_OP_ACTIVATION) || !mgrad_op_fusible(note->op)) return false;
+  mgrad_attrs_initial(note->op->attrs, p);
+  const mgrad_attr_spec *specs = mgrad_attrs_listed(note->op->attrs);
+  for (int i = 0; specs[i].type != MGRAD_ATTR_NONE; i++)
+    if (note->attrs.value[i] != p[i]) return false;
+  return true;
+}
+
+/* Takes 'next' into the note, where they fit; its result is then that of 'next'. */
+static bool take_in(mgrad_context *ctx, mgrad_note *note, mgrad_note *next) {
+  int act = mgrad_op_act(note->op);
+  const mgrad_array *x[MGRAD_FUSE_OPERANDS];
+  if (act < 0 || note->attrs.value[act] >= 0 || note->n > MGRAD_FUSE_OPERANDS) return false;
+  for (int i = 0; i < note->n; i++) x[i] = note->x[i] != NULL ? &note->x[i]->a : NULL;
+  mgrad_attrs attrs = note->attrs;
+  mgrad_array y = { 0 };
+  mgrad_call call = { .ctx = ctx, .op = mgrad_op_code(ctx, note->op), .attrs = &attrs,
+                      .n = note->n, .x = x, .y = &y };
+  attrs.value[act] = next->op->id;
+  if (call.op->infer(&call) != MGRAD_OK) return false;
+  note->attrs = attrs;
+  note->nsaved = call.nsaved, note->npacked = call.npacked;
+  note->nwork = call.nwork, note->nwork_backward = call.nwork_backward;
+  mgrad_tensor *between = note->y;
+  note->y = next->y;
+  next->y = between;
+  return true;
+}
+
+void mgrad_fuse(mgrad_recorder *r, const mgrad_plan_ends *e) {
+  int kept = 0;
+  for (int k = 0; k < r->count; k++) {
+    mgrad_note *note = &r->notes[k], *last = kept > 0 ? &r->notes[kept - 1] : NULL;
+    if (last != NULL && note->n == 1 && note->x[0] == last->y && note->quiet == last->quiet &&
+        is_plain_activation(note) && !looked_at(r, e, last->y, k) &&
+        take_in(r->ctx, last, note)) {
+      mgrad_note_free(r, note);
+      *note = (mgrad_note){ .n = 0 };
+    } else {
+      if (kept < k) r->notes[kept] = *note, *note = (mgrad_note){ .n = 0 };
+      kept++;
+    }
+  }
+  r->count = kept;
+}

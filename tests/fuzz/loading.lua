@@ -1,0 +1,82 @@
+--- What must hold for every file, whatever is in it: it is loaded or refused, with a message
+-- of one line that names no file of C; what is loaded can be used and saved; and loading
+-- takes at most twice the bytes of the file, and 1 MB.
+--
+-- 'peak' below gives the most bytes in use since it was called last, and those in use. An error is raised where
+-- one of these does not hold.
+
+local mg = require "moongrad"
+local core = mg.core
+local loading = {}
+
+local SLACK = 2 ^ 20
+
+mg.module("fuzz.Class", {
+  init = function(self, n) self.inner = mg.dense(n) end,
+  forward = function(self, x) return self.inner(x) end,
+})
+
+--- A trainer such as those of the corpus.
+function loading.trainer(lr)
+  return mg.trainer { loss = "mse", optimizer = mg.adam { lr = lr }, metrics = { "r2" },
+                      net = mg.sequential { mg.dense(3), mg.batchnorm(), mg.dense(2) } }
+end
+
+-- The file under test, as a disk.
+local file
+mg.set_files {
+  open = function() return { at = 1 } end,
+  size = function() return #file end,
+  read = function(h, n)
+    h.at = h.at + n
+    return file:sub(h.at - n, h.at - 1)
+  end,
+  close = function() return true end,
+  write = error, rename = error, remove = error,
+}
+
+--- What f() returns, which is a value or nil and a message, in little memory.
+local function load(peak, f)
+  local _, before = peak()
+  local ok, value, message = pcall(f)
+  local bytes = peak() - before
+  if not ok and value ~= "not enough memory" then error("an error: " .. tostring(value)) end
+  if not value and ok then
+    if type(message) ~= "string" or message:find "%.c:" or message:find "[%z\1-\31]" then
+      error("a message: " .. tostring(message))
+    end
+  end
+  if bytes > 2 * #file + SLACK then
+    error(("%d bytes for a file of %d"):format(bytes, #file))
+  end
+  return ok and value or nil
+end
+
+--- Uses a net and saves it: what is loaded then is the same.
+local function use(net)
+  local hash = net:hash()
+  local input = core.recipe(net).input
+  local ok, bytes = pcall(mg.dump, net)
+  if ok then
+    local again = mg.undump(bytes)
+    if again and again:hash() ~= hash then error "another net" end
+  end
+  tostring(net:summary())
+  if input then pcall(net.predict, net, mg.ones(input)) end
+  if net:hash() ~= hash then error "a prediction changes the net" end
+end
+
+--- Tries bytes as a file. Returns what mg.undump gives.
+function loading.try(bytes, peak)
+  file = bytes
+  local value = load(peak, function() return mg.undump(bytes) end)
+  if core.type(value) == "layer" then use(value) end
+  local t = loading.trainer(0.1)
+  if bytes:find("trainer", 1, true) and load(peak, function() return t:load "file" end) then
+    core.state_out(t)
+  end
+  load(peak, function() return t:parts().net:load_weights "file" end)
+  return value
+end
+
+return loading

@@ -1,0 +1,212 @@
+/*
+** embed.c - a host that runs scripts it does not trust: its own lua_State, an allocator
+** with a cap, files in memory, time limits, and limits that only it can raise. All of
+** moongrad is linked in: lmoongrad.c and moongrad.c.
+**
+**   cc -O2 -DLMGRAD_NO_SYSTEM embed.c lmoongrad.c moongrad.c -llua5.4 -lm -lpthread
+*/
+#define _XOPEN_SOURCE 700
+#include <lua.h>
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+int luaopen_moongrad(lua_State *L);
+
+/* ---- memory: Lua and moongrad share one cap ---- */
+
+typedef struct heap { size_t used, cap; } heap;
+
+static void *allocate(void *ud, void *p, size_t before, size_t size) {
+  heap *h = ud;
+  if (p == NULL) before = 0;
+  if (size > before && size - before > h->cap - h->used) return NULL;
+  void *new = NULL;
+  if (size == 0) free(p);
+  else if ((new = realloc(p, size)) == NULL) return NULL;
+  h->used = h->used - before + size;
+  return new;
+}
+
+/* ---- files: what scripts save and load is in a table, name to bytes ---- */
+
+static const char FILES[] =
+  "local store, mg = {}, ...\n"
+  "mg.set_files {\n"
+  "  open = function(path, mode)\n"
+  "    if mode == 'r' and not store[path] then return nil, path .. ': no such file', 2 end\n"
+  "    return { path = path, at = 1, bytes = mode == 'r' and store[path] or '' }\n"
+  "  end,\n"
+  "  size = function(f) return #f.bytes end,\n"
+  "  read = function(f, n)\n"
+  "    f.at = f.at + n\n"
+  "    return f.bytes:sub(f.at - n, f.at - 1)\n"
+  "  end,\n"
+  "  write = function(f, s) f.bytes = f.bytes .. s; store[f.path] = f.bytes; return true end,\n"
+  "  close = function() return true end,\n"
+  "  rename = function(from, to) store[to], store[from] = store[from], nil; return true end,\n"
+  "  remove = function(path) store[path] = nil; return true end,\n"
+  "}\n";
+
+/* ---- time: a timer sets a hook, which ends Lua code and long calls of moongrad ---- */
+
+static lua_State *running;
+
+static void stop(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  luaL_error(L, "out of time");
+}
+
+static void alarm_rings(int signal) {
+  (void)signal;
+  lua_sethook(running, stop, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+}
+
+static void set_timer(int ms) {
+  struct itimerval t = { { 0, 0 }, { ms / 1000, ms % 1000 * 1000 } };
+  setitimer(ITIMER_REAL, &t, NULL);
+}
+
+/* ---- the state ---- */
+
+/* Globals for scripts: nothing that reaches outside, and no way to load bytecode. */
+static const char *const removed[] = { "dofile", "loadfile", "load", "loadstring", "require",
+                                       "package", "collectgarbage", "print", NULL };
+
+static void open_libraries(lua_State *L) {
+  static const luaL_Reg libraries[] = {
+    { "_G", luaopen_base }, { "package", luaopen_package }, { "string", luaopen_string },
+    { "table", luaopen_table }, { "math", luaopen_math }, { "coroutine", luaopen_coroutine },
+    { NULL, NULL } };
+  for (const luaL_Reg *l = libraries; l->name != NULL; l++) {
+    luaL_requiref(L, l->name, l->func, 1);
+    lua_pop(L, 1);
+  }
+}
+
+/* A limit that scripts cannot raise; 0 for none. */
+static void limit(lua_State *L, const char *name, lua_Integer most) {
+  lua_getfield(L, LUA_REGISTRYINDEX, "moongrad.limit");
+  lua_pushstring(L, name);
+  lua_pushinteger(L, most);
+  lua_call(L, 2, 0);
+}
+
+static int open_state(lua_State *L) {
+  open_libraries(L);
+  luaL_requiref(L, "moongrad", luaopen_moongrad, 1);
+  lua_setglobal(L, "mg");
+  if (luaL_loadbufferx(L, FILES, sizeof FILES - 1, "=files", "t") != LUA_OK) return lua_error(L);
+  lua_getglobal(L, "mg");
+  lua_call(L, 1, 0);
+  for (int i = 0; removed[i] != NULL; i++) {
+    lua_pushnil(L);
+    lua_setglobal(L, removed[i]);
+  }
+  lua_getglobal(L, "string");
+  lua_pushnil(L);
+  lua_setfield(L, -2, "dump");
+  limit(L, "elements", 1000000);
+  limit(L, "tensors", 2000);
+  limit(L, "graph", 10000);
+  limit(L, "threads", 1);
+  return 0;
+}
+
+static lua_State *new_state(heap *h) {
+  lua_State *L = lua_newstate(allocate, h);
+  if (L == NULL) exit(1);
+  lua_pushcfunction(L, open_state);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
+    fprintf(stderr, "embed: %s\n", lua_tostring(L, -1));
+    exit(1);
+  }
+  return L;
+}
+
+/* Runs a script for at most so long. NULL, or what went wrong, until the next call. */
+static const char *run(lua_State *L, const char *script, int ms) {
+  lua_settop(L, 0);
+  if (luaL_loadbufferx(L, script, strlen(script), "=script", "t") != LUA_OK) {
+    return lua_tostring(L, -1);
+  }
+  running = L;
+  set_timer(ms);
+  int failed = lua_pcall(L, 0, 0, 0) != LUA_OK;
+  set_timer(0);
+  lua_sethook(L, NULL, 0, 0);
+  return failed ? lua_tostring(L, -1) : NULL;
+}
+
+/* ---- what scripts may and may not ---- */
+
+typedef struct test {
+  const char *name, *script;
+  int ms;
+  const char *error; /* part of it, or NULL */
+} test;
+
+static const test tests[] = {
+  { "trains, saves to the host's files and loads",
+    "mg.seed(7)\n"
+    "net = mg.sequential { 2, mg.dense(8), 'tanh', mg.dense(1), 'sigmoid' }\n"
+    "xor = { x = { { 0, 0 }, { 0, 1 }, { 1, 0 }, { 1, 1 } }, y = { { 0 }, { 1 }, { 1 }, { 0 } } }\n"
+    "trainer = mg.trainer { net = net, loss = 'bce', optimizer = mg.adam { lr = 0.05 } }\n"
+    "trainer:fit(500, xor)\n"
+    "assert(trainer:evaluate(xor).loss < 0.1)\n"
+    "assert(mg.save('xor.safetensors', net))\n"
+    "assert(mg.load 'xor.safetensors':hash() == net:hash())", 60000, NULL },
+  { "gets an error for a file that is not there",
+    "local net, message = mg.load 'other'\n"
+    "assert(net == nil and message:find 'no such file')", 60000, NULL },
+  { "has nothing that reaches outside",
+    "for _, name in ipairs { 'io', 'os', 'debug', 'package', 'ffi', 'require', 'load',\n"
+    "                        'dofile', 'loadfile', 'print' } do\n"
+    "  assert(_G[name] == nil, name)\n"
+    "end\n"
+    "assert(not string.dump)", 60000, NULL },
+  { "is ended in a loop of its own", "while true do end", 50, "out of time" },
+  { "is ended in the middle of a product of large matrices",
+    "local a = mg.ones(900, 1000)\n"
+    "while true do a:transpose(1, 2):matmul(a) end", 50, "out of time" },
+  { "meets the limit of elements", "mg.zeros(1000, 1001)", 60000, "allows 1000000 elements" },
+  { "meets the limit of tensors",
+    "local t = {} for i = 1, 1e9 do t[i] = mg.zeros(1) end", 60000, "as many as this host" },
+  { "meets the limit of graphs",
+    "local t = mg.tensor(1, { requires_grad = true })\n"
+    "local all = {} for i = 1, 1e9 do t = t + 1; all[1] = t end", 60000, "as many as this host" },
+  { "meets the limit of threads", "mg.set_threads(2)", 60000, "this host allows 1" },
+  { "cannot raise a limit", "mg.limit { elements = 2000000 }", 60000, "limit: elements" },
+  { "meets the cap of memory",
+    "local t = {} for i = 1, 1000 do t[i] = mg.zeros(1000, 1000) end", 60000,
+    "not enough memory" },
+  { "is well after all that",
+    "assert(mg.load 'xor.safetensors':hash() == net:hash())\n"
+    "trainer:fit(1, xor)", 60000, NULL },
+};
+
+int main(void) {
+  heap h = { 0, 64 << 20 };
+  lua_State *L = new_state(&h);
+  int passed = 0, count = (int)(sizeof tests / sizeof *tests);
+  sigaction(SIGALRM, &(struct sigaction){ .sa_handler = alarm_rings }, NULL);
+  for (int i = 0; i < count; i++) {
+    const test *t = &tests[i];
+    const char *error = run(L, t->script, t->ms);
+    if (t->error == NULL ? error == NULL : error != NULL && strstr(error, t->error) != NULL) {
+      passed++;
+    } else {
+      printf("not ok - a script %s: %s\n", t->name, error != NULL ? error : "no error");
+    }
+  }
+  lua_close(L);
+  printf("embed: %d passed, %d failed, %lu bytes left\n", passed, count - passed,
+         (unsigned long)h.used);
+  return passed < count || h.used != 0;
+}
