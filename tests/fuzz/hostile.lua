@@ -245,7 +245,8 @@ local named = {
   loss = "result", step = "x y input target", begin = "data batch epochs",
   resume = "data epochs", advance = "steps ms", assess = "data batch", table = "metric",
   accumulate = "accumulate", load_weights = "path weights rename 1", save = "value key",
-  dump = "value key", set_files = "functions function", __tostring = "value", __unm = "x",
+  dump = "value key", set_files = "functions function",
+  boundary = "input examples", images = "pictures", weights = "weights", __tostring = "value", __unm = "x",
   __add = "a b", __sub = "a b", __mul = "a b", __div = "a b", __pow = "a b",
 }
 local skip = { ["layer.close"] = false,
@@ -365,7 +366,8 @@ for _, info in ipairs(d.optimizers) do makers[info.name] = options(info, d.optim
 local function arguments(prefix, name, f)
   local make = usual[prefix .. name]
   if make then return make end
-  local op = not ((prefix == "mg." or prefix == "core.layers.") and makers[name]) and ops[name:match("^(.-)_?$")]
+  local layer = (prefix == "mg." or prefix == "core.layers.") and makers[name]
+  local op = not layer and ops[name:match("^(.-)_?$")]
   if op and prefix ~= "layer." then
     return op_arguments(op, name == op.name and f or core.ops[op.name])
   end
