@@ -89,7 +89,9 @@ void *lmgrad_test(lua_State *L, int i, lmgrad_kind kind) {
 void *lmgrad_check(lua_State *L, int i, lmgrad_kind kind, const char *who, const char *what) {
   box *b = to_kind(L, i, kind);
   if (b == NULL) lmgrad_type_error(L, i, who, what, kinds[kind].article);
-  else if (b->object == NULL || b->closed || !alive(L)) lmgrad_error(L, "%s: %s is closed", who, what);
+  else if (b->object == NULL || b->closed || !alive(L)) {
+    lmgrad_error(L, "%s: %s is closed", who, what);
+  }
   return b != NULL ? b->object : NULL;
 }
 

@@ -43,7 +43,7 @@ typedef struct lmgrad_clock { double (*now)(void); } lmgrad_clock;
 static inline void lmgrad_gc_work(lua_State *L, int kb) {
   if (lua_gc(L, LUA_GCISRUNNING, 0)) lmgrad_gc_step(L, kb);
 }
-/* In generational mode what a step finds is the young, so now and then all must be seen. */
+/* In generational mode a step looks at what is young: now and then all must be seen. */
 static inline void lmgrad_gc_all(lua_State *L) {
 #ifdef LUA_GCGEN
   if (lua_gc(L, LUA_GCISRUNNING, 0)) lua_gc(L, LUA_GCCOLLECT, 0);

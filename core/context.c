@@ -67,7 +67,8 @@ void *mgrad_new(mgrad_context *ctx, size_t size) {
   uint64_t most = ctx->limits[MGRAD_LIMIT_MEMORY];
   uint64_t limit = most != 0 ? most : SIZE_MAX;
   block *b = NULL;
-  if (ctx->used <= limit && limit - ctx->used > sizeof *b && size <= limit - ctx->used - sizeof *b) {
+  size_t left = ctx->used < limit ? limit - ctx->used : 0;
+  if (left > sizeof *b && size <= left - sizeof *b) {
     size += sizeof *b;
     b = ctx->alloc(ctx->ud, NULL, 0, size);
   }

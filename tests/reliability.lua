@@ -76,7 +76,8 @@ for _, row in ipairs(rows) do
     local start = os.time()
     local text, well = run(name, command)
     local v = figure(text, pattern, kind)
-    local held = well and v ~= nil and (kind == "most" and v <= limit or kind == "least" and v >= limit)
+    local within = v and (kind == "most" and v <= limit or kind == "least" and v >= limit)
+    local held = well and within
     count, failed = count + 1, failed + (held and 0 or 1)
     lines[#lines + 1] = ("| %s | %s | at %s %g | %s | %s | `%s` |"):format(name, what, kind, limit,
       v and ("%g"):format(v) or "none", held and "held" or "NOT HELD", command)

@@ -113,7 +113,8 @@ describe("memory", function()
     nets = function() return mg.sequential { 512, mg.dense(256), function(x) return x end } end,
     trainers = function()
       local net = mg.sequential { 256, mg.dense(256), mg.dense(1) }
-      mg.trainer { net = net, loss = "mse", optimizer = "adam" }:step(mg.ones(1, 256), mg.ones(1, 1))
+      local t = mg.trainer { net = net, loss = "mse", optimizer = "adam" }
+      t:step(mg.ones(1, 256), mg.ones(1, 1))
     end,
   }
   for kind, make in pairs(dropped) do

@@ -109,8 +109,8 @@ static int push_work(lua_State *L, int k) {
 
 /* Does what is at the top of the stack; of no state, loading. Writes "+calls result", or
 ** "-what is wrong", into 'to'. */
-static void attempt(memory *m, lua_State *L, unsigned long n, mode how, const char *expected,
-                    char *to) {
+static void attempt(memory *m, lua_State *L, unsigned long n, mode how,
+                    const char *expected, char *to) {
   memory fresh = { L != NULL ? m->used : 0, 0, n, how };
   *m = fresh;
   if (L == NULL) {
@@ -164,8 +164,10 @@ static void in_child(memory *m, lua_State *L, int k, unsigned long n, mode how,
   }
   close(ends[1]);
   size_t got = 0;
-  for (ssize_t more; got < REPORT && (more = read(ends[0], report + got, REPORT - got)) > 0;) {
-    got += (size_t)more;
+  ssize_t more = 1;
+  while (more > 0 && got < REPORT) {
+    more = read(ends[0], report + got, REPORT - got);
+    if (more > 0) got += (size_t)more;
   }
   close(ends[0]);
   waitpid(child, &status, 0);
@@ -178,7 +180,8 @@ static void in_child(memory *m, lua_State *L, int k, unsigned long n, mode how,
 
 static unsigned long passed, failures;
 
-static void report_failure(const char *name, unsigned long n, mode how, const char *what) {
+static void report_failure(const char *name, unsigned long n, mode how,
+                           const char *what) {
   static const char *const words[] = { "", " and all after it", " to the very end" };
   failures++;
   printf("not ok - %s, allocation %lu%s: %s\n", name, n, words[how], what);
@@ -191,8 +194,10 @@ int main(int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--persistent") == 0) how = PERSISTENT;
     else if (strcmp(argv[i], "--closing") == 0) how = CLOSING;
-    else if (strcmp(argv[i], "--points") == 0 && i + 1 < argc) points = strtoul(argv[++i], NULL, 10);
     else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) only = argv[++i];
+    else if (strcmp(argv[i], "--points") == 0 && i + 1 < argc) {
+      points = strtoul(argv[++i], NULL, 10);
+    }
     else file = argv[i];
   }
   memory m = { 0 };
@@ -203,17 +208,22 @@ int main(int argc, char **argv) {
   static char expected[MOST_WORK][REPORT], report[REPORT];
   static unsigned long calls[MOST_WORK];
   int pieces = (int)lua_rawlen(L, 1);
-  for (int k = 0; k <= pieces && k < MOST_WORK; k++) { /* without failures, to compare with */
+  /* without failures, to compare with */
+  for (int k = 0; k <= pieces && k < MOST_WORK; k++) {
     if (only != NULL && strcmp(only, name_of(L, k)) != 0) continue;
-    snprintf(report, REPORT, "-cannot begin: %s", push_work(L, k) ? "" : text(L));
-    if (strlen(report) == strlen("-cannot begin: ")) in_child(&m, L, k, 0, ONCE, "", report);
-    if (report[0] != '+') { report_failure(name_of(L, k), 0, ONCE, report + 1); continue; }
+    if (push_work(L, k)) in_child(&m, L, k, 0, ONCE, "", report);
+    else snprintf(report, REPORT, "-cannot begin: %s", text(L));
+    if (report[0] != '+') {
+      report_failure(name_of(L, k), 0, ONCE, report + 1);
+      continue;
+    }
     char *rest;
     calls[k] = strtoul(report + 1, &rest, 10);
     snprintf(expected[k], REPORT, "%s", rest + 1);
     total += calls[k];
   }
-  unsigned long every = points > 0 && total > points ? total / points : 1, next = every / 2 + 1;
+  unsigned long every = points > 0 && total > points ? total / points : 1;
+  unsigned long next = every / 2 + 1;
   for (int k = 0; k <= pieces && k < MOST_WORK && failures < 20; at += calls[k++]) {
     if (calls[k] > 0 && !push_work(L, k)) report_failure(name_of(L, k), 0, ONCE, text(L));
     for (; next <= at + calls[k] && failures < 20; next += every) {

@@ -252,14 +252,14 @@ local scripts = {
 for name, options in pairs(scripts) do
   add("script " .. name, function()
     local written
-    print = function(...)
+    rawset(_G, "print", function(...)
       for i = 1, select("#", ...) do written[#written + 1] = tostring((select(i, ...))) end
-    end
-    io.write = print
-    os.exit = function() error("exit", 0) end
+    end)
+    rawset(io, "write", print)
+    rawset(os, "exit", function() error("exit", 0) end)
     return function()
       written = {}
-      arg = { [0] = "scripts/" .. name .. ".lua", unpack(options) }
+      rawset(_G, "arg", { [0] = "scripts/" .. name .. ".lua", unpack(options) })
       local ok, message = pcall(dofile, arg[0])
       if not ok and message ~= "exit" then error(message, 0) end
       return ("%d"):format(core.crc32(0, (table.concat(written):gsub("[%d.]+ s%f[%A]", ""))))

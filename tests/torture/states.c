@@ -73,7 +73,8 @@ static const char *const training =
   "return net:hash()\n";
 
 /* Trains in L; the hash, or the error, is in 'to'. */
-static int train(lua_State *L, int threads, const char *path, lua_CFunction halfway, char to[64]) {
+static int train(lua_State *L, int threads, const char *path, lua_CFunction halfway,
+                 char to[64]) {
   lua_settop(L, 0);
   int wrong = luaL_loadstring(L, training);
   lua_pushinteger(L, threads);
@@ -123,7 +124,9 @@ static void threads(void) {
     if (pthread_create(&id[i], NULL, run_state, &t[i]) != 0) exit(2);
   }
   for (int i = 0; i < STATES; i++) pthread_join(id[i], NULL);
-  for (int i = 0; i < STATES; i++) same = same && t[i].ok && strcmp(t[i].hash, t[0].hash) == 0;
+  for (int i = 0; i < STATES; i++) {
+    same = same && t[i].ok && strcmp(t[i].hash, t[0].hash) == 0;
+  }
   check(same, "states on threads of their own give the same");
 }
 
@@ -168,7 +171,9 @@ static void forks(int rounds) {
   if (!train(L, 3, NULL, go_on, expected)) exit(2);
   for (int i = 0; i < rounds; i++) { /* in the middle of a step */
     int ok = train(L, 3, NULL, halfway, hash) && strcmp(hash, expected) == 0;
-    if (child == 0) _exit(!(ok && train(L, 2, NULL, go_on, hash) && strcmp(hash, expected) == 0));
+    if (child == 0) {
+      _exit(!(ok && train(L, 2, NULL, go_on, hash) && strcmp(hash, expected) == 0));
+    }
     check(ok && ended(child), "a child that is forked in the middle of a step ends it");
   }
   if (!train(L, 3, NULL, NULL, expected)) exit(2);
@@ -197,7 +202,8 @@ static long status_of(const char *name) {
   long v = -1;
   FILE *f = fopen("/proc/self/status", "r");
   while (f != NULL && fgets(line, sizeof line, f) != NULL) {
-    if (strncmp(line, name, strlen(name)) == 0) v = strtol(line + strlen(name) + 1, NULL, 10);
+    size_t n = strlen(name);
+    if (strncmp(line, name, n) == 0) v = strtol(line + n + 1, NULL, 10);
   }
   if (f != NULL) fclose(f);
   return v;
@@ -208,7 +214,7 @@ static long cycles(int count) {
   char hash[64], first[64] = "";
   int same = 0;
   long before = 0;
-  for (int i = -count / 10; i < count; i++) { /* the first tenth warms up */
+  for (int i = -count / 10 - 10; i < count; i++) { /* those before 0 warm up */
     if (i == 0) before = status_of("VmRSS");
     lua_State *L = open_state();
     int ok = train(L, 4, NULL, NULL, hash);
@@ -371,7 +377,9 @@ static void look_at(host *h) {
 
 static void same_host(const host *a, const host *b, const char *when) {
   char what[64];
-#define SAME(part, ok) snprintf(what, sizeof what, "%s is unchanged %s", part, when), check(ok, what)
+#define SAME(part, ok)                                            \
+  snprintf(what, sizeof what, "%s is unchanged %s", part, when), \
+  check(ok, what)
   SAME("the locale", strcmp(a->locale, b->locale) == 0);
   SAME("the folder", strcmp(a->cwd, b->cwd) == 0);
   SAME("the environment", strcmp(a->environment, b->environment) == 0);
@@ -394,13 +402,14 @@ static void unchanged(void) {
   signal(SIGUSR1, SIG_IGN);
   look_at(&before);
   lua_State *L = open_state();
-  check(luaL_loadstring(L, "require 'moongrad'") == 0 && lua_pcall(L, 0, 0, 0) == 0, "it loads");
+  int loads = luaL_loadstring(L, "require 'moongrad'") == 0 && lua_pcall(L, 0, 0, 0) == 0;
+  check(loads, "it loads");
   look_at(&after);
   same_host(&before, &after, "by loading");
   check(train(L, 3, "/tmp/moongrad-states-host", NULL, hash), "it trains");
   lua_close(L);
   for (int i = 0; i < 1000 && status_of("Threads") != before.threads; i++) {
-    nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL); /* the last ones are leaving */
+    nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL); /* they leave */
   }
   look_at(&after);
   same_host(&before, &after, "after training");
@@ -417,9 +426,10 @@ int main(int argc, char **argv) {
   else if (strcmp(what, "host") == 0) unchanged();
   else if (strcmp(what, "cycles") != 0) return fprintf(stderr, "states: do what?\n"), 2;
   long drift = strcmp(what, "cycles") == 0 ? cycles(n > 0 ? n : 10000) : 0;
+  int total = passed + failed;
   printf("states %s: %d passed, %d failed\n", what, passed, failed);
   if (strcmp(what, "threads") == 0) printf("figure F1 states %d\n", failed == 0 ? STATES : 0);
-  if (strcmp(what, "forks") == 0) printf("figure F2 children %d of %d\n", passed, passed + failed);
+  if (strcmp(what, "forks") == 0) printf("figure F2 children %d of %d\n", passed, total);
   if (strcmp(what, "host") == 0) printf("figure F3 changed %d\n", failed);
   if (strcmp(what, "cycles") == 0) printf("figure C7 drift_kb %ld\n", drift);
   return failed != 0;

@@ -26,7 +26,8 @@ end
 local works = {
   { "trainer:step", stepping(dense(), x, y) },
   { "trainer:step with dropout and batchnorm",
-    stepping(mg.sequential { 4, mg.dense(8), mg.batchnorm(), mg.dropout(0.5), mg.dense(1) }, x, y) },
+    stepping(mg.sequential { 4, mg.dense(8), mg.batchnorm(), mg.dropout(0.5), mg.dense(1) },
+      x, y) },
   { "trainer:step of a convolution", stepping(mg.sequential { { 1, 6, 6 }, mg.conv2d(2, 3), "relu",
     mg.maxpool2d(2), mg.flatten(), mg.dense(1) }, picture, mg.ones(2, 1)) },
   { "trainer:step of an LSTM", stepping(mg.sequential { mg.embedding(3, 4),
