@@ -221,7 +221,7 @@ local selves = { tensor = x, layer = net, optimizer = function() return mg.sgd {
 -- What errors call the arguments of functions in C.
 local named = {
   arange = "first last step from", linspace = "first last n", eye = "n shape", randperm = "n",
-  seed = "n", threads = "n threads", set_threads = "threads", limit = "memory",
+  seed = "n", threads = "n threads", set_threads = "threads", limit = "name memory",
   full = "shape value", tensor = "value requires_grad", to_tensor = "value text",
   from_string = "bytes shape type function", to_string = "type first count",
   cat = "list operands", stack = "list operands", crc32 = "crc bytes",
