@@ -142,12 +142,14 @@ return function(mg, core, require)
     if at > run.rows and examples == total then
       return false, at >= run.epochs, t:progress()
     end
-    local batch = at > run.rows and math.ceil(examples / run.batch) or 0
+    local within = at > run.rows -- an epoch that was left in its middle
+    local batch = within and math.ceil(examples / run.batch) or 0
+    if watch then watch(within and examples or 0, total, nil, within and at or at + 1) end
     repeat -- in slices, so that hooks and signals of the host get their turn
       done, examples, loss = guarded(failed, t.advance, t, on_batch and 1 or nil,
         SLICE, true)
       batch = batch + 1
-      if watch then watch(examples, total, loss) end
+      if watch then guarded(failed, watch, examples, total, loss) end
       stopped = on_batch and on_batch(report(t, { epoch = t:position(), batch = batch }, "",
         false, t:progress())) == false
     until done or stopped or examples >= total
@@ -186,6 +188,7 @@ return function(mg, core, require)
     run.data = nil -- only run asks for it; Lua 5.1 would keep it for two collections more
     local done = run.rows >= n
     return function()
+      check.is("trainer", t, "epochs", "the trainer")
       run.over = run.over or done or stopped
       if run.over then return nil end
       if runs[t] ~= run then check.fail("epochs", "the trainer has begun another run since") end
@@ -217,9 +220,10 @@ return function(mg, core, require)
   -- @treturn function, function, function  for parts of an epoch, its end, and an end before
   local function printer(t, n)
     local progress, names, bar = require "moongrad.progress", shown_names(t), nil
-    local function watch(done, total, loss)
-      bar = bar or progress.new { total = total, label = ("epoch %d/%d"):format((t:position()), n) }
-      bar:update(done, ("loss %.4f"):format(loss))
+    local function watch(done, total, loss, epoch_begun)
+      if not epoch_begun then return bar:update(done, ("loss %.4f"):format(loss)) end
+      bar = progress.new { total = total, first = done,
+                           label = ("epoch %d/%d"):format(epoch_begun, n) }
     end
     local function show(row)
       local parts = {}

@@ -37,6 +37,7 @@ mg.set_files {
 
 --- What f() returns, which is a value or nil and a message, in little memory and 'more'.
 local function load(peak, more, f)
+  if #file > SLACK / 16 then collectgarbage() collectgarbage() end -- of what was tried before
   local _, before = peak()
   local ok, value, message = pcall(f)
   local bytes = peak() - before
