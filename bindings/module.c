@@ -50,11 +50,12 @@ static int module_threads(lua_State *L) {
 }
 
 static mgrad_limit limit_named(lua_State *L, int i) {
-  const char *name = lua_type(L, i) == LUA_TSTRING ? lua_tostring(L, i) : "?";
+  if (lua_type(L, i) != LUA_TSTRING) lmgrad_type_error(L, i, "limit", "name", "a string");
+  const char *name = lua_tostring(L, i);
   for (int which = 0; which < MGRAD_LIMITS; which++) {
     if (strcmp(name, mgrad_limit_name((mgrad_limit)which)) == 0) return (mgrad_limit)which;
   }
-  lmgrad_error(L, "limit: there is no limit of %s", name);
+  lmgrad_error(L, "limit: name is \"%s\", which no limit has", name);
   return MGRAD_LIMITS;
 }
 

@@ -222,7 +222,7 @@ local selves = { tensor = x, layer = net, optimizer = function() return mg.sgd {
 local named = {
   arange = "first last step from", linspace = "first last n", eye = "n shape", randperm = "n",
   seed = "n", threads = "n threads", distance = "name", set_threads = "threads",
-  limit = "memory limit", full = "shape value", tensor = "value requires_grad",
+  limit = "name memory limit", full = "shape value", tensor = "value requires_grad",
   to_tensor = "value text", from_string = "bytes shape type function",
   to_string = "type first count", cat = "list operands", stack = "list operands",
   crc32 = "crc bytes", grad = "loss list value shape", backward = "loss",
