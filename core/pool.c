@@ -42,7 +42,8 @@ struct mgrad_crew {
   atomic_int active;     /* workers that are at the job */
   atomic_uint jobs;      /* so far */
   struct {
-    _Alignas(64) atomic_llong next;
+    atomic_llong next;
+    char apart[64 - sizeof(atomic_llong)]; /* a cache line each */
   } shares[MGRAD_MAX_THREADS]; /* of the job: what nobody has begun of each */
   worker workers[MGRAD_MAX_THREADS - 1];
 };
