@@ -215,6 +215,7 @@ test-torch: all ## the same formulas as PyTorch's, where it is installed
 	$(BUSTED) tests/torch
 
 test-scripts: all ## the experiments, each with its claim
+	@! command -v love >/dev/null || $(MAKE) --no-print-directory -s LUA=jit all
 	$(BUSTED) tests/scripts
 
 test-amalgamation: all amalgamation ## it builds everywhere here, with the same bits
@@ -248,9 +249,10 @@ torture-alloc: all $(ALLOC)
 	$(LUA_ENV) $(ALLOC) --points $(POINTS) --persistent
 	$(LUA_ENV) $(ALLOC) --points $(POINTS) --closing
 
-torture: torture-alloc interrupts $(FAULT) ## allocations and calls for files failing in turn, kill -9, Ctrl-C
+torture: torture-alloc interrupts $(FAULT) ## allocations and calls for files failing in turn, kill -9, stops, Ctrl-C
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 1000
+	$(LUA_ENV) $(LUA_BIN) tests/torture/resume.lua 50
 
 interrupts: all $(INTERRUPT)
 	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 1000
@@ -266,8 +268,9 @@ torture-quick: all $(ALLOC) $(FAULT) $(INTERRUPT) $(STATES)
 	$(LUA_ENV) $(STATES) unload 10 $(LUA_OUT)/moongrad/core.so
 	$(LUA_ENV) $(STATES) soak 10000
 	$(LUA_ENV) $(STATES) host
-	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
+	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua quick
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 25
+	$(LUA_ENV) $(LUA_BIN) tests/torture/resume.lua 3
 	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 14
 
 PROGRAMS ?= 100000
@@ -311,6 +314,9 @@ fuzz-files: ## INPUTS=10000000 model files by libFuzzer (clang), under the sanit
 fuzz-quick:
 	@$(MAKE) --no-print-directory fuzz PROGRAMS=300
 	@$(MAKE) --no-print-directory replay
+	@mkdir -p $(BUILD)/large
+	$(LUA_ENV) $(LUA_BIN) tests/fuzz/seeds.lua $(BUILD)/large large
+	$(LUA_ENV) $(TEST_DIR)/fuzz-loader $(BUILD)/large
 
 HOSTS ?=
 hosts: deps-hosts ## train, infer and load in real programs; HOSTS='love wrk' for some
@@ -341,6 +347,13 @@ bench-gemm: core ## speed of the matrix product by shape, SHAPE='m n k' for one
 count: all ## instructions of steps of w1, w2, w3 under valgrind: the same on a busy machine
 	@$(LUA_ENV) $(LUA_BIN) tests/bench/count.lua
 
+COVER = $(MAKE) --no-print-directory -s KIND_SUFFIX=-cov ISAS= CFLAGS='-O0 -g --coverage'
+.PHONY: coverage coverage-run
+coverage: ## branches and lines of what saves and loads that tests reach
+	@$(COVER) coverage-run
+coverage-run: all $(TEST_DIR)/resume $(FUZZERS) $(FAULT)
+	@$(LUA_ENV) tests/coverage $(CORE_DIR) $(BIND_DIR) $(TEST_DIR)
+
 SEEDS ?= 100
 determinism: ## the same bits for each seed under all instruction sets, gcc, clang, AArch64
 	@tests/determinism $(SEEDS)
@@ -359,6 +372,7 @@ asan: ## C tests and specs under the address and undefined-behaviour sanitizers
 	@$(ASAN) all
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 $(ASAN) test-lua-built
+	ASAN_OPTIONS=detect_leaks=0 $(ASAN) replay
 
 TSAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-tsan CFLAGS='-O1 -g -fsanitize=thread'
 TSAN_STATES = $(BUILD)/tests-float-tsan/states-$(LUA)

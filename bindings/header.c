@@ -36,7 +36,7 @@ static int accept(lmgrad_header *h, char c) {
 }
 
 static int expect(lmgrad_header *h, char c) {
-  return accept(h, c) || refuse(h, "is no JSON of the kind that safetensors has");
+  return accept(h, c) ? 1 : refuse(h, "is no JSON of the kind that safetensors has");
 }
 
 /* Bytes of one character in UTF-8 from p on, 0 where it is none or has no place in JSON. */

@@ -28,6 +28,7 @@ extern "C" {
 #define MGRAD_API
 #endif
 
+/* The numbers of tensors. A program and the library it links agree on MGRAD_REAL_DOUBLE. */
 #ifdef MGRAD_REAL_DOUBLE
 typedef double mgrad_real;
 #else
@@ -38,6 +39,7 @@ enum {
   MGRAD_MAX_DIMS = 8, MGRAD_MAX_ATTRS = 12, MGRAD_MAX_FURTHER = 4, MGRAD_NAME_SIZE = 64
 };
 
+/* What a call came to. */
 typedef enum mgrad_status {
   MGRAD_OK = 0,
   MGRAD_NOMEM,     /* the allocator refused, or the memory limit was reached */
@@ -48,15 +50,25 @@ typedef enum mgrad_status {
   MGRAD_INTERRUPTED /* the host has stopped the call: mgrad_interrupt */
 } mgrad_status;
 
+/* What is shared: memory, the error sentence, random numbers, threads. */
 typedef struct mgrad_context mgrad_context;
+/* Numbers in a shape, and how they were computed. */
 typedef struct mgrad_tensor mgrad_tensor;
+/* A function of tensors: a constant, in a table. */
 typedef struct mgrad_op mgrad_op;
+/* A kind of layer: a constant, in a table. */
 typedef struct mgrad_layer_def mgrad_layer_def;
+/* A layer: its parameters, buffers and children. */
 typedef struct mgrad_layer mgrad_layer;
+/* An update rule: a constant, in a table. */
 typedef struct mgrad_optimizer_def mgrad_optimizer_def;
+/* An update rule with its options and state, over parameters. */
 typedef struct mgrad_optimizer mgrad_optimizer;
+/* A block of raw bytes, such as pictures. */
 typedef struct mgrad_bytes mgrad_bytes;
+/* Examples, inputs and targets, in some order. */
 typedef struct mgrad_dataset mgrad_dataset;
+/* A net, a loss and an optimizer, and how far they have come. */
 typedef struct mgrad_trainer mgrad_trainer;
 
 /* ---- Context: memory, errors, random numbers ---------------------------- */
@@ -74,14 +86,18 @@ MGRAD_API void mgrad_context_release(mgrad_context *ctx);
 ** cannot be sure to have released everything, such as a Lua state that is closed and had
 ** no memory to run finalizers. Nothing made from it may be used or released any more. */
 MGRAD_API void mgrad_context_close(mgrad_context *ctx);
+/* The sentence of the last failure, "" before one. Borrowed: the next failure changes it. */
 MGRAD_API const char *mgrad_error(const mgrad_context *ctx);
 /* Records 'message' as the error sentence, for callbacks; returns 'status'. */
 MGRAD_API mgrad_status mgrad_error_set(mgrad_context *ctx, mgrad_status status,
                                        const char *message);
 /* Bytes the context may hold at one time; 0 lifts the limit. */
 MGRAD_API void mgrad_memory_limit(mgrad_context *ctx, size_t bytes);
+/* The limit in bytes; 0 where there is none. */
 MGRAD_API size_t mgrad_memory_limit_get(const mgrad_context *ctx);
+/* Bytes that the context and all made from it hold now. */
 MGRAD_API size_t mgrad_memory_used(const mgrad_context *ctx);
+/* The most bytes that they ever held. */
 MGRAD_API size_t mgrad_memory_peak(const mgrad_context *ctx);
 /* What else a context may have: 0, as at first, for as much as it likes. For hosts that run
 ** scripts of others, who may lower these but not raise them. A lower limit than what there
@@ -94,9 +110,11 @@ typedef enum mgrad_limit {
   MGRAD_LIMIT_THREADS,
   MGRAD_LIMITS
 } mgrad_limit;
+/* Sets, raises or, with 0, lifts a limit. For the host. */
 MGRAD_API void mgrad_limit_set(mgrad_context *ctx, mgrad_limit which, uint64_t most);
 /* Sets it where that lowers it; else MGRAD_INVALID: what scripts get. */
 MGRAD_API mgrad_status mgrad_limit_lower(mgrad_context *ctx, mgrad_limit which, uint64_t most);
+/* The limit; 0 where there is none. */
 MGRAD_API uint64_t mgrad_limit_get(const mgrad_context *ctx, mgrad_limit which);
 /* "memory", "elements" .. */
 MGRAD_API const char *mgrad_limit_name(mgrad_limit which);
@@ -107,12 +125,14 @@ MGRAD_API void mgrad_seed(mgrad_context *ctx, uint64_t seed);
 /* The instruction set in use ("base", "avx2", "avx512", on AArch64 "neon"); the best
 ** the machine has unless another one is set. For tests. */
 MGRAD_API const char *mgrad_isa(const mgrad_context *ctx);
+/* Another set; MGRAD_INVALID where the build or the machine has none of that name. */
 MGRAD_API mgrad_status mgrad_isa_set(mgrad_context *ctx, const char *name);
 /* How many threads large ops use, the caller's included: 1 at first, at most 64. The
 ** results are the same bits for any number. The others begin with the first op that
 ** is large enough, sleep between ops, take no signals, and end when the number is set
 ** anew or the context is released. */
 MGRAD_API mgrad_status mgrad_threads_set(mgrad_context *ctx, int threads);
+/* How many there are, the caller's included. */
 MGRAD_API int mgrad_threads(const mgrad_context *ctx);
 /* Asks 'fn' every now and then while ops are computed, on the thread that made the call,
 ** at least each millisecond or so: once it returns non-zero, the call under way gives up
@@ -148,12 +168,15 @@ typedef enum mgrad_random { MGRAD_UNIFORM, MGRAD_NORMAL, MGRAD_PERMUTATION } mgr
 MGRAD_API mgrad_status mgrad_tensor_random(mgrad_context *ctx, mgrad_random kind,
                                            int ndim, const int64_t *size,
                                            mgrad_tensor **out);
+/* One more reference to t, which is returned. */
 MGRAD_API mgrad_tensor *mgrad_tensor_retain(mgrad_tensor *t);
+/* Drops a reference. With the last one go the tensor, and the graph that only it held. */
 MGRAD_API void mgrad_tensor_release(mgrad_tensor *t);
 /* Shape and numbers, for reading. Numbers of a tensor that is in use are changed by
 ** mgrad_tensor_write, _fill, _copy and _update: gradients that wait and weights that were
 ** packed for predictions would not notice a change through this pointer. */
 MGRAD_API const mgrad_array *mgrad_tensor_array(const mgrad_tensor *t);
+/* Elements: the product of the sizes, 1 for a single number. */
 MGRAD_API int64_t mgrad_tensor_numel(const mgrad_tensor *t);
 /* Bytes that would be freed with the tensor: 0 when others share its storage. */
 MGRAD_API size_t mgrad_tensor_owned(const mgrad_tensor *t);
@@ -161,15 +184,19 @@ MGRAD_API size_t mgrad_tensor_owned(const mgrad_tensor *t);
 MGRAD_API mgrad_status mgrad_tensor_detach(mgrad_tensor *t, mgrad_tensor **out);
 /* Copies all elements in row-major order to or from plain memory. */
 MGRAD_API void mgrad_tensor_read(const mgrad_tensor *t, mgrad_real *to);
+/* The other way, in place; 'from' has as many numbers as t. As mgrad_tensor_fill. */
 MGRAD_API mgrad_status mgrad_tensor_write(mgrad_tensor *t, const mgrad_real *from);
-/* In place: t = value; t = src; t = t OP src, OP one of + - * /. 'src' is
-** broadcast. Refused while a pending gradient needs the old values. */
+/* t = value, in place. Refused (MGRAD_INVALID) while a pending gradient needs the old
+** values. */
 MGRAD_API mgrad_status mgrad_tensor_fill(mgrad_tensor *t, double value);
+/* t = src, which is broadcast; as mgrad_tensor_fill. */
 MGRAD_API mgrad_status mgrad_tensor_copy(mgrad_tensor *t, mgrad_tensor *src);
+/* t = t OP src, OP one of + - * /; as mgrad_tensor_fill. */
 MGRAD_API mgrad_status mgrad_tensor_update(mgrad_tensor *t, char operation,
                                            mgrad_tensor *src);
 /* A leaf collects its gradient when 'on'; refused on results of ops. */
 MGRAD_API mgrad_status mgrad_tensor_require_grad(mgrad_tensor *t, int on);
+/* Does it? Also 1 for results of ops on such tensors. */
 MGRAD_API int mgrad_tensor_requires_grad(const mgrad_tensor *t);
 /* The collected gradient, borrowed, or NULL. */
 MGRAD_API mgrad_tensor *mgrad_tensor_grad(const mgrad_tensor *t);
@@ -180,6 +207,7 @@ MGRAD_API void mgrad_tensor_zero_grad(mgrad_tensor *t);
 
 /* ---- Attributes: the named options of ops, layers and optimizers --------- */
 
+/* What an option may be. */
 typedef enum mgrad_attr_type {
   MGRAD_ATTR_NONE = 0, /* ends a list */
   MGRAD_ATTR_REAL,     /* a number from low to high */
@@ -201,6 +229,7 @@ typedef enum mgrad_attr_type {
   ((d) == 1 ? (int64_t)(pair) % (MGRAD_MOST_PAIR + 1)                              \
             : (int64_t)(pair) / (MGRAD_MOST_PAIR + 1))
 
+/* One option of an op, a layer or an optimizer. */
 typedef struct mgrad_attr_spec {
   const char *name;
   mgrad_attr_type type;
@@ -215,12 +244,14 @@ typedef struct mgrad_attr_spec {
 #define MGRAD_ABOVE_0 1e-30
 #define MGRAD_BELOW_1 (1 - 1.1102230246251565e-16)
 
+/* The values of all options of one. */
 typedef struct mgrad_attrs {
   double value[MGRAD_MAX_ATTRS]; /* by position in the specs */
   int nlist;
   int64_t list[MGRAD_MAX_DIMS];  /* the SIZES attribute, where there is one */
 } mgrad_attrs;
 
+/* Fills 'out' with the defaults; specs may be NULL. */
 MGRAD_API void mgrad_attrs_default(const mgrad_attr_spec *specs, mgrad_attrs *out);
 /* Checks presence, integrality and ranges; 'who' opens the error sentence. */
 MGRAD_API mgrad_status mgrad_attrs_check(mgrad_context *ctx, const char *who,
@@ -229,10 +260,14 @@ MGRAD_API mgrad_status mgrad_attrs_check(mgrad_context *ctx, const char *who,
 
 /* ---- Ops ----------------------------------------------------------------- */
 
+/* How many ops there are. */
 MGRAD_API int mgrad_op_count(void);
+/* The op of an index from 0 to mgrad_op_count() - 1: what MGRAD_ATTR_ACT takes. */
 MGRAD_API const mgrad_op *mgrad_op_at(int index);
+/* The op of that name, or NULL. */
 MGRAD_API const mgrad_op *mgrad_op_find(const char *name);
 
+/* What there is to know of an op. */
 typedef struct mgrad_op_info {
   const char *name;
   const char *doc;      /* one line */
@@ -244,6 +279,7 @@ typedef struct mgrad_op_info {
   int differentiable;
   int elementwise;      /* a number of the result from one of each operand */
 } mgrad_op_info;
+/* What there is to know of an op. The texts are constants. */
 MGRAD_API void mgrad_op_describe(const mgrad_op *op, mgrad_op_info *out);
 
 /* Checks, allocates, runs and records one op. 'x' holds 'n' operands, NULL
@@ -268,7 +304,9 @@ MGRAD_API int mgrad_anomaly(mgrad_context *ctx, int on);
 
 /* ---- Initialisers --------------------------------------------------------- */
 
+/* How many initialisers there are; indices are from 0. */
 MGRAD_API int mgrad_init_count(void);
+/* The name of an initialiser. */
 MGRAD_API const char *mgrad_init_name(int index);
 MGRAD_API const char *mgrad_init_doc(int index); /* one line */
 MGRAD_API int mgrad_init_find(const char *name); /* -1 when unknown */
@@ -277,10 +315,14 @@ MGRAD_API mgrad_status mgrad_init_fill(int index, mgrad_tensor *t);
 
 /* ---- Layers ---------------------------------------------------------------- */
 
+/* How many kinds of layers there are. */
 MGRAD_API int mgrad_layer_def_count(void);
+/* The kind of an index from 0 to mgrad_layer_def_count() - 1. */
 MGRAD_API const mgrad_layer_def *mgrad_layer_def_at(int index);
+/* The kind of that name ("dense"), or NULL. */
 MGRAD_API const mgrad_layer_def *mgrad_layer_def_find(const char *name);
 
+/* What there is to know of a kind of layers. */
 typedef struct mgrad_layer_info {
   const char *name;
   const char *doc;
@@ -288,8 +330,11 @@ typedef struct mgrad_layer_info {
   int container; /* takes children */
   const char *inputs, *outputs; /* further ones, "h c lengths"; NULL for none */
 } mgrad_layer_info;
+/* What there is to know of a kind. The texts are constants. */
 MGRAD_API void mgrad_layer_describe(const mgrad_layer_def *def, mgrad_layer_info *out);
 
+/* A layer of a kind; 'attrs' NULL means the defaults. Its parameters come with the first
+** input, or by mgrad_layer_build. */
 MGRAD_API mgrad_status mgrad_layer_new(mgrad_context *ctx, const mgrad_layer_def *def,
                                        const mgrad_attrs *attrs, mgrad_layer **out);
 /* A layer whose work is done by 'forward', which hands over a new reference in
@@ -303,7 +348,9 @@ MGRAD_API mgrad_status mgrad_layer_custom(mgrad_context *ctx, const char *kind,
 ** and to constants: the same ones each time, whatever the numbers, and nothing else.
 ** Training and prediction then call it once for each shape of x and replay its ops. */
 MGRAD_API void mgrad_layer_set_pure(mgrad_layer *l, int on);
+/* One more reference to l, which is returned. */
 MGRAD_API mgrad_layer *mgrad_layer_retain(mgrad_layer *l);
+/* Drops a reference; the last one releases children and tensors too. */
 MGRAD_API void mgrad_layer_release(mgrad_layer *l);
 
 /* Adds a child to a container or custom layer. 'name' NULL means its position
@@ -324,7 +371,9 @@ MGRAD_API mgrad_status mgrad_layer_set_param(mgrad_layer *l, const char *name,
 ** parameters and buffers that it was given by mgrad_layer_set_param, all of them, of
 ** the right shapes. It makes none but may make layers, whose own come next. */
 MGRAD_API int mgrad_layer_built(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]);
+/* Builds l as it was built for an input of this size; see mgrad_layer_built. */
 MGRAD_API mgrad_status mgrad_layer_restore(mgrad_layer *l, int ndim, const int64_t *size);
+/* Takes a child or tensor of that name away; MGRAD_INVALID where there is none. */
 MGRAD_API mgrad_status mgrad_layer_remove(mgrad_layer *l, const char *name);
 /* Creates all parameters by one pass over zeros of this shape (batch first),
 ** and moves them into one block. */
@@ -359,20 +408,29 @@ MGRAD_API mgrad_status mgrad_layer_predict(mgrad_layer *l, mgrad_tensor *x,
 ** shape that was seen before. */
 MGRAD_API mgrad_status mgrad_layer_predict_into(mgrad_layer *l, mgrad_tensor *x,
                                                 mgrad_tensor *out);
+/* Training mode for the layer and all below, or eval mode with 0. */
 MGRAD_API void mgrad_layer_train(mgrad_layer *l, int on);
+/* Is it in training mode? */
 MGRAD_API int mgrad_layer_training(const mgrad_layer *l);
 /* Parameters of the layer and all below get no gradient, and optimizers leave them alone;
 ** off again with 0. Those that are yet to be built are included. */
 MGRAD_API void mgrad_layer_freeze(mgrad_layer *l, int on);
+/* Has it been frozen? */
 MGRAD_API int mgrad_layer_frozen(const mgrad_layer *l);
+/* The name of its kind, "dense"; borrowed. */
 MGRAD_API const char *mgrad_layer_kind(const mgrad_layer *l);
+/* Its kind; NULL for a custom layer. */
 MGRAD_API const mgrad_layer_def *mgrad_layer_definition(const mgrad_layer *l);
+/* The options that it was made with; borrowed. */
 MGRAD_API const mgrad_attrs *mgrad_layer_attrs(const mgrad_layer *l);
+/* The name that errors call it by; "" where it has none. Borrowed. */
 MGRAD_API const char *mgrad_layer_name(const mgrad_layer *l);
+/* Names it, in at most MGRAD_NAME_SIZE - 1 bytes; "" takes the name away. */
 MGRAD_API mgrad_status mgrad_layer_set_name(mgrad_layer *l, const char *name);
 /* The size of the first forward's input, and of the last one's result, for summaries;
 ** 0-dim before one. */
 MGRAD_API int mgrad_layer_input_size(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]);
+/* The size of the last result; as mgrad_layer_input_size. */
 MGRAD_API int mgrad_layer_output(const mgrad_layer *l, int64_t size[MGRAD_MAX_DIMS]);
 /* The layer's own parts, in order: exactly one of layer and tensor is set. */
 typedef struct mgrad_part {
@@ -381,7 +439,9 @@ typedef struct mgrad_part {
   mgrad_tensor *tensor;
   int buffer;
 } mgrad_part;
+/* How many parts of its own it has. */
 MGRAD_API int mgrad_layer_part_count(const mgrad_layer *l);
+/* The part of an index from 0; borrowed. */
 MGRAD_API mgrad_part mgrad_layer_part(const mgrad_layer *l, int index);
 /* Calls 'visit' for every tensor below 'l', once each, with its full name
 ** ("0.weight"). Stops at the first status that is not MGRAD_OK. 'visit' must not change
@@ -389,31 +449,40 @@ MGRAD_API mgrad_part mgrad_layer_part(const mgrad_layer *l, int index);
 typedef mgrad_status (*mgrad_visit)(void *ud, const char *name, mgrad_tensor *t,
                                     int buffer);
 MGRAD_API mgrad_status mgrad_layer_visit(mgrad_layer *l, mgrad_visit visit, void *ud);
+/* A copy of l and all below it: the same structure, tensors of its own. */
 MGRAD_API mgrad_status mgrad_layer_clone(mgrad_layer *l, mgrad_layer **out);
 /* 64 bits over names, shapes and values of all parameters and buffers. */
 MGRAD_API uint64_t mgrad_layer_hash(mgrad_layer *l);
 
 /* ---- Optimizers ------------------------------------------------------------ */
 
+/* How many update rules there are. */
 MGRAD_API int mgrad_optimizer_def_count(void);
+/* The rule of an index from 0 to mgrad_optimizer_def_count() - 1. */
 MGRAD_API const mgrad_optimizer_def *mgrad_optimizer_def_at(int index);
+/* The rule of that name ("adam"), or NULL. */
 MGRAD_API const mgrad_optimizer_def *mgrad_optimizer_def_find(const char *name);
 
+/* What there is to know of an update rule. */
 typedef struct mgrad_optimizer_info {
   const char *name;
   const char *doc;
   const mgrad_attr_spec *attrs;
 } mgrad_optimizer_info;
+/* What there is to know of a rule. The texts are constants. */
 MGRAD_API void mgrad_optimizer_describe(const mgrad_optimizer_def *def,
                                         mgrad_optimizer_info *out);
 /* Options of every optimizer: clip_norm, clip_value, l1, l2, ema (0 = off). */
 MGRAD_API const mgrad_attr_spec *mgrad_optimizer_common(void);
+/* An optimizer that updates nothing yet; 'attrs' and 'common' NULL mean the defaults. */
 MGRAD_API mgrad_status mgrad_optimizer_new(mgrad_context *ctx,
                                            const mgrad_optimizer_def *def,
                                            const mgrad_attrs *attrs,
                                            const mgrad_attrs *common,
                                            mgrad_optimizer **out);
+/* One more reference to o, which is returned. */
 MGRAD_API mgrad_optimizer *mgrad_optimizer_retain(mgrad_optimizer *o);
+/* Drops a reference. */
 MGRAD_API void mgrad_optimizer_release(mgrad_optimizer *o);
 /* Another group of parameters, with options of its own; the first one is 1. Its learning
 ** rate stays in proportion when that of the optimizer is changed. clip_norm and ema are
@@ -427,12 +496,15 @@ typedef mgrad_status (*mgrad_group_fn)(void *ud, const char *name, const mgrad_t
 MGRAD_API void mgrad_optimizer_grouping(mgrad_optimizer *o, mgrad_group_fn fn, void *ud);
 /* Parameters to update: all of a layer's, or a list. Starts its state anew. */
 MGRAD_API mgrad_status mgrad_optimizer_attach(mgrad_optimizer *o, mgrad_layer *l);
+/* The same for n leaves, which it retains. */
 MGRAD_API mgrad_status mgrad_optimizer_attach_tensors(mgrad_optimizer *o,
                                                       mgrad_tensor *const *t, int n);
+/* Is it attached to anything? */
 MGRAD_API int mgrad_optimizer_attached(const mgrad_optimizer *o);
 /* One update from the collected gradients; parameters without one are left
 ** alone. MGRAD_NONFINITE, with nothing touched, names the parameter. */
 MGRAD_API mgrad_status mgrad_optimizer_step(mgrad_optimizer *o);
+/* Sets the gradients of its parameters to zeros. */
 MGRAD_API void mgrad_optimizer_zero_grad(mgrad_optimizer *o);
 /* One update that may evaluate the loss again and again (lbfgs); with other optimizers it
 ** is a step. 'loss' belongs to the gradients that are there. 'again' computes loss and
@@ -444,13 +516,18 @@ MGRAD_API mgrad_status mgrad_optimizer_minimise(mgrad_optimizer *o, double loss,
 ** (1 - ema) * parameters, from the first step on). No step is taken until they have been
 ** exchanged back. */
 MGRAD_API mgrad_status mgrad_optimizer_swap(mgrad_optimizer *o);
+/* Are they exchanged? */
 MGRAD_API int mgrad_optimizer_swapped(const mgrad_optimizer *o);
+/* The learning rate now; where there is a schedule, that of the last step. */
 MGRAD_API double mgrad_optimizer_lr(const mgrad_optimizer *o);
+/* Another learning rate for the steps to come, one that the option lr allows. */
 MGRAD_API mgrad_status mgrad_optimizer_set_lr(mgrad_optimizer *o, double lr);
 /* Asks 'fn' for the learning rate of each step, 'step' from 1; NULL ends it. */
 typedef mgrad_status (*mgrad_lr_fn)(void *ud, int64_t step, double *lr);
 MGRAD_API void mgrad_optimizer_schedule(mgrad_optimizer *o, mgrad_lr_fn fn, void *ud);
+/* Updates made since it was attached. */
 MGRAD_API int64_t mgrad_optimizer_steps(const mgrad_optimizer *o);
+/* Its rule. */
 MGRAD_API const mgrad_optimizer_def *mgrad_optimizer_definition(const mgrad_optimizer *o);
 
 /* ---- State: what training needs to go on as if it had never stopped ------------ */
@@ -466,6 +543,7 @@ typedef struct mgrad_item {
   const char *text;
   int known;
 } mgrad_item;
+/* Takes one item; what it returns but MGRAD_OK ends the walk. */
 typedef mgrad_status (*mgrad_item_fn)(void *ud, const mgrad_item *item);
 /* Calls 'fn' for all that an optimizer remembers ("optimizer/mean/0.weight"), but its
 ** options. 'fn' must not train, or change or walk through layers. */
@@ -478,9 +556,13 @@ MGRAD_API mgrad_status mgrad_optimizer_restore(mgrad_optimizer *o, mgrad_item *i
 
 /* A counted block of raw bytes. */
 MGRAD_API mgrad_status mgrad_bytes_new(mgrad_context *ctx, size_t size, mgrad_bytes **out);
+/* One more reference to b, which is returned. */
 MGRAD_API mgrad_bytes *mgrad_bytes_retain(mgrad_bytes *b);
+/* Drops a reference. */
 MGRAD_API void mgrad_bytes_release(mgrad_bytes *b);
+/* Where they are; for writing until a dataset reads them. */
 MGRAD_API unsigned char *mgrad_bytes_data(mgrad_bytes *b);
+/* How many there are. */
 MGRAD_API size_t mgrad_bytes_size(const mgrad_bytes *b);
 
 /* One column of examples: real numbers in a tensor {n, ...}, or bytes kept as
@@ -497,8 +579,11 @@ typedef struct mgrad_source {
 /* Examples x and targets y, of equal n. The sources' objects are retained. */
 MGRAD_API mgrad_status mgrad_dataset_new(mgrad_context *ctx, const mgrad_source *x,
                                          const mgrad_source *y, mgrad_dataset **out);
+/* One more reference to d, which is returned. */
 MGRAD_API mgrad_dataset *mgrad_dataset_retain(mgrad_dataset *d);
+/* Drops a reference. */
 MGRAD_API void mgrad_dataset_release(mgrad_dataset *d);
+/* Examples in d. */
 MGRAD_API int64_t mgrad_dataset_count(const mgrad_dataset *d);
 /* The view of 'count' examples from 'first' (from 1); in d's own order. */
 MGRAD_API mgrad_status mgrad_dataset_range(mgrad_dataset *d, int64_t first,
@@ -523,6 +608,7 @@ typedef struct mgrad_augment {
   double noise;  /* standard deviation of normal numbers added to x, of any shape */
   int edge;      /* what comes in from outside: the nearest pixel; else 0 */
 } mgrad_augment;
+/* The same examples, changed so. */
 MGRAD_API mgrad_status mgrad_dataset_augment(mgrad_dataset *d, const mgrad_augment *a,
                                              mgrad_dataset **out);
 /* Elements in one example of x. */
@@ -547,6 +633,7 @@ typedef mgrad_status (*mgrad_metric_fn)(void *ud, mgrad_tensor *prediction,
 
 enum { MGRAD_MAX_METRICS = 8 };
 
+/* What a trainer is made of; all zeros are defaults but for net, optimizer and a loss. */
 typedef struct mgrad_trainer_options {
   mgrad_layer *net;
   mgrad_optimizer *optimizer; /* attached to net where it is not yet */
@@ -576,9 +663,11 @@ typedef struct mgrad_report {
   double metric[MGRAD_MAX_METRICS];
 } mgrad_report;
 
+/* A trainer. It retains net, optimizer and class_weight; 'options' is copied. */
 MGRAD_API mgrad_status mgrad_trainer_new(mgrad_context *ctx,
                                          const mgrad_trainer_options *options,
                                          mgrad_trainer **out);
+/* Drops it: trainers are not counted. */
 MGRAD_API void mgrad_trainer_release(mgrad_trainer *t);
 /* One batch: forward, loss, backward, update. On failure the weights are as
 ** they were. */
@@ -598,6 +687,7 @@ MGRAD_API mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d,
 ** fails with MGRAD_INVALID, "trainer: all epochs are over; begin again". 'report' covers
 ** the current epoch so far. */
 typedef int (*mgrad_expired_fn)(void *ud);
+/* How far one call of mgrad_trainer_run goes. */
 typedef struct mgrad_run {
   int64_t steps;
   int one_epoch;

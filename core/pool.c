@@ -43,7 +43,7 @@ struct mgrad_crew {
   atomic_uint jobs;      /* so far */
   struct {
     atomic_llong next;
-    char apart[64 - sizeof(atomic_llong)]; /* a cache line each */
+    char apart[64 - sizeof(atomic_llong)]; /* from the cache line of another's */
   } shares[MGRAD_MAX_THREADS]; /* of the job: what nobody has begun of each */
   worker workers[MGRAD_MAX_THREADS - 1];
 };

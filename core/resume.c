@@ -106,6 +106,25 @@ mgrad_status mgrad_trainer_state(mgrad_trainer *t, mgrad_item_fn fn, void *ud) {
 
 /* ---- in ---- */
 
+/* Builds the net in memory that fits the tensors of the state: weights of twice the size,
+** their gradients, and 16 MB for one example. A shape alone may claim anything. */
+static mgrad_status build_within(mgrad_trainer *t, const mgrad_items *items, int ndim,
+                                 const int64_t *size) {
+  size_t limit = mgrad_memory_limit_get(t->ctx);
+  size_t most = mgrad_memory_used(t->ctx) + ((size_t)16 << 20);
+  for (int i = 0; i < items->n; i++) {
+    const mgrad_tensor *tensor = items->sorted[i]->tensor;
+    if (tensor != NULL) most += 4 * (size_t)mgrad_tensor_numel(tensor) * sizeof(mgrad_real);
+  }
+  if (limit != 0 && limit <= most) return mgrad_layer_build(t->net, ndim, size);
+  mgrad_memory_limit(t->ctx, most);
+  mgrad_status status = mgrad_layer_build(t->net, ndim, size);
+  mgrad_memory_limit(t->ctx, limit);
+  if (status != MGRAD_NOMEM) return status;
+  return mgrad_fail(t->ctx, MGRAD_INVALID, "load: a net for its \"input\" is much larger than"
+                    " its weights");
+}
+
 /* A net whose sizes follow from its input is built, as it was for that one. */
 static mgrad_status build(mgrad_trainer *t, mgrad_items *items, mgrad_trainer *fresh) {
   mgrad_item *input = mgrad_items_find(items, "input");
@@ -121,7 +140,7 @@ static mgrad_status build(mgrad_trainer *t, mgrad_items *items, mgrad_trainer *f
   MGRAD_TRY(mgrad_shape_make(t->ctx, (int)input->count, size, &fresh->input));
   if (t->net->complete) return MGRAD_OK;
   size[0] = 1; /* example */
-  return mgrad_layer_build(t->net, (int)input->count, size);
+  return build_within(t, items, (int)input->count, size);
 }
 
 /* Is there a shape of predictions for which a metric keeps so many sums? */

@@ -336,8 +336,8 @@ static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_tally *ta
   mgrad_grad_enable(t->ctx, recording);
   if (status != MGRAD_OK) {
     mgrad_tally_take_back(tally, &before);
-    if (status == MGRAD_INTERRUPTED) t->ctx->stream = stream; /* the same again, later */
-    else mgrad_trainer_drop_gathered(t);
+    t->ctx->stream = stream; /* the same again, later */
+    if (status != MGRAD_INTERRUPTED) mgrad_trainer_drop_gathered(t);
   }
   return status;
 }

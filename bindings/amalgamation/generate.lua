@@ -278,6 +278,10 @@ local function each_set(header)
   return header:find("^core/kernels/") or header:find("^core/ops/")
 end
 
+-- Headers of types in which code for a set and what is compiled once meet: these are read
+-- once.
+local common = set { "core/kernels/windows.h", "core/ops/conv.h" }
+
 local function write_again(name)
   local target, defined = {}, { "MGRAD_ISA " .. name, "MGRAD_VEC_BYTES " .. bytes[name] }
   for _, flag in ipairs(words(options[name])) do
@@ -326,7 +330,7 @@ local function write_core()
   for _, path in ipairs(core) do others[#others + 1] = not isa[path] and path or nil end
   local needed = all_headers(others) -- by what is compiled once
   for _, h in ipairs(all_headers(core)) do
-    if each_set(h) then
+    if each_set(h) and not common[h] then
       macros(h, defined)
       if not needed[h] then macros(h, undefined) end
       for name in pairs(kept[h] or {}) do names[name] = true end

@@ -156,7 +156,9 @@ local function write_all(host_files, handle, bytes)
 end
 
 --- Lets f(write) write a new file, which replaces the one at the path when all of it is on
--- the disk. Returns true; or nil, a message and a code, the old file being as it was.
+-- the disk. Returns true; or nil, a message and a code, the old file being as it was. Only
+-- when it was the folder that could not be synced, in the end, the new file is there: whole,
+-- but a power failure may bring back the old one, so that this is no success either.
 function files.write(path, f)
   local host_files, handle, part = functions(), nil, nil
   return guard(path, function()

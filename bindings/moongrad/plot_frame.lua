@@ -37,8 +37,9 @@ local function cut(dev, text, width)
   local kept = {}
   for char in text:sub(1, 1000):gmatch("[^\128-\191][\128-\191]*") do kept[#kept + 1] = char end
   if #text <= 1000 and dev:measure(text) <= width then return text end
-  while #kept > 0 and dev:measure(table.concat(kept) .. "..") > width do kept[#kept] = nil end
-  return table.concat(kept) .. ".."
+  local dots = width > 4 * dev:measure "0" and ".." or ""
+  while #kept > 0 and dev:measure(table.concat(kept) .. dots) > width do kept[#kept] = nil end
+  return table.concat(kept) .. dots
 end
 
 ------------------------------------------------------------------------ marks

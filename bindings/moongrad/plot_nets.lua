@@ -258,7 +258,7 @@ return function(plot, tools, mg, core, require)
       rows, columns = side_of(s[2], shape)
       n = rows and s[1]
     else
-      check.fail("plot.weights", "the weights are %s, expected 2 to 4 dimensions", shape_of(w))
+      check.fail("plot.weights", "net has weights %s, expected 2 to 4 dimensions", shape_of(w))
     end
     if not n then return nil end
     local list, flat = {}, w:reshape(n, rows * columns)
@@ -346,7 +346,7 @@ return function(plot, tools, mg, core, require)
     local d = x:dim()
     if d == 3 or d == 4 and (x:size(2) == 1 or x:size(2) == 3) then return x end
     check.fail("plot.images",
-      "pictures are %s, expected {n, h, w}, {n, 1, h, w} or {n, 3, h, w}", shape_of(x))
+      "x is %s, expected {n, h, w}, {n, 1, h, w} or {n, 3, h, w}", shape_of(x))
   end
 
   --- The pictures of a dataset that a net is most wrong about: as a tensor, what they are and

@@ -179,11 +179,14 @@ return function(plot, tools, mg, core, require)
   --- An entry as a table: {f=, label=} or {x=, y=, label=, line=}.
   local function entry_of(v, i)
     if is_function(v) then return { f = v } end
-    local what = ("curve %d"):format(i)
+    local what = ("curves[%d]"):format(i)
     check.is("table", v, "plot.curve", what)
     check.optional("string", v.label, "plot.curve", what .. ".label")
     local f = v.f or v[1]
     if is_function(f) then return { f = f, label = v.label, dashed = v.dashed } end
+    if f ~= nil and v.f ~= nil then
+      check.fail("plot.curve", "%s.f is %s, expected a function or a net", what, check.what(f))
+    end
     if v.x == nil or v.y == nil then
       check.fail("plot.curve", "%s has neither a function nor x and y", what)
     end
@@ -257,7 +260,7 @@ return function(plot, tools, mg, core, require)
   -------------------------------------------------------------------- histogram
 
   --- All numbers of a tensor, of a table, or of a net's parameters.
-  local function values(who, v)
+  local function all_numbers(who, v)
     if core.type(v) ~= "layer" then return numbers(who, "values", v) end
     local all = {}
     for _, part in ipairs(check.is("layer", v, who, "values"):parameters()) do
@@ -267,13 +270,13 @@ return function(plot, tools, mg, core, require)
   end
 
   --- Draws how often numbers fall into each of some equal ranges.
-  -- @param v  a tensor, a table of numbers, or a net: its parameters
+  -- @param values  a tensor, a table of numbers, or a net: its parameters
   -- @tparam[opt] table options  bins: how many ranges; xlabel
   -- @treturn string  for a terminal; true after writing to options.out; or nil, a message
   --   and a code
-  function plot.histogram(v, options)
+  function plot.histogram(values, options)
     local o = tools.options("plot.histogram", options, { bins = "number", xlabel = "string" })
-    local list = values("plot.histogram", v)
+    local list = all_numbers("plot.histogram", values)
     local bins = o.bins or max(5, min(40, floor((#list) ^ 0.5 + 0.5)))
     check.integer(bins, "plot.histogram", "bins", 1)
     bins = min(bins, 1000)

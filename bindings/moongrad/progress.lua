@@ -74,22 +74,23 @@ end
 
 --- A new bar; nothing is drawn before the first update.
 -- @tparam table o  total: what 'done' counts up to (none: no bar and no time
---   left), label: text in front, stream: io.stderr; and, for tests and hosts,
---   terminal: true or false instead of asking, clock: a function of seconds
+--   left), first: what it counts from (0), label: text in front, stream: io.stderr; and,
+--   for tests and hosts, terminal: true or false instead of asking, clock: a function of
+--   seconds
 function progress.new(o)
   o = o or {}
   local stream = o.stream or io.stderr
   local terminal = o.terminal
   if terminal == nil then terminal = is_terminal(stream) end
   local clock = o.clock or system().clock or os.clock
-  return setmetatable({ total = o.total, label = o.label or "", stream = stream,
-    terminal = terminal, clock = clock, start = clock() }, Bar)
+  return setmetatable({ total = o.total, first = o.first or 0, label = o.label or "",
+    stream = stream, terminal = terminal, clock = clock, start = clock() }, Bar)
 end
 
 --- The line for 'done' after 'seconds', 'width' characters wide.
 function Bar:line(done, text, seconds, width)
   local facts, total = {}, self.total
-  local rate = seconds > 0 and done / seconds or 0
+  local rate = seconds > 0 and (done - self.first) / seconds or 0
   local share = total and total > 0 and math.max(0, math.min(1, done / total))
   facts[1] = share and ("%3d%%"):format(math.floor(share * 100)) or short(done)
   if rate > 0 then

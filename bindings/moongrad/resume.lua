@@ -175,7 +175,11 @@ return function(mg, core, require)
       state = values, plateau = plateau_out(t:parts().optimizer), loop = loop_out(t, tensors),
     }) }
     local plain, net = pcall(architecture.encode, t:parts().net)
-    if plain then texts.moongrad = net end
+    if plain then
+      texts.moongrad = net
+    elseif tostring(net):find("interrupted!", 1, true) then -- Ctrl-C, and no word on the net
+      error(net, 0)
+    end
     for name, tensor in pairs(tensors) do list[#list + 1] = { name = name, tensor = tensor } end
     table.sort(list, function(a, b) return a.name < b.name end)
     return list, texts

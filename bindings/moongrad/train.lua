@@ -5,7 +5,7 @@ local SLICE = 20 -- milliseconds of work in one call of the core
 
 return function(mg, core, require)
   local check, methods = require "moongrad.check", {}
-  pcall(require, "moongrad.system") -- leaves its clock to time limits, where there is one
+  check.module(require, "moongrad.system") -- leaves its clock to time limits, where there is one
 
   ------------------------------------------------------------------------ running
 
@@ -114,7 +114,8 @@ return function(mg, core, require)
   local function seconds()
     if not clock then
       local system = check.module(require, "moongrad.system")
-      clock = type(system) == "table" and system.clock or os.clock
+      clock = type(system) == "table" and system.clock or os and os.clock or
+        function() return 0 end
     end
     return clock()
   end
@@ -141,12 +142,14 @@ return function(mg, core, require)
     if at > run.rows and examples == total then
       return false, at >= run.epochs, t:progress()
     end
-    local batch = at > run.rows and math.ceil(examples / run.batch) or 0
+    local within = at > run.rows -- an epoch that was left in its middle
+    local batch = within and math.ceil(examples / run.batch) or 0
+    if watch then watch(within and examples or 0, total, nil, within and at or at + 1) end
     repeat -- in slices, so that hooks and signals of the host get their turn
       done, examples, loss = guarded(failed, t.advance, t, on_batch and 1 or nil,
         SLICE, true)
       batch = batch + 1
-      if watch then watch(examples, total, loss) end
+      if watch then guarded(failed, watch, examples, total, loss) end
       stopped = on_batch and on_batch(report(t, { epoch = t:position(), batch = batch }, "",
         false, t:progress())) == false
     until done or stopped or examples >= total
@@ -216,9 +219,10 @@ return function(mg, core, require)
   -- @treturn function, function, function  for parts of an epoch, its end, and an end before
   local function printer(t, n)
     local progress, names, bar = require "moongrad.progress", shown_names(t), nil
-    local function watch(done, total, loss)
-      bar = bar or progress.new { total = total, label = ("epoch %d/%d"):format((t:position()), n) }
-      bar:update(done, ("loss %.4f"):format(loss))
+    local function watch(done, total, loss, epoch_begun)
+      if not epoch_begun then return bar:update(done, ("loss %.4f"):format(loss)) end
+      bar = progress.new { total = total, first = done,
+                           label = ("epoch %d/%d"):format(epoch_begun, n) }
     end
     local function show(row)
       local parts = {}
@@ -250,11 +254,12 @@ return function(mg, core, require)
     end
   end
 
-  --- Adds rows to a file, a line of JSON each; nil and a message where it cannot.
+  --- Adds rows to a file, a line of JSON each: a function that gives true; both give nil, a
+  -- message and a code where they cannot.
   local function logger(path)
     local json = require "cjson"
-    local file, message = io.open(path, "a")
-    if not file then return nil, message end
+    local file, message, code = io.open(path, "a")
+    if not file then return nil, message, code end
     return function(row)
       if not row then return file:close() end
       local plain = {}
@@ -262,8 +267,11 @@ return function(mg, core, require)
         if core.type(v) == "tensor" then v = v:totable() end
         plain[name] = (type(v) ~= "number" or v - v == 0) and v or json.null
       end
-      file:write(json.encode(plain), "\n")
-      file:flush()
+      local ok
+      ok, message, code = file:write(json.encode(plain), "\n")
+      if ok then ok, message, code = file:flush() end
+      if ok then return true end
+      return nil, ("%s: %s"):format(path, message), code
     end
   end
 
@@ -367,8 +375,8 @@ return function(mg, core, require)
     local keep, restore = keeper(t:parts().net, fit)
     local log, message, code, show, wipe
     if options.log then
-      log, message = logger(options.log)
-      if not log then return nil, message end
+      log, message, code = logger(options.log)
+      if not log then return nil, message, code end
     end
     for _, name in ipairs { "batch", "shuffle", "validation", "accumulate", "on_batch" } do
       passing[name] = options[name]
@@ -383,8 +391,8 @@ return function(mg, core, require)
       if not row then break end
       rows[#rows + 1] = row
       if show then guarded(passing.failed, show, row) end
-      if log then guarded(passing.failed, log, row) end
-      going, message, code = follow(row)
+      if log then going, message, code = guarded(passing.failed, log, row) end
+      if going then going, message, code = follow(row) end
     end
     runs[t].over = true
     rows.best = fit.epoch

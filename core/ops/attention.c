@@ -291,13 +291,19 @@ static void share(job *j, int64_t nwork, int blocks, mgrad_part_fn f) {
   mgrad_pool_run(pool, !alone, parts, f, j);
 }
 
+/* Are more queries to be looked at? */
+static bool goes_on(const job *j, int64_t first, int worker) {
+  int64_t work = 2 * ROWS * j->keys * j->d;
+  return first < j->time && mgrad_pool_goes_on(j->c->ctx->pool, worker, work);
+}
+
 /* ---- forward ---- */
 
 static void part_forward(void *ud, int64_t part, int worker) {
   job *j = ud;
   scratch s = scratch_of(j, worker, 1);
   window v = window_of(j, V, part, false, NULL), y = result_of(j, j->c->y->data, part);
-  for (int64_t first = 0; first < j->time; first += ROWS) {
+  for (int64_t first = 0; goes_on(j, first, worker); first += ROWS) {
     int64_t m = mgrad_min_size(ROWS, j->time - first);
     window to = { y.data + first * y.row, y.row };
     weights(j, part, first, m, &s, false);
@@ -359,7 +365,7 @@ static void part_backward(void *ud, int64_t part, int worker) {
     g[i] = window_of(j, i, part, true, &add);
     if (!add) clear(g[i], i == Q ? j->time : j->keys, j->d);
   }
-  for (int64_t first = 0; first < j->time; first += ROWS)
+  for (int64_t first = 0; goes_on(j, first, worker); first += ROWS)
     block_backward(j, part, first, mgrad_min_size(ROWS, j->time - first), g, &s);
 }
 

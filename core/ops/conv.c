@@ -93,23 +93,23 @@ static conv describe_transpose(const mgrad_call *call) {
 
 /* ---- scratch ---- */
 
-static room room_to_shrink(const conv *c) {
+static mgrad_room room_to_shrink(const conv *c) {
   mgrad_planes p = large_planes(c);
-  return (room){ 2 * integers(taps(c)) + c->groups * mgrad_windows_packed(c->o, taps(c)),
+  return (mgrad_room){ 2 * integers(taps(c)) + c->groups * mgrad_windows_packed(c->o, taps(c)),
                  round_16(mgrad_planes_size(&p)) +
                  mgrad_windows_work(c->h.small, c->w.small, p.width) };
 }
 
-static room room_to_grow(const conv *c) {
+static mgrad_room room_to_grow(const conv *c) {
   mgrad_planes large = large_planes(c), small = small_planes(c);
   int64_t k = c->o * kernel_size(c);
-  return (room){ 2 * integers(k) + integers(plane_count(c) + 1) +
+  return (mgrad_room){ 2 * integers(k) + integers(plane_count(c) + 1) +
                  c->groups * mgrad_windows_packed(c->c, k + plane_count(c)),
                  round_16(mgrad_planes_size(&small)) +
                  mgrad_windows_work(large.rows, large.width, small.width) };
 }
 
-static int64_t numbers(const mgrad_call *call, room r) {
+static int64_t numbers(const mgrad_call *call, mgrad_room r) {
   return r.shared + mgrad_threads(call->ctx) * r.own;
 }
 
@@ -119,9 +119,9 @@ static int64_t slope_numbers(const mgrad_call *call, const conv *c) {
   return activation(call) != NULL ? round_16(mgrad_conv_together(c) * each) : 0;
 }
 
-static room room_to_go_back(const mgrad_call *call, const conv *c, room data) {
-  room weight = mgrad_conv_room(c);
-  return (room){ data.shared + weight.shared,
+static mgrad_room room_to_go_back(const mgrad_call *call, const conv *c, mgrad_room data) {
+  mgrad_room weight = mgrad_conv_room(c);
+  return (mgrad_room){ data.shared + weight.shared,
                  slope_numbers(call, c) + (data.own > weight.own ? data.own : weight.own) };
 }
 
@@ -143,7 +143,7 @@ typedef struct moving {
   mgrad_real *to;
   int64_t packed_size; /* of a group */
   bool add;
-  room room;
+  mgrad_room room;
   mgrad_windows windows;
   const int64_t *at, *starts;
 } moving;
@@ -316,7 +316,7 @@ static void forward(const mgrad_call *call, const conv *c, prepare_fn prepare) {
 typedef struct backing {
   moving move;
   mgrad_weighing weigh;
-  room room;
+  mgrad_room room;
   bool transposed;
 } backing;
 
@@ -355,7 +355,8 @@ static void backward_block(void *ud, int64_t part, int worker) {
   }
 }
 
-static void backward(const mgrad_call *call, const conv *c, prepare_fn prepare, room data) {
+static void backward(const mgrad_call *call, const conv *c, prepare_fn prepare,
+                     mgrad_room data) {
   bool transposed = prepare == prepare_to_shrink;
   backing b = { .move = { .call = call, .c = c, .to = call->dx[0], .add = call->add[0] },
                 .weigh = { call, c, call->work + data.shared },

@@ -49,7 +49,7 @@ static inline const mgrad_window_code *code_of(const mgrad_call *call) {
 }
 
 /* Scratch: what all threads read, then as much again for each of them. */
-typedef struct room { int64_t shared, own; } room;
+typedef struct mgrad_room { int64_t shared, own; } mgrad_room;
 
 /* The taps of windows, (c, kh, kw) in order: where each begins in the planes of the large
 ** picture. */
@@ -77,7 +77,7 @@ typedef struct mgrad_weighing {
 /* How many blocks there are, and pictures that are best given at once: by size alone. */
 int64_t mgrad_conv_blocks(const conv *c);
 int64_t mgrad_conv_together(const conv *c);
-room mgrad_conv_room(const conv *c);
+mgrad_room mgrad_conv_room(const conv *c);
 /* Readies the scratch. */
 void mgrad_conv_weigh_begin(const mgrad_weighing *v);
 /* Adds the share of 'count' pictures to what block 'b' has found; 'own' is scratch. dy is the

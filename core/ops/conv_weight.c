@@ -46,8 +46,8 @@ static int64_t block_numbers(const conv *c) {
   return c->groups * (sum_numbers(c) + (c->o > c->c ? c->o : c->c));
 }
 
-room mgrad_conv_room(const conv *c) {
-  return (room){ integers(taps(c)) + round_16(mgrad_conv_blocks(c) * block_numbers(c)),
+mgrad_room mgrad_conv_room(const conv *c) {
+  return (mgrad_room){ integers(taps(c)) + round_16(mgrad_conv_blocks(c) * block_numbers(c)),
                  mgrad_conv_together(c) * (planes_numbers(c) + spread_numbers(c)) };
 }
 

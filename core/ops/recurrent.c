@@ -487,8 +487,7 @@ static void give(const sequence *q, int operand, int64_t at, const mgrad_real *f
   else MGRAD_EACH(j, n) to[j] += from[j];
 }
 
-/* dw = dz' a over all steps, for the rows of a block: of weight_ih or weight_hh. Some
-** rows at a time, whose columns of dz stay in the cache. */
+/* dw = dz' a over all steps, for the rows of a block; as many at once as the cache holds */
 static void weight_gradient(const sequence *q, int operand, block b, const mgrad_real *a,
                             int64_t n, int worker) {
   mgrad_real *dw = q->call->dx[operand];
@@ -499,8 +498,8 @@ static void weight_gradient(const sequence *q, int operand, block b, const mgrad
                         .a = { q->dz + b.column + i, 1, q->width }, .b = { a, n, 1 },
                         .start = { q->call->add[operand] ? to : NULL, n, 1 }, .c = to,
                         .c_row = n, .c_col = 1, .nwork = q->nrest,
-                        .work = q->rest + worker * q->nrest, .pool = q->call->ctx->pool,
-                        .worker = worker, .alone = true };
+                        .work = q->rest + worker * q->nrest, .worker = worker,
+                        .pool = q->call->ctx->pool, .alone = true };
     mgrad_gemm(&p);
   }
 }

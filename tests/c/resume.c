@@ -6,6 +6,7 @@
 #include "dense.h"
 #include "../../core/trainer.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { MOST = 64, LENGTH = 80, NUMBERS = 16 };
@@ -170,6 +171,22 @@ static void refused(scene *s, kept *k, const char *says) {
   CHECK(mgrad_layer_hash(s->net) == hash && mgrad_optimizer_steps(s->optimizer) == 2);
 }
 
+static void test_claim(void) {
+  test("an input that is only claimed costs no memory");
+  scene from = open_scene(4), to = open_scene(4);
+  kept k = { 0 };
+  begin(&from);
+  OK(mgrad_trainer_state(from.trainer, keep, &k));
+  mgrad_memory_limit(to.ctx, (size_t)1 << 40);
+  find(&k, "input")->numbers = (double[]){ 1, 1e8 };
+  CHECK(mgrad_trainer_restore(to.trainer, k.items, k.n) == MGRAD_INVALID);
+  SAYS(to.ctx, "much larger than its weights");
+  CHECK(mgrad_memory_peak(to.ctx) < 32 << 20 && mgrad_memory_limit_get(to.ctx) == (size_t)1 << 40);
+  forget(&k);
+  close_scene(&from);
+  close_scene(&to);
+}
+
 /* Values that no trainer writes, one at a time. */
 static void test_values(void) {
   test("values that make no sense are refused, each with a sentence");
@@ -181,6 +198,8 @@ static void test_values(void) {
     { "gathered", "3", "make no sense" }, { "accumulate", "0", "make no sense" },
     { "optimizer/steps", "-2", "make no sense" }, { "optimizer", "sgd", "is \"sgd\"" },
     { "optimizer/scheduled", "1", "follows a schedule" }, { "run/shuffle", "-", "no whole" },
+    { "gathered", "-1", "make no sense" }, { "run/epoch", " 1", "no whole number" },
+    { "run/examples", "-1", "no place in a run" }, { "run/epoch", "-1", "no place in a run" },
   };
   scene s = open_scene(4);
   kept k = { 0 };
@@ -201,8 +220,23 @@ static void test_values(void) {
     *item = right;
     item->numbers = (double[]){ -1, -1, -1, -1, -1, -1, -1 };
     if (i == 1 || i == 2 || i == 4) refused(&s, &k, "");
+    item->numbers = (double[]){ INFINITY, 1e16, 1, 1, 1, 1, 1 };
+    if (i == 1 || i == 2 || i == 4) refused(&s, &k, "");
     item->numbers = NULL;
     refused(&s, &k, "");
+    *item = right;
+  }
+  mgrad_item *input = find(&k, "input"), before = *input;
+  input->count = 8; /* more numbers than there are */
+  input->numbers = (double[]){ 1e15, 1e15, 1e15, 1e15, 1e15, 1e15, 1e15, 1e15 };
+  refused(&s, &k, "");
+  *input = before;
+  static const char *const kinds[] = { "0.weight", "accumulate", "optimizer/gathered/0.weight" };
+  for (int i = 0; i < 3; i++) { /* nor be of another kind, or another shape */
+    mgrad_item *item = find(&k, kinds[i]), right = *item;
+    *item = (mgrad_item){ .name = right.name, .text = i == 0 ? "1" : NULL,
+                          .tensor = i == 0 ? NULL : find(&k, "1.bias")->tensor };
+    refused(&s, &k, i == 0 ? "no tensor" : i == 1 ? "no text" : "is {2}");
     *item = right;
   }
   for (int i = 0; i < k.n; i++) { /* nothing may be left out, but what was gathered */
@@ -226,6 +260,94 @@ static void test_values(void) {
   close_scene(&s);
 }
 
+/* What is so before the first batch of a run. */
+static void test_start(void) {
+  test("a run that has not begun is taken in as such");
+  scene s = open_scene(4), to = open_scene(4);
+  kept k = { 0 };
+  OK(mgrad_layer_build(s.net, 2, (int64_t[]){ 1, 3 }));
+  OK(mgrad_trainer_begin(s.trainer, s.data, 2, 3, 1));
+  OK(mgrad_trainer_state(s.trainer, keep, &k));
+  OK(mgrad_layer_build(to.net, 2, (int64_t[]){ 1, 3 }));
+  static const char *const wrong[] = { "run/epochs", "run/at", "run/count", "run/examples" };
+  for (int i = 0; i < 4; i++) {
+    mgrad_item *item = find(&k, wrong[i]), right = *item;
+    item->text = i % 2 == 0 ? "0" : "3";
+    CHECK(mgrad_trainer_restore(to.trainer, k.items, k.n) == MGRAD_INVALID);
+    CHECK(strstr(mgrad_error(to.ctx), i < 3 ? "no place in a run" : "metrics") != NULL);
+    *item = right;
+  }
+  mgrad_memory_limit(to.ctx, (size_t)1 << 30);
+  OK(mgrad_trainer_restore(to.trainer, k.items, k.n));
+  forget(&k);
+  close_scene(&s);
+  close_scene(&to);
+}
+
+static mgrad_status own_metric(void *ud, mgrad_tensor *p, mgrad_tensor *y, double *value) {
+  (void)ud, (void)p, (void)y;
+  *value = 1;
+  return MGRAD_OK;
+}
+
+/* Sums of a metric are as many as it may keep. */
+static void test_metrics(void) {
+  test("a metric of the host keeps one sum, one of a fixed number no other");
+  scene s = open_scene(4), to = open_scene(4);
+  kept k = { 0 };
+  mgrad_trainer *trainers[2] = { NULL };
+  for (int i = 0; i < 2; i++) {
+    scene *own = i == 0 ? &s : &to;
+    mgrad_trainer_options o = { .net = own->net, .optimizer = own->optimizer, .nmetrics = 2,
+                                .loss = mgrad_op_find("mse"),
+                                .metrics = { { "own", own_metric, NULL }, { .name = "mae" } } };
+    OK(mgrad_layer_build(own->net, 2, (int64_t[]){ 1, 3 }));
+    OK(mgrad_trainer_new(own->ctx, &o, &trainers[i]));
+    mgrad_trainer_release(own->trainer);
+    own->trainer = trainers[i];
+  }
+  begin(&s);
+  OK(mgrad_trainer_state(s.trainer, keep, &k));
+  for (int i = 0; i < 2; i++) {
+    mgrad_item *item = find(&k, i == 0 ? "run/metric/own" : "run/metric/mae"), right = *item;
+    item->count = 9;
+    CHECK(mgrad_trainer_restore(to.trainer, k.items, k.n) == MGRAD_INVALID);
+    SAYS(to.ctx, "metrics");
+    *item = right;
+  }
+  OK(mgrad_trainer_restore(to.trainer, k.items, k.n));
+  forget(&k);
+  close_scene(&s);
+  close_scene(&to);
+}
+
+static mgrad_status refuse_at(void *ud, const mgrad_item *item) {
+  (void)item;
+  return --*(int *)ud == 0 ? MGRAD_CALLBACK : MGRAD_OK;
+}
+
+static void test_out(void) {
+  test("a host that refuses an item gets no further ones");
+  scene s = open_scene(4);
+  int n = 0, left;
+  begin(&s);
+  do left = ++n; while (mgrad_trainer_state(s.trainer, refuse_at, &left) == MGRAD_CALLBACK);
+  CHECK(n > 20 && left == 1);
+  for (n = 1; left = n, mgrad_optimizer_state(s.optimizer, refuse_at, &left) != MGRAD_OK;) n++;
+  CHECK(n > 10);
+  test("nothing is written or taken in while a layer is under way");
+  for (int i = 0; i < 2; i++) {
+    if (i == 0) s.ctx->frame = (void *)&s;
+    else s.ctx->recorder = (void *)&s;
+    CHECK(mgrad_trainer_state(s.trainer, refuse_at, &left) == MGRAD_INVALID);
+    SAYS(s.ctx, "a layer is under way");
+    CHECK(mgrad_trainer_restore(s.trainer, NULL, 0) == MGRAD_INVALID);
+    s.ctx->frame = NULL;
+    s.ctx->recorder = NULL;
+  }
+  close_scene(&s);
+}
+
 static void test_optimizer(void) {
   test("an optimizer alone is taken in, by the names of its parameters");
   scene a = open_scene(4), b = open_scene(4);
@@ -234,6 +356,12 @@ static void test_optimizer(void) {
   OK(mgrad_layer_build(b.net, 2, (int64_t[]){ 1, 3 }));
   OK(mgrad_optimizer_state(a.optimizer, keep, &k));
   CHECK(find(&k, "optimizer/square/1.bias")->tensor != NULL);
+  k.items[k.n] = (mgrad_item){ .name = "other", .text = "" };
+  CHECK(mgrad_optimizer_restore(b.optimizer, k.items, k.n + 1) == MGRAD_INVALID);
+  SAYS(b.ctx, "which is nothing here");
+  mgrad_memory_limit(b.ctx, 1);
+  CHECK(mgrad_optimizer_restore(b.optimizer, k.items, k.n) == MGRAD_NOMEM);
+  mgrad_memory_limit(b.ctx, 0);
   OK(mgrad_optimizer_restore(b.optimizer, k.items, k.n));
   CHECK(mgrad_optimizer_steps(b.optimizer) == 2);
   size_t bytes = (size_t)(a.optimizer->nstates * a.optimizer->numel) * sizeof(mgrad_real);
@@ -271,7 +399,11 @@ static void test_resume(void) {
 
 int main(void) {
   test_memory();
+  test_claim();
   test_values();
+  test_start();
+  test_metrics();
+  test_out();
   test_optimizer();
   test_resume();
   return check_report("resume");

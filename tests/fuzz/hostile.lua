@@ -245,6 +245,7 @@ local named = {
   begin = "data batch epochs", resume = "data epochs", advance = "steps ms",
   assess = "data batch", table = "metric", accumulate = "accumulate",
   load_weights = "path weights rename 1", save = "value key", dump = "value key",
+  boundary = "input examples", curve = "input",
   set_files = "functions function", __tostring = "value", __unm = "x", __add = "a b",
   __sub = "a b", __mul = "a b", __div = "a b", __pow = "a b",
 }

@@ -1,15 +1,15 @@
 --- What must hold for every file, whatever is in it: it is loaded or refused, with a message
--- of one line that names no file of C; what is loaded can be used and saved; and loading
--- takes at most twice the bytes of the file, and 1 MB.
+-- of one line that names no file of C; what is loaded can be used and saved; and loading takes
+-- at most twice the bytes of the file, and 1 MB; 16 MB more where the net of a trainer is built.
+-- An error is raised where one of these does not hold.
 --
--- 'peak' below gives the most bytes in use since it was called last, and those in use. An error is raised where
--- one of these does not hold.
+-- 'peak' below gives the most bytes in use since it was called last, and those in use.
 
 local mg = require "moongrad"
 local core = mg.core
 local loading = {}
 
-local SLACK = 2 ^ 20
+local SLACK, BUILDING = 2 ^ 20, 16 * 2 ^ 20
 
 mg.module("fuzz.Class", {
   init = function(self, n) self.inner = mg.dense(n) end,
@@ -35,21 +35,22 @@ mg.set_files {
   write = error, rename = error, remove = error,
 }
 
---- What f() returns, which is a value or nil and a message, in little memory.
-local function load(peak, f)
+--- What f() returns, which is a value or nil and a message, in little memory and 'more'.
+local function load(peak, more, f)
+  if #file > SLACK / 16 then collectgarbage() collectgarbage() end -- of what was tried before
   local _, before = peak()
   local ok, value, message = pcall(f)
   local bytes = peak() - before
-  if not ok and value ~= "not enough memory" then error("an error: " .. tostring(value)) end
-  if not value and ok then
+  if not ok then error("an error: " .. tostring(value)) end
+  if not value then
     if type(message) ~= "string" or message:find "%.c:" or message:find "[%z\1-\31]" then
       error("a message: " .. tostring(message))
     end
   end
-  if bytes > 2 * #file + SLACK then
+  if bytes > 2 * #file + SLACK + more then
     error(("%d bytes for a file of %d"):format(bytes, #file))
   end
-  return ok and value or nil
+  return value
 end
 
 --- Uses a net and saves it: what is loaded then is the same.
@@ -69,13 +70,14 @@ end
 --- Tries bytes as a file. Returns what mg.undump gives.
 function loading.try(bytes, peak)
   file = bytes
-  local value = load(peak, function() return mg.undump(bytes) end)
+  local value = load(peak, 0, function() return mg.undump(bytes) end)
   if core.type(value) == "layer" then use(value) end
   local t = loading.trainer(0.1)
-  if bytes:find("trainer", 1, true) and load(peak, function() return t:load "file" end) then
+  if bytes:find("trainer", 1, true) and load(peak, BUILDING, function() return t:load "file" end)
+  then
     core.state_out(t)
   end
-  load(peak, function() return t:parts().net:load_weights "file" end)
+  load(peak, 0, function() return t:parts().net:load_weights "file" end)
   return value
 end
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 1 << 16 };
+enum { MOST = 1 << 24 };
 
 static uint8_t original[MOST], data[MOST];
 

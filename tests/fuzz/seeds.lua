@@ -1,7 +1,8 @@
 --- Writes the files that the corpus grew from into a folder: nets with all that a file can
--- say of one, trainers at several places of a run, files of other programs.
+-- say of one, trainers at several places of a run, files of other programs. Or large ones, for
+-- the memory that loading takes.
 --
---   lua tests/fuzz/seeds.lua FOLDER
+--   lua tests/fuzz/seeds.lua FOLDER [large]
 
 local folder = arg[1]
 local loading = require "tests.fuzz.loading"
@@ -13,6 +14,29 @@ local function write(name, bytes)
   local f = assert(io.open(folder .. "/" .. name, "wb"))
   f:write(bytes)
   f:close()
+end
+
+--- So many tensors of so many numbers.
+local function tensors(n, size)
+  local list = {}
+  for i = 1, n do list["tensor" .. i] = mg.ones(size) end
+  return mg.dump(list)
+end
+
+if arg[2] == "large" then
+  local layers = { 60 }
+  for i = 1, 200 do layers[i + 1] = mg.dense(60) end
+  write("one", tensors(1, 3e6))
+  write("some", tensors(100, 3e4))
+  write("many", tensors(1000, 2000))
+  write("small", tensors(500, 1))
+  write("wide", mg.dump(mg.sequential { 1500, mg.dense(1500), "tanh", mg.dense(100) }))
+  write("deep", mg.dump(mg.sequential(layers)))
+  local t = mg.trainer { loss = "mse", optimizer = "adam",
+    net = mg.sequential { 800, mg.dense(800), mg.dense(2) } }
+  t:step(mg.ones(2, 800), mg.ones(2, 2))
+  assert(t:save(folder .. "/trainer"))
+  return
 end
 
 local shared = mg.dense(2, { inputs = 2 })

@@ -175,6 +175,22 @@ describe("a bad file", function()
     { "escape", file '{"\\udc00":1}' }, { "escape", file '{"\\u0000":1}' },
     { "UTF%-8", file '{"\255":1}' }, { "UTF%-8", file '{"\192\128":1}' },
     { "UTF%-8", file '{"\237\160\128":1}' }, { "UTF%-8", file '{"\1":1}' },
+    { "UTF%-8", file '{"\128":1}' }, { "UTF%-8", file '{"\195A":1}' },
+    { "UTF%-8", file '{"\244\144\128\128":1}' }, { "UTF%-8", file '{"\240\159' },
+    { "escape", file '{"\\u00g0":1}' }, { "escape", file '{"\\u0' }, { "escape", file '{"\\' },
+    { "escape", file '{"\\ud800\\n12345":1}' }, { "escape", file '{"\\ud800x12345":1}' },
+    { "escape", file '{"\\ud800\\ue000":1}' }, { "escape", file '{"\\ud800\\u00"' },
+    { "escape", file '{"\\\0z":1}' }, { "no JSON", file '{"abc' }, { "no JSON", file '{"a" 1' },
+    { "no JSON", file '{"a":[' }, { "no JSON", file '{1' },
+    { "no JSON", file '{"__metadata__":3}' },
+    { "no JSON", file '{"__metadata__":{3' }, { "no JSON", file '{"__metadata__":{"a" 3' },
+    { "no JSON", file(entry '3') }, { "no JSON", file(entry '"shape" 3') },
+    { "no JSON", file(entry '"shape":3') }, { "no JSON", file(entry '"dtype":3') },
+    { "no JSON", file '{"a":{"shape":[1' }, { "no JSON", file '{"__metadata__":{}3}' },
+    { "more than dtype", file(entry '"shape":[1],"shape":[1]') },
+    { "more than dtype", file(entry '"data_offsets":[0,4],"data_offsets":[0,4]') },
+    { "without dtype", file(entry '"dtype":"F32","data_offsets":[0,4]', 4) },
+    { "without dtype", file(entry '"shape":[1],"data_offsets":[0,4]', 4) },
     { 'two "__metadata__"', file '{"__metadata__":{},"__metadata__":{}}' },
     { "name twice", file '{"__metadata__":{"x":"1","x":"2"}}' },
     { "no JSON", file '{"__metadata__":{"x":1}}' }, { "no JSON", file '{"__metadata__":{"x":"1"' },
@@ -188,11 +204,12 @@ describe("a bad file", function()
     end)
   end
 
-  -- A file of ours whose architecture says something else.
+  -- A file of ours whose architecture says something else, with a number as "weight".
   local function net(text)
     local text_in_json = text:gsub('"', '\\"')
-    local header = '{"__metadata__":{"crc32":"00000000","moongrad":"' .. text_in_json .. '"}}'
-    local bytes = file(header)
+    local header = '{"__metadata__":{"crc32":"00000000","moongrad":"' .. text_in_json .. '"},'
+      .. '"weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    local bytes = file(header, 4)
     return (bytes:gsub("00000000", ("%08x"):format(core.crc32(0, bytes)), 1))
   end
 
@@ -202,7 +219,10 @@ describe("a bad file", function()
     { "kind .* unknown", '{"version":1,"net":{"layer":"os"}}' },
     { "class \"x\"", '{"version":1,"net":{"class":"x"}}' },
     { "is missing", '{"version":1,"net":{"layer":"dense","options":{"out":3},"input":[1,2],'
-      .. '"tensors":["weight"]}}' },
+      .. '"tensors":["bias"]}}' },
+    { "the net has tensors that it cannot take", '{"version":1,"net":{"layer":"dense","options":'
+      .. '{"out":3},"tensors":["weight"]}}' },
+    { "belongs to no layer", '{"version":1,"net":{"layer":"dense","options":{"out":3}}}' },
     { "weight is missing", '{"version":1,"net":{"layer":"dense","options":{"out":3},'
       .. '"input":[1,2]}}' },
     { "there is no option \"a%?b\"", '{"version":1,"net":{"layer":"dense","options":'
@@ -228,8 +248,15 @@ describe("a bad file", function()
     local t = mg.undump(file(text, 8))
     helper.near(0, t.b)
     helper.near({ 0 }, t["\240\159\140\153"])
+    assert.is_truthy(mg.undump(file('{"\\ue000\238\128\128":{"dtype":"F32",'
+      .. '"shape":[1],"data_offsets":[0,4]}}', 4))["\238\128\128\238\128\128"])
     assert.same({}, mg.undump(file '{"__metadata__":{}}'))
     assert.same({}, mg.undump(file "{}"))
+  end)
+
+  it("has a header that is a string", function()
+    helper.fails("text is table, expected a string", core.read_header, {})
+    assert.is_nil((core.read_header "x"))
   end)
 
   it("costs no memory for sizes that it only claims", function()

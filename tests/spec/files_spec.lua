@@ -39,7 +39,8 @@ local Block = mg.module("spec.Block", {
 -- Nets of which each has something else to keep, with the shape of an input.
 local nets = {
   ["dense layers"] = function()
-    return mg.sequential { 3, mg.dense(4), "tanh", mg.dense(2, { act = "gelu", bias = false }) },
+    return mg.sequential { 3, mg.dense(4, { init = "orthogonal" }), "tanh",
+      mg.dense(2, { act = "gelu", bias = false }) },
       { 2, 3 }
   end,
   ["pictures"] = function()
@@ -84,7 +85,7 @@ describe("a net in a file", function()
   for name, make in pairs(nets) do
     it("comes back as it was: " .. name, function()
       local net, size = make()
-      assert.is_true(mg.save(path(), net))
+      assert.is_true(net:save(path()))
       local copy = assert(mg.load(path()))
       assert.equal(net:hash(), copy:hash())
       local x = mg.randn(size)
@@ -165,6 +166,40 @@ describe("a net in a file", function()
     helper.near(y, again(net):predict(x), 0)
   end)
 
+  it("of a class that has changed since is refused, or gets what it had", function()
+    local function class(init)
+      core.classes["spec.Changed"] = nil
+      return mg.module("spec.Changed", { init = init, forward = function(_, x) return x end })
+    end
+    local bytes = mg.dump(class(function(self) self.w = mg.tensor { 1, 2 } end)())
+    class(function(self) self.w = mg.tensor { 1 } end)
+    helper.refuses('tensor "w" is {2}, expected {1}', mg.undump, bytes)
+    class(function() end)
+    helper.near({ 1, 2 }, assert(mg.undump(bytes)).w)
+    bytes = mg.dump(class(function(self) self.inner = mg.dense(1, { inputs = 2 }) end)())
+    class(function(self) self.inner = mg.gru(1) end)
+    helper.refuses('layer "inner" is a dense, expected a gru', mg.undump, bytes)
+  end)
+
+  it("is whole or not there where memory is short", function()
+    local output = helper.script [[
+      local mg = require "moongrad"
+      local bytes = mg.dump(mg.sequential { { 2, 4 }, mg.dense(4), mg.transformer_block(2) })
+      local short, limit, net = 0, math.huge
+      for room = 16000, 16, -16 do
+        net = nil
+        collectgarbage()
+        limit = math.min(limit, mg.memory() + room) -- it can only be lowered
+        mg.limit { memory = limit }
+        local ok, value = pcall(mg.undump, bytes)
+        if not ok or not value then short = short + 1 end
+        assert(ok and value or tostring(value) == "not enough memory", value)
+      end
+      print(short > 10 and "fine")
+    ]]
+    assert.equal("fine\n", output)
+  end)
+
   it("says which layer is a plain function", function()
     local net = mg.sequential { 2, mg.residual { mg.dense(2), function(x) return x end } }
     helper.fails('save: layer "0.1" is a Lua function', mg.dump, net)
@@ -200,9 +235,16 @@ describe("a net in a file", function()
       local t = mg.undump(mg.dump { a = mg.ones(2) })
       print(t.a:sum():item())
       print(select(2, pcall(mg.dump, mg.dense(2))))
+      local t = mg.trainer { net = mg.dense(1, { inputs = 1 }), loss = "mse", optimizer = "sgd" }
+      print(select(2, pcall(t.save, t, "/nowhere/x")))
+      package.loaded["moongrad.system"] = nil
+      package.preload["moongrad.system"] = function() error "none" end
+      print(select(2, pcall(mg.load, "x")))
     ]])
     assert.truthy(output:find "^2", output)
-    assert.truthy(output:find("lua%-cjson is needed, which is not here"), output)
+    local _, n = output:gsub("lua%-cjson is needed, which is not here", "")
+    assert.equal(2, n)
+    assert.truthy(output:find "this host has no moongrad%.system")
   end)
 end)
 
@@ -243,7 +285,7 @@ describe("a table of tensors in a file", function()
     helper.fails("dump: value is a number", mg.dump, 3)
     helper.fails("1 to 255 bytes", mg.dump, { [("x"):rep(256)] = mg.ones(1) })
     helper.fails("1 to 255 bytes", mg.dump, { [""] = mg.ones(1) })
-    helper.fails('the name "a%?" has a zero byte', mg.dump, { ["a\0"] = mg.ones(1) })
+    helper.fails('the name "a%??" has a zero byte', mg.dump, { ["a\0"] = mg.ones(1) })
     helper.fails("UTF%-8", mg.dump, { ["\255"] = mg.ones(1) })
     local closed = mg.ones(1)
     closed:close()
@@ -316,6 +358,9 @@ describe("weights", function()
       .. " of another shape: 1%.weight {4}, expected {3}", net.load_weights, net, from)
     assert.equal(before, net:hash())
     helper.fails("expected a tensor", net.load_weights, net, { ["0.bias"] = 1 })
+    local large = { 2 }
+    for i = 1, 9 do large[i + 1] = mg.dense(i) end
+    helper.fails("missing: 0%.bias, .*, and 11 more$", net.load_weights, mg.sequential(large), {})
   end)
 
   it("of a file that does not fit are refused", function()

@@ -146,6 +146,34 @@ describe("npy", function()
     assert(harmless < 800, harmless)
   end)
 
+  -- An archive of one stored entry whose sizes and places are in 64 bits.
+  local function zip64(v)
+    local bytes = mg.npy.dump { a = v }
+    local function u64(n) return u16(n % 65536) .. u16(math.floor(n / 65536)) .. ("\0"):rep(4) end
+    local first = bytes:find("PK\1\2", 1, true)
+    local last, size = bytes:find("PK\5\6", first, true), #mg.npy.dump(v)
+    local full = ("\255"):rep(4)
+    local list = bytes:sub(first, first + 19) .. full:rep(2) .. bytes:sub(first + 28, first + 29)
+      .. u16(32) .. bytes:sub(first + 32, first + 41) .. full .. "a.npy" -- another field first
+      .. "\7\0\0\0" .. "\1\0\24\0" .. u64(size) .. u64(size) .. u64(0)
+    local place = first - 1 + #list
+    return bytes:sub(1, first - 1) .. list
+      .. "PK\6\6" .. u64(44) .. "\45\0\45\0" .. ("\0"):rep(8) .. u64(1):rep(2) .. u64(#list)
+      .. u64(first - 1) .. "PK\6\7" .. ("\0"):rep(4) .. u64(place) .. "\1\0\0\0"
+      .. bytes:sub(last, last + 7) .. "\255\255\255\255" .. bytes:sub(last + 12, last + 15) .. full
+      .. "\0\0"
+  end
+
+  it("reads an archive with sizes in 64 bits, and no damaged one", function()
+    local t = mg.tensor { 1, -2 }
+    near({ 1, -2 }, read(zip64(t)).a, 0)
+    damage(zip64(t), function(flipped, all, message)
+      assert(message or flipped)
+      if not all then return assert.is_string(message) end
+      for _, v in pairs(all) do near({ 1, -2 }, v, 0) end
+    end)
+  end)
+
   if not python() then
     pending "skipped, there is no NumPy (Debian: python3-numpy)"
     return
@@ -181,6 +209,21 @@ np.savez(open(path, "wb"), **all)
       near(truth, deflated[name], 0)
     end
     assert.equal(48, n)
+  end)
+
+  it("reads an archive of Python's with sizes in 64 bits", function()
+    local path = helper.file ""
+    for _, save in ipairs { "savez", "savez_compressed" } do
+      assert.equal("", numpy(([[
+import zipfile
+zipfile.ZIP64_LIMIT = zipfile.ZIP_FILECOUNT_LIMIT = 0
+np.%s(open(path, "wb"), a=np.arange(6.0).reshape(2, 3), b=np.arange(4, dtype=">i2"))
+assert b"PK\6\6" in open(path, "rb").read()
+]]):format(save), path))
+      local all = mg.npy.read(path)
+      near({ { 0, 1, 2 }, { 3, 4, 5 } }, all.a, 0)
+      near({ 0, 1, 2, 3 }, all.b, 0)
+    end
   end)
 
   it("writes what NumPy reads", function()

@@ -325,7 +325,7 @@ describe("mg.plot.", function()
     h.fails("my own", mg.plot.curve, function() error("my own", 0) end)
     h.fails("plot.curve: the function gave nil for %-5, expected a number", mg.plot.curve,
       function() end)
-    h.fails("curve 1 has 2 x and 1 y", mg.plot.curve, { x = { 1, 2 }, y = { 1 } })
+    h.fails("curves.1. has 2 x and 1 y", mg.plot.curve, { x = { 1, 2 }, y = { 1 } })
     h.fails("from is 3 and to is 1", mg.plot.curve, math.sin, { from = 3, to = 1 })
   end)
 

@@ -330,6 +330,16 @@ describe("a state that does not fit", function()
     assert.equal(number, mg.rand(1)[1])
   end
 
+  --- Such a file with something in it changed for something as long, and its checksum right.
+  local function edited(path, from, to)
+    local f = assert(io.open(path, "rb"))
+    local bytes, n = f:read("*a"):gsub('"crc32":"%x+"', '"crc32":"00000000"', 1):gsub(from, to)
+    f:close()
+    assert(n > 0)
+    local crc = ("%08x"):format(mg.core.crc32(0, bytes))
+    return helper.file((bytes:gsub("00000000", crc, 1)))
+  end
+
   it("is refused: another optimizer, other options, another net, other metrics", function()
     local path = file()
     local t = make("sgd", { momentum = 0.9 }, { metrics = { "accuracy" } })
@@ -380,10 +390,41 @@ describe("a state that does not fit", function()
     local bytes = f:read "*a"
     f:close()
     rejects("damaged", t, helper.file((bytes:gsub("optimizer", "optimiser", 1))))
-    local crc = bytes:match '"crc32":"(%x+)"'
-    bytes = bytes:gsub(crc, "00000000", 1):gsub('"input(\\":%[\\")', '"a\\\\nb%1')
-    crc = ("%08x"):format(mg.core.crc32(0, bytes))
-    rejects('it has "a%?b"', t, helper.file((bytes:gsub("00000000", crc, 1))))
+    rejects('it has "a%?b"', t, edited(path, '"input(\\":%[\\")', '"a\\\\nb%1'))
+    rejects("the state of the trainer is damaged", t, edited(path, '"{(\\"state)', '"[%1'))
+    t:fit(1, data(), { restore_best = true })
+    t:save(path)
+    rejects("where its run stands makes no sense", t,
+      edited(path, 'epochs(\\",\\"over)', "epochx%1"))
+    rejects('"best/0.weighx" belongs to no weight', t, edited(path, '"best/0.weight"',
+      '"best/0.weighx"'))
+    t = make("adam", { lr = schedules.plateau() })
+    t:save(path)
+    rejects('"resting" of the plateau is missing', t, edited(path, "resting", "restinx"))
+    rejects("a number of the trainer's state is damaged", t,
+      edited(path, '(optimizer\\\\/weight\\":%[\\")0', "%1x"))
+  end)
+
+  it("is refused: what a net says that it is made of by functions", function()
+    local path = file()
+    local function new(f)
+      return mg.trainer { loss = "mse", optimizer = "sgd", net = mg.sequential { mg.dense(2), f } }
+    end
+    local t = new(function(x) return x end)
+    t:step(mg.ones(2, 3), mg.ones(2, 2))
+    assert(t:save(path))
+    assert(new(function(x) return x end):load(path))
+    t = new(function() error("oops", 0) end)
+    fails("^oops$", t.load, t, path)
+  end)
+
+  it("is not written where a parameter is called as one of its parts", function()
+    local net = mg.module("spec.Accumulate", {
+      init = function(self) self.accumulate = mg.tensor({ 1 }, { requires_grad = true }) end,
+      forward = function(self, x) return x * self.accumulate end,
+    })()
+    local t = mg.trainer { net = net, loss = "mse", optimizer = "sgd" }
+    fails('a parameter is called "accumulate"', t.save, t, file())
   end)
 
   it("is not written while a step, or a swap of averaged weights, is half done", function()

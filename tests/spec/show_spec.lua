@@ -1,5 +1,6 @@
--- tostring of each kind of object.
+-- tostring of each kind of object, and what fit shows while it trains.
 local mg = require "moongrad"
+local h = require "tests.spec.helper"
 
 local function net() return mg.sequential { 2, mg.dense(8), "tanh", mg.dense(1), "sigmoid" } end
 
@@ -31,5 +32,40 @@ describe("tostring of", function()
     } do
       assert.equal(text, tostring(object))
     end
+  end)
+end)
+
+describe("the bar of fit", function()
+  -- What is drawn while four batches of 16 take a second each.
+  local function drawn(before)
+    return h.script(([[
+      local mg, progress = require "moongrad", require "moongrad.progress"
+      local now = 0
+      require "moongrad.system".clock = function() return now end
+      progress.isatty = function() return true end
+      local function slow(x) now = now + 1 return x end
+      local t = mg.trainer { net = mg.sequential { 2, mg.dense(1), slow }, loss = "mse",
+                             optimizer = "sgd" }
+      local data = { x = mg.ones(64, 2), y = mg.ones(64, 1), batch = 16 }
+      %s
+      t:fit(1, data, { progress = true, on_batch = function() end })
+    ]]):format(before or ""))
+  end
+  it("counts the rate and the time left from the beginning of the epoch", function()
+    local text = drawn()
+    assert.truthy(text:find(" 25%%  16/s  0:03 left  loss %d"), text)
+    assert.truthy(text:find(" 75%%  16/s  0:01 left  loss %d"), text)
+    assert.truthy(text:find("epoch 1/1  loss [%d.]+  4.0 s"), text)
+  end)
+  it("leaves out what was done before a resumed epoch", function()
+    local text = drawn [[
+      local path = os.tmpname()
+      t:fit(1, data, { on_batch = function(row)
+        if row.batch == 2 then assert(t:save(path)) return false end
+      end })
+      assert(t:load(path))
+      os.remove(path)
+    ]]
+    assert.truthy(text:find(" 75%%  16/s  0:01 left  loss %d"), text)
   end)
 end)

@@ -368,6 +368,7 @@ describe("the log", function()
   it("is refused where it cannot be written", function()
     local trainer, _, data = make()
     h.refuses("nowhere", trainer.fit, trainer, 1, data, { log = "/nowhere/at/all.jsonl" })
+    h.refuses("^/dev/full: No space", trainer.fit, trainer, 1, data, { log = "/dev/full" })
   end)
 end)
 

@@ -44,17 +44,6 @@ describe("as PyTorch has it, weight files:", function()
     end)
   end
 
-  it("the snippet of the documentation is what is tested", function()
-    local function snippet(path, from, to)
-      local f = assert(io.open(path))
-      local text = f:read("*a"):match(from .. "(def save.-)" .. to)
-      f:close()
-      return (text:gsub("%s+", " "))
-    end
-    assert.equal(snippet("bindings/README.md", "```python.-", "```"),
-      snippet("tests/torch/files.py", "", "# %-%-%-%- until"))
-  end)
-
   it("those of here are loaded by PyTorch", function()
     for name, make in pairs(nets) do
       local file = folder .. "/" .. name

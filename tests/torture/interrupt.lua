@@ -110,9 +110,11 @@ end
 
 local trainer, net, data = kinds[kind][1]()
 if net then net:predict(data.x:narrow(1, 1, 1)) end
-say "ready"
 local _, err = pcall(function()
-  local _, first = pcall(kinds[kind][2], trainer, net, data)
+  local _, first = pcall(function()
+    say "ready"
+    kinds[kind][2](trainer, net, data)
+  end)
   for _ = 1, 100 do first = first or "" end -- the main thread's hook, if that is not over
   error(first, 0)
 end)
