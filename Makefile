@@ -190,12 +190,13 @@ maths-quick:
 
 test-c: ## C tests of the core, in float and double
 	@$(MAKE) --no-print-directory -s $(BUILD)/tests-float/core $(BUILD)/tests-float/tree \
-	  $(BUILD)/tests-float/pool $(BUILD)/tests-float/resume
+	  $(BUILD)/tests-float/pool $(BUILD)/tests-float/resume $(BUILD)/tests-float/extreme
 	@$(MAKE) --no-print-directory -s REAL=double $(BUILD)/tests-double/core
 	$(BUILD)/tests-float/core
 	$(BUILD)/tests-float/tree
 	$(BUILD)/tests-float/resume
 	$(BUILD)/tests-float/pool
+	$(BUILD)/tests-float/extreme
 	$(BUILD)/tests-double/core
 	@$(MAKE) --no-print-directory maths-quick
 	@$(MAKE) --no-print-directory grad
@@ -206,6 +207,9 @@ grad: ## the gradient table: every op and layer against differences, in double
 
 test-lua: all ## the specs of the Lua API
 	$(BUSTED) tests/spec
+
+test-plain: all ## the same without busted, where luassert is in the path: LUA=5.5
+	$(LUA_ENV) MOONGRAD_LUA=$(LUA_BIN) $(LUA_BIN) tests/plain.lua tests/spec/*_spec.lua
 
 LUAS ?= 5.1 5.2 5.3 jit
 test-luas: ## the same under the other Luas
@@ -276,8 +280,28 @@ torture-quick: all $(ALLOC) $(FAULT) $(INTERRUPT) $(STATES)
 PROGRAMS ?= 100000
 fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random programs, files
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/hostile.lua
-	$(LUA_ENV) $(LUA_BIN) tests/fuzz/programs.lua --programs $(PROGRAMS)
+	$(LUA_ENV) $(LUA_BIN) tests/fuzz/campaign.lua --programs $(PROGRAMS)
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/files.lua --rounds $(PROGRAMS)
+
+fuzz-asan: ## random programs in a sanitized build
+	@$(ASAN) all
+	$(PRELOAD) $(ASAN) fuzz-built
+
+# A share of the same, under every Lua that test-luas has built.
+fuzz-quick: all
+	$(LUA_ENV) $(LUA_BIN) tests/fuzz/files.lua --rounds 300
+	@$(MAKE) --no-print-directory replay
+	@mkdir -p $(BUILD)/large
+	$(LUA_ENV) $(LUA_BIN) tests/fuzz/seeds.lua $(BUILD)/large large
+	$(LUA_ENV) $(TEST_DIR)/fuzz-loader $(BUILD)/large
+	@set -e; for v in $(LUA) $(LUAS); do $(MAKE) --no-print-directory -s LUA=$$v fuzz-share; done
+
+fuzz-share: all
+	$(LUA_ENV) $(LUA_BIN) tests/fuzz/hostile.lua --every 20
+	$(LUA_ENV) $(LUA_BIN) tests/fuzz/programs.lua --programs 150
+
+fuzz-built:
+	$(LUA_ENV) $(LUA_BIN) tests/fuzz/campaign.lua --programs $(PROGRAMS)
 
 # The loader of model files, with Lua and without, fed by libFuzzer or, without clang, by
 # replay.c.
@@ -310,13 +334,6 @@ fuzz-files: ## INPUTS=10000000 model files by libFuzzer (clang), under the sanit
 	$(TEST_DIR)-fuzz/fuzz-header $(FUZZ_LIMIT) -runs=$(INPUTS) $(BUILD)/corpus $(CORPUS)
 	$(LUA_ENV) $(TEST_DIR)-fuzz/fuzz-loader $(FUZZ_LIMIT) -runs=$$(($(INPUTS) / 50)) \
 	  $(BUILD)/corpus $(CORPUS)
-
-fuzz-quick:
-	@$(MAKE) --no-print-directory fuzz PROGRAMS=300
-	@$(MAKE) --no-print-directory replay
-	@mkdir -p $(BUILD)/large
-	$(LUA_ENV) $(LUA_BIN) tests/fuzz/seeds.lua $(BUILD)/large large
-	$(LUA_ENV) $(TEST_DIR)/fuzz-loader $(BUILD)/large
 
 HOSTS ?=
 hosts: deps-hosts ## train, infer and load in real programs; HOSTS='love wrk' for some
@@ -361,8 +378,10 @@ determinism: ## the same bits for each seed under all instruction sets, gcc, cla
 determinism-quick:
 	@tests/determinism 10
 
-SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
+SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ASAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-asan CFLAGS='$(SANITIZE)'
+PRELOAD = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
 asan: ## C tests and specs under the address and undefined-behaviour sanitizers
 	@$(ASAN) REAL=double $(patsubst %,$(BUILD)/tests-double-asan/%,core tree resume grad)
 	$(BUILD)/tests-double-asan/core
@@ -370,8 +389,7 @@ asan: ## C tests and specs under the address and undefined-behaviour sanitizers
 	$(BUILD)/tests-double-asan/tree
 	$(BUILD)/tests-double-asan/grad
 	@$(ASAN) all
-	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
-	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 $(ASAN) test-lua-built
+	$(PRELOAD) $(ASAN) test-lua-built fuzz-built PROGRAMS=300
 	ASAN_OPTIONS=detect_leaks=0 $(ASAN) replay
 
 TSAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-tsan CFLAGS='-O1 -g -fsanitize=thread'

@@ -10,6 +10,7 @@ typedef struct box {
   const void *magic;
   void *object;
   int closed; /* what is left of the object goes with the box */
+  int used;   /* calls of the core that it is an argument of */
 } box;
 
 /* ---- the kinds ---- */
@@ -125,10 +126,19 @@ static int release(box *b) {
   return 0;
 }
 
-/* __gc */
+/* __gc. Of a box in use it is called by hand. */
 static int box_gc(lua_State *L) {
   box *b = to_box(L, 1);
-  return b != NULL && alive(L) ? release(b) : 0;
+  if (b == NULL || !alive(L)) return 0;
+  b->closed = 1;
+  return b->used == 0 ? release(b) : 0;
+}
+
+void lmgrad_hold(lua_State *L, int top, int by) {
+  for (int i = 1; i <= top; i++) {
+    box *b = to_box(L, i);
+    if (b != NULL) b->used += by;
+  }
 }
 
 /* close(), __close. What the core is using lies in a box that is on a stack, so
@@ -171,8 +181,7 @@ static int is_own(lua_State *L, const lmgrad_state *S, int level, lua_Debug *ar)
   return n > 0 && strncmp(ar->source, S->own, n) == 0;
 }
 
-/* Pushes "file:line: " of the function that called into moongrad, or "". */
-static void push_position(lua_State *L) {
+void lmgrad_position(lua_State *L) {
   const lmgrad_state *S = lua_touserdata(L, lua_upvalueindex(1));
   lua_Debug ar, next;
   for (int level = 1; lua_getstack(L, level, &ar); level++) {
@@ -188,7 +197,7 @@ static void push_position(lua_State *L) {
 
 int lmgrad_error(lua_State *L, const char *format, ...) {
   va_list args;
-  push_position(L);
+  lmgrad_position(L);
   va_start(args, format);
   lua_pushvfstring(L, format, args);
   va_end(args);

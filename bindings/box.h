@@ -88,14 +88,22 @@ void lmgrad_callback_set(lua_State *L, int state, lmgrad_callback which, lua_CFu
 ** left at the top of its stack, and the status is MGRAD_CALLBACK. */
 mgrad_status lmgrad_call(lmgrad_state *S, lmgrad_callback which, void *argument);
 /* Around calls of the core that may call back. */
-lua_State *lmgrad_enter(lmgrad_state *S, lua_State *L);
-void lmgrad_leave(lmgrad_state *S, lua_State *before);
+typedef struct lmgrad_entered {
+  lua_State *L; /* whose call was under way before */
+  int top;      /* the boxes up to here are in use */
+} lmgrad_entered;
+lmgrad_entered lmgrad_enter(lmgrad_state *S, lua_State *L);
+void lmgrad_leave(lmgrad_state *S, lmgrad_entered before);
+/* One use more, or less, of the boxes at 1 to 'top'. */
+void lmgrad_hold(lua_State *L, int top, int by);
 /* Pushes a new box with one more reference to t. */
 void lmgrad_push_tensor(lua_State *L, mgrad_tensor *t);
 
 /* Raises the error of a failed call: never returns. With 'who: ' in front where
 ** the core's sentence does not name what was called; else 'who' is NULL. */
 int lmgrad_raise_as(lua_State *L, lmgrad_state *S, mgrad_status status, const char *who);
+/* Pushes "file:line: " of the function that called into moongrad, or "". */
+void lmgrad_position(lua_State *L);
 /* As luaL_error, but the position is that of the first caller outside of
 ** moongrad's own Lua files. */
 int lmgrad_error(lua_State *L, const char *format, ...);

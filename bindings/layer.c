@@ -157,7 +157,7 @@ static int layer_add(lua_State *L) {
 
 static mgrad_status build(lua_State *L, lmgrad_state *S, mgrad_layer *l, int n,
                           const int64_t *size) {
-  lua_State *before = lmgrad_enter(S, L);
+  lmgrad_entered before = lmgrad_enter(S, L);
   mgrad_status status = n < 0 ? mgrad_layer_join(l) : mgrad_layer_build(l, n, size);
   lmgrad_leave(S, before);
   return status;
@@ -181,7 +181,7 @@ typedef mgrad_status (*pass)(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y);
 
 static mgrad_status run(lua_State *L, lmgrad_state *S, pass f, mgrad_layer *l,
                         mgrad_tensor *x, mgrad_tensor **y) {
-  lua_State *before = lmgrad_enter(S, L);
+  lmgrad_entered before = lmgrad_enter(S, L);
   mgrad_status status = f(l, x, y);
   lmgrad_leave(S, before);
   return status;
@@ -236,7 +236,7 @@ static int push_further(lua_State *L, lmgrad_state *S, const char *kind) {
 static mgrad_status run_with(lua_State *L, lmgrad_state *S, pass_with f, mgrad_layer *l,
                              mgrad_tensor *x, const mgrad_named *in, int n,
                              mgrad_tensor **results) {
-  lua_State *before = lmgrad_enter(S, L);
+  lmgrad_entered before = lmgrad_enter(S, L);
   mgrad_status status = f(l, x, in, n, &results[0], &results[1]);
   lmgrad_leave(S, before);
   return status;
@@ -281,7 +281,7 @@ static int layer_call(lua_State *L) {
 
 static mgrad_status predict_into(lua_State *L, lmgrad_state *S, mgrad_layer *l,
                                  mgrad_tensor *x, mgrad_tensor *out) {
-  lua_State *before = lmgrad_enter(S, L);
+  lmgrad_entered before = lmgrad_enter(S, L);
   mgrad_status status = mgrad_layer_predict_into(l, x, out);
   lmgrad_leave(S, before);
   return status;

@@ -135,7 +135,19 @@ static int module_own_files(lua_State *L) {
 /* fail(text): an error at the line that called into moongrad */
 static int module_fail(lua_State *L) {
   lua_settop(L, 1);
-  return lmgrad_error(L, "%s", lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : "fail");
+  if (lua_type(L, 1) != LUA_TSTRING) lmgrad_type_error(L, 1, "fail", "text", "a string");
+  lmgrad_position(L);
+  lua_insert(L, 1); /* not through a format: there may be zero bytes in it */
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+/* pcall(f, ..): as Lua's, but nothing in it can yield: for what must be put back */
+static int module_pcall(lua_State *L) {
+  if (lua_gettop(L) == 0) lmgrad_type_error(L, 1, "pcall", "f", "a function");
+  lua_pushboolean(L, lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0) == 0);
+  lua_insert(L, 1);
+  return lua_gettop(L);
 }
 
 /* The least of letters put in, left out, changed or swapped that makes b of a; MOST where
@@ -160,7 +172,10 @@ int lmgrad_distance(const char *a, const char *b) {
 
 /* distance(name, name) -> how unlike they are */
 static int module_distance(lua_State *L) {
-  lua_pushinteger(L, lmgrad_distance(luaL_checkstring(L, 1), luaL_checkstring(L, 2)));
+  for (int i = 1; i <= 2; i++) {
+    if (lua_type(L, i) != LUA_TSTRING) lmgrad_type_error(L, i, "distance", "name", "a string");
+  }
+  lua_pushinteger(L, lmgrad_distance(lua_tostring(L, 1), lua_tostring(L, 2)));
   return 1;
 }
 
@@ -169,7 +184,7 @@ static const lmgrad_function functions[] = {
   { "type", module_type }, { "open", module_open }, { "set_tostring", module_set_tostring },
   { "seed", module_seed }, { "isa", module_isa }, { "threads", module_threads },
   { "recording", module_recording }, { "anomaly", module_anomaly }, { "limit", module_limit },
-  { "memory", module_memory }, { "fail", module_fail },
+  { "memory", module_memory }, { "fail", module_fail }, { "pcall", module_pcall },
   { "distance", module_distance }, { NULL, NULL }
 };
 

@@ -164,7 +164,7 @@ static int optimizer_grouping(lua_State *L) {
 
 static mgrad_status attach(lua_State *L, lmgrad_state *S, mgrad_optimizer *o, mgrad_layer *l,
                            mgrad_tensor **t, int n) {
-  lua_State *before = lmgrad_enter(S, L);
+  lmgrad_entered before = lmgrad_enter(S, L);
   mgrad_status status = l != NULL ? mgrad_optimizer_attach(o, l)
                                   : mgrad_optimizer_attach_tensors(o, t, n);
   lmgrad_leave(S, before);
@@ -254,7 +254,7 @@ static mgrad_status again(void *ud, double *loss) {
 
 /* 'c' NULL: the gradients are there. */
 static mgrad_status step(lua_State *L, lmgrad_state *S, mgrad_optimizer *o, again_call *c) {
-  lua_State *before = lmgrad_enter(S, L);
+  lmgrad_entered before = lmgrad_enter(S, L);
   mgrad_status status = c == NULL ? mgrad_optimizer_step(o)
                                   : mgrad_optimizer_minimise(o, c->loss, again, c);
   lmgrad_leave(S, before);

@@ -98,7 +98,7 @@ static mgrad_status list_items(lua_State *L, lmgrad_state *S, owner o, listing *
     mgrad_tensor_release(*l->list[i].box);
     *l->list[i].box = NULL;
   }
-  lua_State *before = lmgrad_enter(S, L);
+  lmgrad_entered before = lmgrad_enter(S, L);
   mgrad_status status = o.trainer != NULL ? mgrad_trainer_state(o.trainer, list_item, l)
                                           : mgrad_optimizer_state(o.optimizer, list_item, l);
   lmgrad_leave(S, before);
@@ -167,7 +167,7 @@ static int state_out(lua_State *L) {
 
 static mgrad_status restore_items(lua_State *L, lmgrad_state *S, owner o, mgrad_item *items,
                                   int n) {
-  lua_State *before = lmgrad_enter(S, L);
+  lmgrad_entered before = lmgrad_enter(S, L);
   mgrad_status status = o.trainer != NULL ? mgrad_trainer_restore(o.trainer, items, n)
                                           : mgrad_optimizer_restore(o.optimizer, items, n);
   lmgrad_leave(S, before);

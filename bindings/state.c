@@ -46,6 +46,7 @@ static lua_State *main_thread(lua_State *L) {
 static int state_gc(lua_State *L) {
   lmgrad_state *S = lua_touserdata(L, 1);
   if (S == NULL || lua_rawlen(L, 1) != sizeof *S || S->magic != &BOXES) return 0;
+  if (S->L != NULL) return 0; /* called by hand */
   mgrad_context_close(S->ctx); /* what finalizers have missed goes too */
   S->ctx = NULL;
   S->magic = NULL;
@@ -164,14 +165,18 @@ void lmgrad_callback_set(lua_State *L, int state, lmgrad_callback which, lua_CFu
   lua_pop(L, 1);
 }
 
-lua_State *lmgrad_enter(lmgrad_state *S, lua_State *L) {
+lmgrad_entered lmgrad_enter(lmgrad_state *S, lua_State *L) {
   luaL_checkstack(L, 16, "callbacks"); /* lmgrad_call must not raise */
-  lua_State *before = S->L;
+  lmgrad_entered before = { S->L, lua_gettop(L) };
+  lmgrad_hold(L, before.top, 1);
   S->L = L;
   return before;
 }
 
-void lmgrad_leave(lmgrad_state *S, lua_State *before) { S->L = before; }
+void lmgrad_leave(lmgrad_state *S, lmgrad_entered before) {
+  lmgrad_hold(S->L, before.top, -1);
+  S->L = before.L;
+}
 
 mgrad_status lmgrad_call(lmgrad_state *S, lmgrad_callback which, void *argument) {
   enum { MAX_DEPTH = 100 };
@@ -201,7 +206,7 @@ static int collect(lua_State *L) {
 }
 
 void lmgrad_collect(lua_State *L, lmgrad_state *S) {
-  lua_State *before = lmgrad_enter(S, L);
+  lmgrad_entered before = lmgrad_enter(S, L);
   if (lmgrad_call(S, LMGRAD_CALL_COLLECT, NULL) == MGRAD_CALLBACK) lua_pop(L, 1);
   lmgrad_leave(S, before);
 }

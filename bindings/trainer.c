@@ -118,7 +118,7 @@ static void read_metrics(lua_State *L, lmgrad_state *S, int own, mgrad_trainer_o
 
 static mgrad_status begin_new(lua_State *L, lmgrad_state *S, const mgrad_trainer_options *o,
                               mgrad_trainer **out) {
-  lua_State *before = lmgrad_enter(S, L);
+  lmgrad_entered before = lmgrad_enter(S, L);
   mgrad_status status = mgrad_trainer_new(S->ctx, o, out);
   lmgrad_leave(S, before);
   return status;
@@ -163,7 +163,7 @@ static int trainer_new(lua_State *L) {
 
 static mgrad_status step(lua_State *L, lmgrad_state *S, mgrad_trainer *t, mgrad_tensor *x,
                          mgrad_tensor *y, double *loss) {
-  lua_State *before = lmgrad_enter(S, L);
+  lmgrad_entered before = lmgrad_enter(S, L);
   mgrad_status status = mgrad_trainer_step(t, x, y, loss);
   lmgrad_leave(S, before);
   return status;
@@ -232,7 +232,7 @@ static void set_deadline(lua_State *L, double ms, mgrad_run *r, deadline *d) {
 
 static mgrad_status run(lua_State *L, lmgrad_state *S, mgrad_trainer *t, const mgrad_run *r,
                         mgrad_report *report, int *done) {
-  lua_State *before = lmgrad_enter(S, L);
+  lmgrad_entered before = lmgrad_enter(S, L);
   mgrad_status status = mgrad_trainer_run(t, r, report, done);
   lmgrad_leave(S, before);
   return status;
@@ -276,7 +276,7 @@ static int trainer_advance(lua_State *L) {
 
 static mgrad_status evaluate(lua_State *L, lmgrad_state *S, mgrad_trainer *t,
                              mgrad_dataset *d, int64_t batch, mgrad_report *report) {
-  lua_State *before = lmgrad_enter(S, L);
+  lmgrad_entered before = lmgrad_enter(S, L);
   mgrad_status status = mgrad_trainer_evaluate(t, d, batch, report);
   lmgrad_leave(S, before);
   return status;

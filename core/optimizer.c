@@ -87,7 +87,7 @@ mgrad_status mgrad_optimizer_new(mgrad_context *ctx, const mgrad_optimizer_def *
 }
 
 mgrad_status mgrad_optimizer_fail_busy(const mgrad_optimizer *o) {
-  return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: is in use; a function that it calls cannot"
+  return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: is in use; a function called meanwhile cannot"
                     " train with it or change what it trains", o->def->name);
 }
 
@@ -340,6 +340,14 @@ int mgrad_optimizer_attached(const mgrad_optimizer *o) {
 
 void mgrad_optimizer_zero_grad(mgrad_optimizer *o) {
   for (int i = 0; i < o->nparams; i++) mgrad_tensor_zero_grad(o->params[i].t);
+}
+
+mgrad_status mgrad_optimizer_unpin(mgrad_optimizer *o) {
+  for (int i = 0; i < o->nparams; i++) {
+    mgrad_tensor *t = o->params[i].t;
+    if (t->grad != NULL && t->grad->storage->pins > 0) MGRAD_TRY(mgrad_tensor_place_grad(t));
+  }
+  return MGRAD_OK;
 }
 
 void mgrad_optimizer_clear(mgrad_optimizer *o) {

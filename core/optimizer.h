@@ -156,6 +156,8 @@ mgrad_status mgrad_optimizer_fail_swapped(const mgrad_optimizer *o);
 mgrad_status mgrad_optimizer_fail_busy(const mgrad_optimizer *o);
 /* The next step's gradients overwrite what there is. */
 void mgrad_optimizer_clear(mgrad_optimizer *o);
+/* New places for gradients that a pending graph reads. */
+mgrad_status mgrad_optimizer_unpin(mgrad_optimizer *o);
 /* Adds the gradients of a batch to those gathered: to their mean, weighted, or their sum. */
 mgrad_status mgrad_optimizer_gather(mgrad_optimizer *o, double weight, bool sum);
 /* Puts what was gathered where gradients are looked for, and begins anew. */

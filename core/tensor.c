@@ -305,7 +305,15 @@ mgrad_tensor *mgrad_tensor_grad(const mgrad_tensor *t) {
 }
 
 mgrad_status mgrad_tensor_place_grad(mgrad_tensor *t) {
-  return t->grad != NULL ? MGRAD_OK : mgrad_tensor_like(t->ctx, &t->a, &t->grad);
+  if (t->grad != NULL && t->grad->storage->pins == 0) return MGRAD_OK;
+  mgrad_tensor *place, *old = t->grad;
+  MGRAD_TRY(mgrad_tensor_like(t->ctx, &t->a, &place));
+  if (old != NULL && t->has_grad) mgrad_array_copy(&place->a, &old->a);
+  if (old != NULL) t->ctx->changes++; /* for plans */
+  t->grad = place;
+  t->zeroed = 0;
+  mgrad_tensor_release(old);
+  return MGRAD_OK;
 }
 
 mgrad_status mgrad_tensor_set_grad(mgrad_tensor *t, mgrad_tensor *grad) {
@@ -324,6 +332,10 @@ mgrad_status mgrad_tensor_set_grad(mgrad_tensor *t, mgrad_tensor *grad) {
 
 void mgrad_tensor_zero_grad(mgrad_tensor *t) {
   if (!t->has_grad || mgrad_tensor_grad_zero(t)) return;
+  if (t->grad->storage->pins > 0) { /* a graph reads it: the next one gets a new place */
+    t->has_grad = false;
+    return;
+  }
   mgrad_array_fill(&t->grad->a, 0);
   t->zeroed = t->grad->storage->version + 1;
 }

@@ -75,7 +75,8 @@ void mgrad_tensor_forget(mgrad_tensor *t);
 static inline bool mgrad_tensor_grad_zero(const mgrad_tensor *t) {
   return t->has_grad && t->zeroed == t->grad->storage->version + 1;
 }
-/* Gives a leaf a place for its gradient. */
+/* Gives a leaf a place for its gradient that no pending graph reads: a new one where it
+** must, with what it has collected so far. */
 mgrad_status mgrad_tensor_place_grad(mgrad_tensor *t);
 /* May the numbers of t be overwritten? 'who' opens the error sentence. */
 mgrad_status mgrad_tensor_writable(mgrad_tensor *t, const char *who);

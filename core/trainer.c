@@ -203,6 +203,21 @@ static bool plannable(const mgrad_trainer *t) {
   return !t->no_plan && t->ctx->anomaly == NULL && mgrad_judge_alone(&t->judge);
 }
 
+/* Prediction and loss. What these call must leave the weights alone. */
+static mgrad_status forward(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
+                            mgrad_tally *tally, mgrad_tensor **prediction,
+                            mgrad_tensor **loss) {
+  bool busy = t->optimizer->busy;
+  t->optimizer->busy = true;
+  mgrad_status status = mgrad_layer_forward(t->net, x, prediction);
+  if (status == MGRAD_OK) {
+    status = mgrad_judge_tensors(&t->judge, *prediction, y, tally, loss);
+    if (status != MGRAD_OK) mgrad_tensor_release(*prediction);
+  }
+  t->optimizer->busy = busy;
+  return status;
+}
+
 static mgrad_status step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
                          mgrad_tally *tally) {
   mgrad_tensor *prediction, *loss;
@@ -214,19 +229,14 @@ static mgrad_status step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
   MGRAD_TRY(mgrad_backup_begin(&t->backup, t->net));
   bool recording = plannable(t) && t->ctx->recorder == NULL && t->net->complete;
   if (recording) mgrad_record_begin(&r, t->ctx);
-  mgrad_status status = mgrad_layer_forward(t->net, x, &prediction);
+  mgrad_status status = forward(t, x, y, tally, &prediction, &loss);
+  if (recording) mgrad_record_end(&r);
   if (status == MGRAD_OK) {
-    status = mgrad_judge_tensors(&t->judge, prediction, y, tally, &loss);
-    if (recording) mgrad_record_end(&r);
-    if (status == MGRAD_OK) {
-      mgrad_plan_ends ends = { x, y, prediction, loss };
-      if (recording) keep_plan(t, &r, &ends);
-      status = backward_and_update(&b, loss);
-      mgrad_tensor_release(loss);
-    }
+    mgrad_plan_ends ends = { x, y, prediction, loss };
+    if (recording) keep_plan(t, &r, &ends);
+    status = backward_and_update(&b, loss);
+    mgrad_tensor_release(loss);
     mgrad_tensor_release(prediction);
-  } else if (recording) {
-    mgrad_record_end(&r);
   }
   if (recording) mgrad_record_free(&r);
   return status;
@@ -296,6 +306,7 @@ static bool has_history(const step_input *b) {
 
 static mgrad_status step_batch(mgrad_trainer *t, const step_input *b, mgrad_tally *tally) {
   mgrad_plan *plan = NULL;
+  MGRAD_TRY(mgrad_optimizer_unpin(t->optimizer));
   if (plannable(t) && !has_history(b)) {
     plan = b->at != NULL ? find_plan_for(t, b->n) : find_plan(t, &b->x->a, &b->y->a);
   }

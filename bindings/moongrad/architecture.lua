@@ -18,8 +18,8 @@ return function(mg, core, require)
     if json then return json end
     local module = require "moongrad.check".module(require, "cjson")
     if not module then
-      error(who .. ": the layers of a net are kept in JSON, for which the rock lua-cjson is"
-        .. " needed, which is not here", 0)
+      check.fail(who, "the layers of a net are kept in JSON, for which the rock lua-cjson is"
+        .. " needed, which is not here")
     end
     json = module.new()
     return json

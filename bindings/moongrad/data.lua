@@ -89,6 +89,7 @@ return function(_, core, require)
     if draw ~= nil then check.integer(draw, "batches", "augment", 0) end
     local at = 1
     return function()
+      check.is("dataset", d, "batches", "the dataset")
       if at > #d then return nil end
       local first = at
       at = at + n

@@ -66,7 +66,7 @@ later(as_text, "tensor layer optimizer trainer dataset", "show")
 for kind, f in pairs(as_text) do core.set_tostring(kind, f) end
 
 --- Runs f(...) without recording for gradients and returns its results. An
--- error passes through unchanged.
+-- error passes through unchanged. f cannot yield.
 function mg.no_grad(f, ...)
   check.is("function", f, "no_grad", "f")
   local before
@@ -76,7 +76,7 @@ function mg.no_grad(f, ...)
     return ...
   end
   before = core.recording(false) -- memory may run out up to here
-  return finish(pcall(f, ...))
+  return finish(core.pcall(f, ...))
 end
 
 --- While on, which is slow, the first op that makes NaN or infinities of finite numbers,

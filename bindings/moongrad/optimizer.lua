@@ -151,6 +151,7 @@ return function(mg, core)
 
   --- Runs f(...) with the averaged weights (option ema) in place of the others, and
   -- returns its results. An error passes through, with the weights back where they were.
+  -- f cannot yield.
   function core.optimizer_methods.averaged(o, f, ...)
     check.is("optimizer", o, "averaged", "self")
     check.is("function", f, "averaged", "f")
@@ -160,6 +161,6 @@ return function(mg, core)
       if not ok then error((...), 0) end
       return ...
     end
-    return finish(pcall(f, ...))
+    return finish(core.pcall(f, ...))
   end
 end

@@ -188,6 +188,7 @@ return function(mg, core, require)
     run.data = nil -- only run asks for it; Lua 5.1 would keep it for two collections more
     local done = run.rows >= n
     return function()
+      check.is("trainer", t, "epochs", "the trainer")
       run.over = run.over or done or stopped
       if run.over then return nil end
       if runs[t] ~= run then check.fail("epochs", "the trainer has begun another run since") end

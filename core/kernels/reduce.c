@@ -86,19 +86,16 @@ double mgrad_sum_squares(int64_t n, const mgrad_real *x, int64_t step) {
   return squares_lanes(n, x, step, 0, 0);
 }
 
-/* x - x is 0, or NaN where x is none or infinite. */
+/* x * 0 is 0, or NaN where x is none or infinite. */
 bool mgrad_all_finite(int64_t n, const mgrad_real *x) {
   enum { AT_ONCE = 4 };
   vec rest[AT_ONCE] = { { 0 } };
   mgrad_real sum = 0;
   int64_t i = 0;
   for (; i + AT_ONCE * LANES <= n; i += AT_ONCE * LANES)
-    for (int v = 0; v < AT_ONCE; v++) {
-      vec some = vec_load(x + i + v * LANES);
-      rest[v] += some - some;
-    }
-  for (; i + LANES <= n; i += LANES) rest[0] += vec_load(x + i) - vec_load(x + i);
-  for (; i < n; i++) sum += x[i] - x[i];
+    for (int v = 0; v < AT_ONCE; v++) rest[v] += vec_load(x + i + v * LANES) * 0;
+  for (; i + LANES <= n; i += LANES) rest[0] += vec_load(x + i) * 0;
+  for (; i < n; i++) sum += x[i] * 0;
   rest[0] += rest[1] + (rest[2] + rest[3]);
   for (int l = 0; l < LANES; l++) sum += rest[0][l];
   return sum == 0;

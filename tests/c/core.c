@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* An allocator that counts, and fails on request. */
+/* An allocator that counts, and fails on request; its memory is aligned to 8 bytes and
+** no more, as LuaJIT's is. */
 typedef struct counter {
   size_t used;
   uint64_t calls, fail_at;
@@ -22,8 +23,9 @@ typedef struct counter {
 static void *counted(void *ud, void *p, size_t osize, size_t nsize) {
   counter *c = ud;
   if (nsize == 0) {
-    if (p != NULL) c->used -= osize;
-    free(p);
+    if (p == NULL) return NULL;
+    c->used -= osize;
+    free((char *)p - 8);
     return NULL;
   }
   c->calls++;
@@ -31,7 +33,7 @@ static void *counted(void *ud, void *p, size_t osize, size_t nsize) {
     return NULL;
   }
   c->used += nsize;
-  return malloc(nsize);
+  return (char *)malloc(nsize + 16) + 8;
 }
 
 static mgrad_tensor *tensor(mgrad_context *ctx, int ndim, int64_t a, int64_t b, double v) {
@@ -66,6 +68,18 @@ static void test_memory(void) {
   CHECK(c.used > 0);
   CHECK(mgrad_tensor_numel(t) == 12);
   mgrad_tensor_release(t);
+  CHECK(c.used == 0);
+
+  test("a host's memory needs no alignment beyond 8 bytes, for threads either");
+  ctx = mgrad_context_new(counted, &c);
+  OK(mgrad_threads_set(ctx, 3));
+  t = tensor(ctx, 2, 300, 300, 1);
+  mgrad_tensor *product = apply2(ctx, "matmul", t, t);
+  CHECK(product != NULL);
+  CHECK(product != NULL && mgrad_tensor_array(product)->data[5] == 300);
+  mgrad_tensor_release(product);
+  mgrad_tensor_release(t);
+  mgrad_context_release(ctx);
   CHECK(c.used == 0);
 
   test("the memory limit refuses and leaves everything usable");

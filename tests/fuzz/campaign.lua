@@ -17,6 +17,7 @@ for i = 1, #arg, 2 do
   options[name] = tonumber(arg[i + 1])
 end
 
+io.stdout:setvbuf "no"
 local LIMITS = { 32, 1, 8, 2 } -- MB
 local PATIENCE = 600           -- seconds for a process
 
@@ -30,7 +31,7 @@ local function run(seed, n, limit, keep, more)
     :format(PATIENCE, quoted(arg[-1]), seed, n, limit, more or "")
   if keep then
     local f = assert(io.open(list, "w"))
-    f:write(table.concat(keep, "\n"), "\n")
+    for _, call in ipairs(keep) do f:write(call, "\n") end
     f:close()
     command = command .. " --keep " .. list
   end
@@ -100,6 +101,6 @@ while done < options.programs and os.time() - start < options.seconds and failur
   done = done + n
 end
 print(("campaign: %d programs from seed %d, %d steps, %d without error, %d calls of the API,"
-  .. " %d s, %d failures"):format(done, options.seed, totals[1], totals[2], totals[3],
-  os.time() - start, failures))
+  .. " %d s; %d passed, %d failed"):format(done, options.seed, totals[1], totals[2], totals[3],
+  os.time() - start, done - failures, failures))
 os.exit(failures == 0 and 0 or 1)

@@ -135,6 +135,12 @@ function helper.remove_files()
   end
 end
 
+-- Sets the collector's pause and returns what it was; 5.5 has another name for it.
+function helper.pause(v)
+  local ok, before = pcall(collectgarbage, "setpause", v)
+  return ok and before or collectgarbage("param", "pause", v)
+end
+
 -- Runs Lua code in a fresh interpreter of the same kind; returns what it wrote.
 function helper.script(code)
   local lua = jit and "luajit" or "lua" .. _VERSION:match("%d%.%d")

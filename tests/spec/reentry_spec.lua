@@ -16,13 +16,13 @@ local function under_collector(g, f)
   local on = true
   local function arm() on_collection(function() if on then g() arm() end end) end
   arm()
-  local pause = collectgarbage("setpause", 1)
+  local pause = helper.pause(1)
   for _ = 1, 300 do
     pcall(f)
     collectgarbage("step")
   end
   on = false
-  collectgarbage("setpause", pause)
+  helper.pause(pause)
   collect()
 end
 
