@@ -41,18 +41,11 @@ struct mgrad_crew {
   bool stop;
   atomic_int active;     /* workers that are at the job */
   atomic_uint jobs;      /* so far */
-<<<<<<< HEAD
   struct { /* of the job: what nobody has begun of each, in cache lines of their own; memory
             of the host's is aligned to 8 bytes, so this must not ask for more */
     atomic_llong next;
     char apart[64 - sizeof(atomic_llong)];
   } shares[MGRAD_MAX_THREADS];
-=======
-  struct {
-    atomic_llong next;
-    char apart[64 - sizeof(atomic_llong)]; /* from the cache line of another's */
-  } shares[MGRAD_MAX_THREADS]; /* of the job: what nobody has begun of each */
->>>>>>> main
   worker workers[MGRAD_MAX_THREADS - 1];
 };
 
