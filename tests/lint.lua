@@ -112,8 +112,8 @@ local function names(text)
   return list
 end
 
-local allowed = names [[ realloc free memcpy memmove memset memcmp strlen strcmp strcspn strchr strncmp
-    sqrt sqrtf fabs fabsf fma fmaf floor
+local allowed = names [[ realloc free memcpy memmove memset memcmp strlen strcmp strcspn strchr
+    strncmp sqrt sqrtf fabs fabsf fma fmaf floor
     pthread_create pthread_join pthread_attr_init pthread_attr_setstacksize
     pthread_attr_destroy pthread_sigmask sigfillset getpid
     pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_mutex_destroy

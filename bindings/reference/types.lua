@@ -1723,6 +1723,7 @@ function mg.recurrent(x, weight_ih, weight_hh, bias_ih, bias_hh, h, c, lengths, 
 ---@field padding? integer|integer[]|string
 ---@field dilation? integer|integer[]
 ---@field groups? integer
+---@field act? string
 
 --- convolution of {n, in, l} or {n, in, h, w} by weight {out, in / groups, ..}
 ---@param weight moongrad.Tensor|number|table
@@ -1731,9 +1732,10 @@ function mg.recurrent(x, weight_ih, weight_hh, bias_ih, bias_hh, h, c, lengths, 
 ---@param padding? integer|integer[]|string|moongrad.options.op_conv
 ---@param dilation? integer|integer[]|moongrad.options.op_conv
 ---@param groups? integer|moongrad.options.op_conv
+---@param act? string|moongrad.options.op_conv
 ---@param options? moongrad.options.op_conv
 ---@return moongrad.Tensor
-function Tensor:conv(weight, bias, stride, padding, dilation, groups, options) end
+function Tensor:conv(weight, bias, stride, padding, dilation, groups, act, options) end
 
 --- convolution of {n, in, l} or {n, in, h, w} by weight {out, in / groups, ..}
 ---@param x moongrad.Tensor|number|table
@@ -1743,9 +1745,10 @@ function Tensor:conv(weight, bias, stride, padding, dilation, groups, options) e
 ---@param padding? integer|integer[]|string|moongrad.options.op_conv
 ---@param dilation? integer|integer[]|moongrad.options.op_conv
 ---@param groups? integer|moongrad.options.op_conv
+---@param act? string|moongrad.options.op_conv
 ---@param options? moongrad.options.op_conv
 ---@return moongrad.Tensor
-function mg.conv(x, weight, bias, stride, padding, dilation, groups, options) end
+function mg.conv(x, weight, bias, stride, padding, dilation, groups, act, options) end
 
 ---@class moongrad.options.op_conv_transpose
 ---@field stride? integer|integer[]

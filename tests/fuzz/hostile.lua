@@ -240,25 +240,15 @@ local named = {
   __call = "input follows", predict = "input out follows", train = "on", freeze = "on",
   add = "name layer layers", averaged = "average", field = "cannot method name tensor",
   metric = "metric result", trainer = "metric loss", ["function"] = "result input",
-<<<<<<< HEAD
   curve = "curve input", histogram = "values", attach = "list tensor target parameters",
   tensors = "text", swap = "average", schedule = "lr", grouping = "f", lr = "result lr",
   loss = "result", step = "x y input target", begin = "data batch epochs",
   resume = "data epochs", advance = "steps ms", assess = "data batch", table = "metric",
   accumulate = "accumulate", load_weights = "path weights rename 1", save = "value key",
   dump = "value key", set_files = "functions function",
-  boundary = "input examples", images = "pictures", weights = "weights", __tostring = "value", __unm = "x",
+  boundary = "input examples", images = "pictures", weights = "weights",
+  __tostring = "value", __unm = "x",
   __add = "a b", __sub = "a b", __mul = "a b", __div = "a b", __pow = "a b",
-=======
-  attach = "list tensor target parameters", tensors = "text", swap = "average", schedule = "lr",
-  grouping = "f", lr = "result lr", loss = "result", step = "x y input target",
-  begin = "data batch epochs", resume = "data epochs", advance = "steps ms",
-  assess = "data batch", table = "metric", accumulate = "accumulate",
-  load_weights = "path weights rename 1", save = "value key", dump = "value key",
-  boundary = "input examples", curve = "input",
-  set_files = "functions function", __tostring = "value", __unm = "x", __add = "a b",
-  __sub = "a b", __mul = "a b", __div = "a b", __pow = "a b",
->>>>>>> main
 }
 local skip = { ["layer.close"] = false,
                ["core.fail"] = false, ["core.pcall"] = false } -- say what they are told to say
