@@ -262,7 +262,7 @@ interrupts: all $(INTERRUPT)
 	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 1000
 
 torture-quick: all $(ALLOC) $(FAULT) $(INTERRUPT) $(STATES)
-	@$(MAKE) --no-print-directory torture-alloc POINTS=100
+	@$(MAKE) --no-print-directory torture-alloc POINTS=50
 	$(LUA_ENV) $(LUA_BIN) tests/torture/dropped.lua --count 50
 	$(LUA_ENV) $(LUA_BIN) tests/torture/drift.lua --scale 0.002
 	$(LUA_ENV) $(LUA_BIN) tests/torture/steady.lua
