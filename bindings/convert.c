@@ -406,13 +406,18 @@ static int tensor_to_string(lua_State *L) {
   return 1;
 }
 
-/* crc32(crc, bytes): of what the number was of, followed by these bytes */
+/* crc32(crc, bytes [, first [, last]]): of what the number was of, followed by these bytes,
+** from 1 */
 static int crc(lua_State *L) {
   uint32_t before = (uint32_t)lmgrad_integer(L, 1, "crc32", "crc", 0, UINT32_MAX);
   if (lua_type(L, 2) != LUA_TSTRING) lmgrad_type_error(L, 2, "crc32", "bytes", "a string");
   size_t length;
   const char *bytes = lua_tolstring(L, 2, &length);
-  lua_pushnumber(L, (lua_Number)lmgrad_crc32(before, (const unsigned char *)bytes, length));
+  int64_t first = 1, last = (int64_t)length;
+  if (!lua_isnoneornil(L, 4)) last = lmgrad_integer(L, 4, "crc32", "last", 0, last);
+  if (!lua_isnoneornil(L, 3)) first = lmgrad_integer(L, 3, "crc32", "first", 1, last + 1);
+  lua_pushnumber(L, (lua_Number)lmgrad_crc32(before, (const unsigned char *)bytes + first - 1,
+                                             (size_t)(last + 1 - first)));
   return 1;
 }
 

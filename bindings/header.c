@@ -112,17 +112,20 @@ static size_t put(uint32_t code, char *to) {
 
 size_t lmgrad_unescape(lmgrad_text t, char *to) {
   const char *p = t.at, *end = t.at + t.n;
-  char *start = to;
+  size_t all = 0;
   while (p < end) {
-    size_t n = 2;
-    if (*p != '\\') *to++ = *p++;
-    else {
-      if (p[1] == 'u') to += put(escaped(p, end, &n), to);
-      else *to++ = MEANINGS[strchr(ESCAPES, p[1]) - ESCAPES];
-      p += n;
+    char c[4] = { *p };
+    size_t n = 1, bytes = 1;
+    if (*p == '\\') {
+      n = 2;
+      if (p[1] == 'u') bytes = put(escaped(p, end, &n), c);
+      else c[0] = MEANINGS[strchr(ESCAPES, p[1]) - ESCAPES];
     }
+    if (to != NULL) memcpy(to + all, c, bytes);
+    all += bytes;
+    p += n;
   }
-  return (size_t)(to - start);
+  return all;
 }
 
 static int same(lmgrad_text t, const char *word) {

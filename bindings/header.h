@@ -32,7 +32,8 @@ void lmgrad_header_open(lmgrad_header *h, const char *text, size_t n);
 /* The next entry: 1; 0 at the end; -1 with 'wrong' set. Names may come twice, bytes of
 ** tensors overlap: what only several entries show is not looked for. */
 int lmgrad_header_next(lmgrad_header *h, lmgrad_entry *out);
-/* Writes what a text means, at most as many bytes as it has, and returns their number. */
+/* Writes what a text means, unless 'to' is NULL, and returns the number of its bytes, which
+** are not more than the text has. */
 size_t lmgrad_unescape(lmgrad_text t, char *to);
 
 #endif

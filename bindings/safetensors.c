@@ -4,10 +4,21 @@
 #include "args.h"
 #include "header.h"
 
-/* Pushes a text without its escapes, written over 'room'. */
-static void push_text(lua_State *L, lmgrad_text t, char *room) {
-  size_t n = lmgrad_unescape(t, room);
+#include <math.h>
+#include <string.h>
+
+/* Pushes a text without its escapes; writes those that have any into memory of just that
+** size first. */
+static void push_text(lua_State *L, lmgrad_text t) {
+  size_t n = lmgrad_unescape(t, NULL);
+  if (n == t.n) {
+    lua_pushlstring(L, t.at, n);
+    return;
+  }
+  char *room = lua_newuserdata(L, n + 1);
+  lmgrad_unescape(t, room);
   lua_pushlstring(L, room, n);
+  lua_remove(L, -2);
 }
 
 /* The entry's name is at the top: the tensor as a table. */
@@ -35,17 +46,33 @@ static int refuse(lua_State *L, const char *what) {
   return 2;
 }
 
-/* read_header(text) -> list of {name=, type=, shape=, first=, last=} and {key = text} of the
-** metadata, or nil and what is wrong */
+/* Bytes that an entry takes when it is loaded, as a rule and at most, its numbers aside:
+** tables, boxes and objects. */
+static double bytes_of(const lmgrad_entry *e) {
+  enum { TENSOR = 1200, PAIR = 200 };
+  return e->pair ? PAIR + (double)e->value.n : TENSOR;
+}
+
+/* The same of layers that a text of JSON describes. */
+static double layer_bytes(lmgrad_text t) {
+  enum { VALUE = 450 };
+  double values = 0;
+  for (size_t i = 0; i < t.n; i++) values += t.at[i] == ',' || t.at[i] == '[' || t.at[i] == '{';
+  return values * VALUE;
+}
+
+/* read_header(text [, most]) -> list of {name=, type=, shape=, first=, last=} and {key = text}
+** of the metadata, or nil and what is wrong; so it is where more than 'most' bytes of memory
+** would be taken, or 16 MB more where there is a net */
 static int read_header(lua_State *L) {
-  enum { TEXT = 1, ROOM, TENSORS, PAIRS, NAMES };
+  enum { TEXT = 1, MOST, TENSORS, PAIRS, NAMES, NET = 1 << 24 };
   size_t length;
-  lua_settop(L, TEXT);
+  lua_settop(L, MOST);
   if (lua_type(L, TEXT) != LUA_TSTRING) {
     return lmgrad_type_error(L, TEXT, "read_header", "text", "a string");
   }
+  double most = lua_isnil(L, MOST) ? HUGE_VAL : lmgrad_number(L, MOST, "read_header", "most");
   const char *text = lua_tolstring(L, TEXT, &length);
-  char *room = lua_newuserdata(L, length + 1);
   lua_newtable(L);
   lua_newtable(L);
   lua_newtable(L);
@@ -53,7 +80,11 @@ static int read_header(lua_State *L) {
   lmgrad_entry e;
   int more, n = 0;
   for (lmgrad_header_open(&h, text, length); (more = lmgrad_header_next(&h, &e)) == 1;) {
-    push_text(L, e.name, room);
+    push_text(L, e.name);
+    most -= bytes_of(&e);
+    if (e.pair && strcmp(lua_tostring(L, -1), "moongrad") == 0)
+      most += NET - layer_bytes(e.value);
+    if (most < 0) return refuse(L, "has too much in it: tensors, layers or texts, for the size of the file");
     size_t bytes = lua_rawlen(L, -1);
     if (bytes == 0 || bytes > LMGRAD_NAME_BYTES) {
       return refuse(L, "has a name that has not 1 to 255 bytes");
@@ -63,7 +94,7 @@ static int read_header(lua_State *L) {
     if (!lua_isnil(L, -1)) return refuse(L, "has a name twice");
     lua_pop(L, 1);
     lua_pushvalue(L, -1);
-    if (e.pair) push_text(L, e.value, room);
+    if (e.pair) push_text(L, e.value);
     else lua_pushboolean(L, 1);
     lua_rawset(L, e.pair ? PAIRS : NAMES);
     if (!e.pair) {

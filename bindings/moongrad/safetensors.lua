@@ -13,6 +13,11 @@ return function(mg, core, require)
   local TYPE, BYTES = "F32", 4
   if core.real == "float64" then TYPE, BYTES = "F64", 8 end
 
+  --- Bytes that what a header of n bytes tells of may take, so that loading takes at most
+  -- twice the file and 1 MB in all (more only where numbers of fewer than 32 bits become
+  -- longer). A text that is put together of pieces takes four times its length meanwhile.
+  local function allowance(size, n) return size - 3 * n + 2 ^ 20 - 2 * files.PIECE end
+
   -------------------------------------------------------------------- writing
 
   local escapes = { ['"'] = '\\"', ["\\"] = "\\\\" }
@@ -51,7 +56,7 @@ return function(mg, core, require)
       length[i] = string.char(left % 256)
       left = math.floor(left / 256)
     end
-    return table.concat(length), text
+    return table.concat(length), text, at
   end
 
   --- Calls f with all bytes of all tensors, a piece at a time.
@@ -83,11 +88,10 @@ return function(mg, core, require)
   --- Writes tensors, a list of {name=, tensor=}, and texts by key.
   function safetensors.write(write, tensors, texts)
     check_names(tensors)
-    local length, text = header(tensors, texts)
-    if not core.read_header(text) then
-      check.fail("save", "a name or a text is not in UTF-8, which the format demands")
-    end
+    local length, text, bytes = header(tensors, texts)
     if #text > MOST_HEADER then check.fail("save", "names and texts are more than 16 MB") end
+    local found, wrong = core.read_header(text, allowance(#text + bytes, #text))
+    if not found then check.fail("save", "the header %s", (wrong:gsub("^its header ", ""))) end
     local crc = core.crc32(core.crc32(0, length), text)
     each_piece(tensors, function(piece) crc = core.crc32(crc, piece) end)
     write(length .. (text:gsub(ZEROS, ("%08x"):format(crc), 1)))
@@ -107,9 +111,10 @@ return function(mg, core, require)
     if n > MOST_HEADER or n > size - 8 or n < 2 then
       files.fail "it is no safetensors file, or cut off: the length of its header is wrong"
     end
+    if allowance(size, n) < 0 then files.fail "its header is too long for the rest of it" end
     local text = read(n)
     if text:byte() ~= 123 then files.fail "it is no safetensors file" end
-    local tensors, texts = core.read_header(text)
+    local tensors, texts = core.read_header(text, allowance(size, n))
     if not tensors then files.fail(damaged .. texts) end
     return length, text, tensors, texts
   end
@@ -147,11 +152,13 @@ return function(mg, core, require)
   function safetensors.read(read, size)
     local length, text, tensors, texts = read_header(read, size)
     check_places(tensors, size - 8 - #text)
-    local own, zeroed = texts.crc32, text
-    if own and own:find "^%x%x%x%x%x%x%x%x$" then
-      zeroed = text:gsub('"crc32":"' .. own .. '"', '"crc32":"' .. ZEROS .. '"', 1)
+    local own, sum = texts.crc32, { crc = core.crc32(0, length) }
+    local at = own and #own == 8 and text:find('"crc32":"' .. own .. '"', 1, true)
+    if at then -- its own digits count as zeros
+      at = at + #'"crc32":"'
+      sum.crc = core.crc32(core.crc32(sum.crc, text, 1, at - 1), ZEROS)
     end
-    local sum = { crc = core.crc32(core.crc32(0, length), zeroed) }
+    sum.crc = core.crc32(sum.crc, text, at and at + 8 or 1)
     for _, t in ipairs(tensors) do
       t.tensor = mg.from_string(pieces(read, t, sum), t.shape, t.type)
     end

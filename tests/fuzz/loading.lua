@@ -1,6 +1,6 @@
 --- What must hold for every file, whatever is in it: it is loaded or refused, with a message
 -- of one line that names no file of C; what is loaded can be used and saved; and loading takes
--- at most twice the bytes of the file, and 1 MB; 16 MB more where the net of a trainer is built.
+-- at most twice the bytes of the file, and 1 MB; 16 MB more where a net is made.
 -- An error is raised where one of these does not hold.
 --
 -- 'peak' below gives the most bytes in use since it was called last, and those in use.
@@ -70,14 +70,15 @@ end
 --- Tries bytes as a file. Returns what mg.undump gives.
 function loading.try(bytes, peak)
   file = bytes
-  local value = load(peak, 0, function() return mg.undump(bytes) end)
+  local more = bytes:find('"moongrad"', 1, true) and BUILDING or 0
+  local value = load(peak, more, function() return mg.undump(bytes) end)
   if core.type(value) == "layer" then use(value) end
   local t = loading.trainer(0.1)
   if bytes:find("trainer", 1, true) and load(peak, BUILDING, function() return t:load "file" end)
   then
     core.state_out(t)
   end
-  load(peak, 0, function() return t:parts().net:load_weights "file" end)
+  load(peak, more, function() return t:parts().net:load_weights "file" end)
   return value
 end
 

@@ -135,7 +135,8 @@ describe("a bad file", function()
   -- A file of that header and so many bytes of data.
   local function file(header, bytes)
     local n = #header
-    return string.char(n % 256, math.floor(n / 256) % 256, 0, 0, 0, 0, 0, 0) .. header
+    return string.char(n % 256, math.floor(n / 256) % 256, math.floor(n / 65536), 0, 0, 0, 0, 0)
+      .. header
       .. ("\0"):rep(bytes or 0)
   end
   local function entry(text) return '{"a":{' .. text .. "}}" end
@@ -257,6 +258,32 @@ describe("a bad file", function()
   it("has a header that is a string", function()
     helper.fails("text is table, expected a string", core.read_header, {})
     assert.is_nil((core.read_header "x"))
+  end)
+
+  it("tells of no more tensors than its size pays for, and save writes no such file", function()
+    local entries, few = {}, {}
+    for i = 1, 2000 do
+      entries[i] = ('"t%d":{"dtype":"F32","shape":[1],"data_offsets":[%d,%d]}'):format(i, 4 * i - 4,
+        4 * i)
+      few["t" .. i] = mg.ones(1)
+    end
+    helper.refuses("too much in it: tensors", mg.undump,
+      file("{" .. table.concat(entries, ",") .. "}", 8000))
+    helper.fails("too much in it: tensors, layers or texts, for the size", mg.dump, few)
+    for i = 501, 2000 do few["t" .. i] = nil end
+    assert.truthy(mg.undump(mg.dump(few)).t500)
+    helper.refuses("too much in it: tensors", mg.undump,
+      file('{"__metadata__":{"moongrad":"' .. ("["):rep(50000) .. '"}}'))
+    helper.refuses("header is too long for the rest", mg.undump,
+      file('{"__metadata__":{"x":"' .. ("y"):rep(500000) .. '"}}'))
+  end)
+
+  it("has a checksum of a part of a text, as of the whole", function()
+    local whole = core.crc32(0, "moongrad")
+    assert.equal(whole, core.crc32(core.crc32(0, "moongrad", 1, 4), "moongrad", 5))
+    assert.equal(0, core.crc32(0, "moongrad", 9))
+    helper.fails("last is 9, expected an integer from 0 to 8", core.crc32, 0, "moongrad", 1, 9)
+    helper.fails("first is 6, expected an integer from 1 to 5", core.crc32, 0, "moongrad", 6, 4)
   end)
 
   it("costs no memory for sizes that it only claims", function()
