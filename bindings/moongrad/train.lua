@@ -126,6 +126,11 @@ return function(mg, core, require)
     error((...), 0)
   end
 
+  -- Can a function yield that pcall has called?
+  local YIELDS = _VERSION ~= "Lua 5.1" or coroutine and coroutine.wrap(function()
+    return pcall(coroutine.yield, true)
+  end)() == true
+
   --- What f(...) returns; 'failed' is told of an error, such as that of Ctrl-C, which then
   -- passes on. User code between batches may yield, so it must not run in here.
   local function guarded(failed, f, ...)
@@ -244,7 +249,10 @@ return function(mg, core, require)
   -- leaves the net as it was after a whole batch, all is saved so that a later fit goes on
   -- from there. The checkpoint of the best epoch stays what it is.
   local function leaver(t, options, wipe)
+    local left
     return function(err)
+      if left then return end
+      left = true
       if wipe then wipe() end
       if not tostring(err):find("interrupted", 1, true) then return end
       local path, place = options.checkpoint, ("interrupted in epoch %d"):format((t:position()))
@@ -387,13 +395,23 @@ return function(mg, core, require)
     local follow = follower(t, options, fit, keep, passing.failed)
     local next_row, going = t:epochs(n, data, passing), patient(options, fit)
     runs[t].fit = fit
-    while going do
+    local function round()
       local row = next_row()
-      if not row then break end
+      if not row then return false end
       rows[#rows + 1] = row
       if show then guarded(passing.failed, show, row) end
-      if log then going, message, code = guarded(passing.failed, log, row) end
-      if going then going, message, code = follow(row) end
+      if log then
+        local ok, why, number = guarded(passing.failed, log, row)
+        if not ok then return false, why, number end
+      end
+      return follow(row)
+    end
+    -- Ctrl-C may come between any two instructions; where a pcall is no barrier to a yield,
+    -- or nobody yields, one around all finds it
+    local whole = YIELDS or not (option("on_batch", options, data) or options.on_epoch)
+    while going do
+      if whole then going, message, code = guarded(passing.failed, round)
+      else going, message, code = round() end
     end
     runs[t].over = true
     rows.best = fit.epoch

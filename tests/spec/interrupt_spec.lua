@@ -281,10 +281,11 @@ describe("Ctrl-C during fit", function()
       local t = mg.trainer { net = mg.sequential { 8, mg.dense(64, "tanh"), mg.dense(1) },
                              loss = "mse", optimizer = mg.adam { lr = 1e-3 } }
       local data = { x = mg.randn(8000, 8), y = mg.randn(8000, 1), batch = 4, shuffle = true }
+      os.execute("{ sleep 0.3; kill -INT " .. os.getenv("OWN") .. "; } &")
       t:fit(100000, data, { checkpoint = %q, progress = true, %s })
     ]]):format(path, options or "")
     local script = h.file(code)
-    local pipe = io.popen(("timeout -s INT 0.5 %s %s 2>&1"):format(LUA, script))
+    local pipe = io.popen(("sh -c 'OWN=$$ exec %s %s' 2>&1"):format(LUA, script))
     local text = pipe:read("*a")
     pipe:close()
     return text
