@@ -119,12 +119,15 @@ describe("memory", function()
   }
   for kind, make in pairs(dropped) do
     it("stays small while " .. kind .. " of 1 MB are dropped in a loop", function()
+      collectgarbage()
+      -- in a heap of this suite's size; dropped.lua in torture/ has one of its own
+      local bound = 32 * MB + 2 * 1024 * collectgarbage "count"
       local most, before = 0, used()
-      for _ = 1, 100 do
+      for _ = 1, 300 do
         make()
         most = math.max(most, used())
       end
-      assert.is_true(most - before < 32 * MB)
+      assert.is_true(most - before < bound)
     end)
   end
   it("leaves a collector alone that the host has stopped", function()
