@@ -77,11 +77,15 @@ function check.options(options, known, who, what)
   return options
 end
 
---- A module that may be missing, or nil. Where memory runs out it is not missing.
+--- A module that may be missing, or nil. An error that does not speak of it, as that of
+-- Ctrl-C, passes on; where memory runs out it is not missing.
 function check.module(require, name)
   local found, module = pcall(require, name)
   if found then return module end
-  if tostring(module):find("not enough memory", 1, true) then error(module, 0) end
+  local text = tostring(module)
+  if not text:find(name, 1, true) or text:find("not enough memory", 1, true) then
+    error(module, 0)
+  end
 end
 
 return check

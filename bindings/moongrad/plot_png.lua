@@ -1,5 +1,6 @@
 --- Pictures as PNG: a raster of points, with smooth edges.
 
+local check = require "moongrad.check"
 local color = require "moongrad.plot_color"
 local font = require "moongrad.plot_font"
 local frame = require "moongrad.plot_frame"
@@ -169,8 +170,8 @@ end
 
 --- The encoder; a host may have left its module out.
 local function encoder()
-  local found, png = pcall(require, "moongrad.png")
-  if not found then error("plot: this host has no moongrad.png, which makes such pictures", 0) end
+  local png = check.module(require, "moongrad.png")
+  if not png then error("plot: this host has no moongrad.png, which makes such pictures", 0) end
   return png
 end
 

@@ -44,8 +44,8 @@ return function(plot, tools, mg, core, require)
 
   --- Rows of a file that fit's option log has written, a line of JSON each.
   local function read_log(path)
-    local found, json = pcall(require, "cjson")
-    if not found then
+    local json = check.module(require, "cjson")
+    if not json then
       error("plot.loss: a log is JSON, for which the rock lua-cjson is needed, which is not"
         .. " here", 0)
     end

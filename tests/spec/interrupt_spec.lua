@@ -314,6 +314,19 @@ describe("Ctrl-C during fit", function()
   end)
 end)
 
+describe("a module that may be missing", function()
+  local check = require "moongrad.check"
+
+  it("is nil where it is, or where the host has taken it away", function()
+    assert.is_nil(check.module(require, "moongrad.nothing"))
+    assert.is_nil(check.module(function(name) error("no " .. name .. " here") end, "cjson"))
+  end)
+  it("is not missing because of Ctrl-C while it is looked for, which passes on", function()
+    local function stopped() error("interrupted!", 0) end
+    fails("^interrupted!$", check.module, stopped, "moongrad.system")
+  end)
+end)
+
 describe("an interruption while fit puts the best weights back", function()
   -- The hash after three epochs of which the first counts as the best; 'count' instructions
   -- of Lua after the last one there is an error, as a hook's at Ctrl-C.
