@@ -368,7 +368,7 @@ COVER = $(MAKE) --no-print-directory -s KIND_SUFFIX=-cov ISAS= CFLAGS='-O0 -g --
 .PHONY: coverage coverage-run
 coverage: ## branches and lines of what saves and loads that tests reach
 	@$(COVER) coverage-run
-coverage-run: all $(TEST_DIR)/resume $(FUZZERS) $(FAULT)
+coverage-run: all $(TEST_DIR)/resume $(FUZZERS) $(FAULT) $(ALLOC)
 	@$(LUA_ENV) tests/coverage $(CORE_DIR) $(BIND_DIR) $(TEST_DIR)
 
 SEEDS ?= 100

@@ -115,12 +115,15 @@ int lmgrad_type_error(lua_State *L, int i, const char *who, const char *what,
 
 /* A full collection. Its finalizers may fail or close what the caller uses. */
 void lmgrad_collect(lua_State *L, lmgrad_state *S);
-/* Calls the core, once more after a full collection where memory ran
-** out, or a limit of the host was met. */
+/* Did memory run out, or was a limit of the host met? Garbage may be in the way. */
+static inline int lmgrad_is_full(mgrad_status status) {
+  return status == MGRAD_NOMEM || status == MGRAD_LIMITED;
+}
+/* Calls the core, once more after a full collection where it was full. */
 #define LMGRAD_TRY_AS(L, S, who, call)                                          \
   do {                                                                          \
     mgrad_status status_ = (call);                                              \
-    if (status_ == MGRAD_NOMEM || status_ == MGRAD_LIMITED) {                                             \
+    if (lmgrad_is_full(status_)) {                                              \
       lmgrad_collect(L, S);                                                     \
       status_ = (call);                                                         \
     }                                                                           \
