@@ -170,7 +170,7 @@ $(TEST_DIR)/%: tests/c/%.c $(CORE_LIB)
 -include $(wildcard $(TEST_DIR)/*.d)
 
 test: deps-test ## install what is missing, build, run all tests
-	@tests/run test-c test-lua test-luas test-torch test-scripts test-package-quick test-amalgamation \
+	@SCRIPT_SEEDS=1 tests/run test-c test-lua test-luas test-torch test-scripts test-package-quick test-amalgamation \
 	  torture-quick fuzz-quick determinism-quick asan lint
 
 # The functions of maths.h as each instruction set compiles them.
@@ -218,7 +218,7 @@ test-luas: ## the same under the other Luas
 test-torch: all ## the same formulas as PyTorch's, where it is installed
 	$(BUSTED) tests/torch
 
-test-scripts: all ## the experiments, each with its claim
+test-scripts: all ## the experiments, each with its claim, for SCRIPT_SEEDS=3 seeds
 	@! command -v love >/dev/null || $(MAKE) --no-print-directory -s LUA=jit all
 	$(BUSTED) tests/scripts
 
@@ -376,7 +376,7 @@ determinism: ## the same bits for each seed under all instruction sets, gcc, cla
 	@tests/determinism $(SEEDS)
 
 determinism-quick:
-	@tests/determinism 10
+	@tests/determinism 4
 
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ASAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-asan CFLAGS='$(SANITIZE)'

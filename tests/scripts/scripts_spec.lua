@@ -20,12 +20,13 @@ local names = { "line", "neuron", "similarity", "bend", "activations", "regressi
                 "train_xor", "line_fit", "sigmoid_fit", "gradient_check", "initialization",
                 "regularization", "batch_size", "ensemble", "optimizers", "vanishing_gradient",
                 "lstm_add", "char_rnn", "char_gpt", "save_and_resume", "export", "play" }
+local seeds = tonumber(os.getenv "SCRIPT_SEEDS") or 3
 local quick = { char_rnn = "--epochs 2 --sample 50 ", -- what would take long
                 char_gpt = "--epochs 2 --sample 50 " }
 
 describe("the script", function()
   for _, name in ipairs(names) do
-    for seed = 1, 3 do
+    for seed = 1, seeds do
       it(("%s holds its claim for seed %d"):format(name, seed), function()
         local status, text = script(name, (quick[name] or "") .. "--seed " .. seed)
         assert.equal(0, status, text)
