@@ -77,13 +77,13 @@ function check.options(options, known, who, what)
   return options
 end
 
---- A module that may be missing, or nil. An error that does not speak of it, as that of
--- Ctrl-C, passes on; where memory runs out it is not missing.
+--- A module that may be missing, or nil, whatever a host's require says of it. Where memory
+-- runs out or Ctrl-C comes while it is looked for, it is not missing.
 function check.module(require, name)
   local found, module = pcall(require, name)
   if found then return module end
   local text = tostring(module)
-  if not text:find(name, 1, true) or text:find("not enough memory", 1, true) then
+  if text:find("not enough memory", 1, true) or text:find("interrupted", 1, true) then
     error(module, 0)
   end
 end

@@ -288,8 +288,9 @@ mg.plot.surface(f or trainer [, data, {x=, y=, path=, weights=, xlabel=, ylabel=
 # Hosts
 mg.set_threads(n)
   how many threads large ops use, 1 to 64, with the same results
-mg.limit{memory=bytes}
-  lowers how much memory moongrad may use in this Lua state; only the host can raise it
+mg.limit{memory=, elements=, tensors=, graph=, threads=}
+  lowers what may be used in this Lua state: bytes, numbers of one tensor, tensors at one time, ops
+  recorded for gradients at one time, threads; only the host can raise it again
 mg.memory()
   bytes in use by moongrad, the most so far, the limit (0: none), and the number of allocations
 mg.info()

@@ -3144,7 +3144,7 @@ function mg.plot.surface(f, data, options) end
 ---@param n integer
 function mg.set_threads(n) end
 
---- lowers how much memory moongrad may use in this Lua state; only the host can raise it
+--- lowers what may be used in this Lua state: bytes, numbers of one tensor, tensors at one time, ops recorded for gradients at one time, threads; only the host can raise it again
 ---@param options table
 function mg.limit(options) end
 
