@@ -601,8 +601,13 @@ end
 
 local function used()
   mg.set_threads(1) -- a setting that takes memory
-  for _ = 1, 2 do collectgarbage() end
-  return (mg.memory())
+  local now, last
+  repeat -- what finalizers and weak tables have held goes in the next turn
+    last = now
+    for _ = 1, 2 do collectgarbage() end
+    now = (mg.memory())
+  until now == last
+  return now
 end
 
 local right, count, before = healthy(), 0, used()
