@@ -222,7 +222,10 @@ local function read_log(path)
 end
 
 local function plot(args)
-  local picture = try(mg.plot.loss(read_log(args.log), { out = args.out }))
+  local found, system = pcall(require, "moongrad.system")
+  local plain = not (found and system.isatty(1)) or nil
+  local picture = try(mg.plot.loss(read_log(args.log),
+    { out = args.out, color = plain and not args.out and "none" or nil }))
   if not args.out then print(picture) end
 end
 
