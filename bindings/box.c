@@ -54,8 +54,8 @@ void lmgrad_fill(lua_State *L, int i, void *object) {
 
 /* The box at i if it is one of ours, of any kind. */
 static box *to_box(lua_State *L, int i) {
-  if (lua_type(L, i) != LUA_TUSERDATA || lua_rawlen(L, i) != sizeof(box)) return NULL;
   box *b = lua_touserdata(L, i);
+  if (b == NULL || lua_rawlen(L, i) != sizeof *b) return NULL; /* light ones have 0 */
   const struct kind *k = b->magic;
   for (int j = 0; j < LMGRAD_KINDS; j++) {
     if (k == &kinds[j]) return b;
