@@ -5,6 +5,7 @@
 --   os.exit(command.run { "info", "model.safetensors" })
 
 local mg = require "moongrad"
+local check = require "moongrad.check"
 
 local command = {}
 
@@ -222,10 +223,10 @@ local function read_log(path)
 end
 
 local function plot(args)
-  local found, system = pcall(require, "moongrad.system")
-  local plain = not (found and system.isatty(1)) or nil
+  local system = check.module(require, "moongrad.system")
+  local plain = not args.out and not (system and system.isatty(1))
   local picture = try(mg.plot.loss(read_log(args.log),
-    { out = args.out, color = plain and not args.out and "none" or nil }))
+    { out = args.out, color = plain and "none" or nil }))
   if not args.out then print(picture) end
 end
 
@@ -234,8 +235,8 @@ end
 local commands = { train = train, predict = predict, info = info, convert = convert, plot = plot }
 
 local function parser()
-  local found, argparse = pcall(require, "argparse")
-  if not found then
+  local argparse = check.module(require, "argparse")
+  if not argparse then
     fail('the command line needs the rock "argparse" (Debian: apt install lua-argparse)')
   end
   local p = argparse("moongrad", "Small neural networks: training, using and looking at them.")
