@@ -83,7 +83,7 @@ static int module_memory(lua_State *L) {
   const mgrad_context *ctx = LMGRAD_STATE(L)->ctx;
   lua_pushinteger(L, (lua_Integer)mgrad_memory_used(ctx));
   lua_pushinteger(L, (lua_Integer)mgrad_memory_peak(ctx));
-  lua_pushinteger(L, (lua_Integer)mgrad_memory_limit_get(ctx));
+  lua_pushinteger(L, (lua_Integer)mgrad_limit_get(ctx, MGRAD_LIMIT_MEMORY));
   lua_pushinteger(L, (lua_Integer)mgrad_memory_count(ctx));
   return 4;
 }

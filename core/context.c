@@ -96,14 +96,6 @@ void mgrad_free(mgrad_context *ctx, void *p, size_t size) {
   if (p != NULL) free_block(ctx, (block *)p - 1);
 }
 
-void mgrad_memory_limit(mgrad_context *ctx, size_t bytes) {
-  ctx->limits[MGRAD_LIMIT_MEMORY] = bytes;
-}
-
-size_t mgrad_memory_limit_get(const mgrad_context *ctx) {
-  return (size_t)ctx->limits[MGRAD_LIMIT_MEMORY];
-}
-
 size_t mgrad_memory_used(const mgrad_context *ctx) { return ctx->used; }
 size_t mgrad_memory_peak(const mgrad_context *ctx) { return ctx->peak; }
 uint64_t mgrad_memory_count(const mgrad_context *ctx) { return ctx->allocations; }

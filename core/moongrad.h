@@ -91,19 +91,15 @@ MGRAD_API const char *mgrad_error(const mgrad_context *ctx);
 /* Records 'message' as the error sentence, for callbacks; returns 'status'. */
 MGRAD_API mgrad_status mgrad_error_set(mgrad_context *ctx, mgrad_status status,
                                        const char *message);
-/* Bytes the context may hold at one time; 0 lifts the limit. */
-MGRAD_API void mgrad_memory_limit(mgrad_context *ctx, size_t bytes);
-/* The limit in bytes; 0 where there is none. */
-MGRAD_API size_t mgrad_memory_limit_get(const mgrad_context *ctx);
 /* Bytes that the context and all made from it hold now. */
 MGRAD_API size_t mgrad_memory_used(const mgrad_context *ctx);
 /* The most bytes that they ever held. */
 MGRAD_API size_t mgrad_memory_peak(const mgrad_context *ctx);
-/* What else a context may have: 0, as at first, for as much as it likes. For hosts that run
+/* What a context may have: 0, as at first, for as much as it likes. For hosts that run
 ** scripts of others, who may lower these but not raise them. A lower limit than what there
 ** is refuses only what is new. */
 typedef enum mgrad_limit {
-  MGRAD_LIMIT_MEMORY,   /* bytes at one time, as mgrad_memory_limit */
+  MGRAD_LIMIT_MEMORY,   /* bytes at one time */
   MGRAD_LIMIT_ELEMENTS, /* of one tensor */
   MGRAD_LIMIT_TENSORS,  /* at one time, views included */
   MGRAD_LIMIT_GRAPH,    /* ops recorded for gradients at one time */

@@ -110,16 +110,16 @@ mgrad_status mgrad_trainer_state(mgrad_trainer *t, mgrad_item_fn fn, void *ud) {
 ** their gradients, and 16 MB for one example. A shape alone may claim anything. */
 static mgrad_status build_within(mgrad_trainer *t, const mgrad_items *items, int ndim,
                                  const int64_t *size) {
-  size_t limit = mgrad_memory_limit_get(t->ctx);
+  uint64_t limit = mgrad_limit_get(t->ctx, MGRAD_LIMIT_MEMORY);
   size_t most = mgrad_memory_used(t->ctx) + ((size_t)16 << 20);
   for (int i = 0; i < items->n; i++) {
     const mgrad_tensor *tensor = items->sorted[i]->tensor;
     if (tensor != NULL) most += 4 * (size_t)mgrad_tensor_numel(tensor) * sizeof(mgrad_real);
   }
   if (limit != 0 && limit <= most) return mgrad_layer_build(t->net, ndim, size);
-  mgrad_memory_limit(t->ctx, most);
+  mgrad_limit_set(t->ctx, MGRAD_LIMIT_MEMORY, most);
   mgrad_status status = mgrad_layer_build(t->net, ndim, size);
-  mgrad_memory_limit(t->ctx, limit);
+  mgrad_limit_set(t->ctx, MGRAD_LIMIT_MEMORY, limit);
   if (status != MGRAD_NOMEM) return status;
   return mgrad_fail(t->ctx, MGRAD_INVALID, "load: a net for its \"input\" is much larger than"
                     " its weights");

@@ -84,7 +84,7 @@ static void test_memory(void) {
 
   test("the memory limit refuses and leaves everything usable");
   ctx = mgrad_context_new(NULL, NULL);
-  mgrad_memory_limit(ctx, 10000);
+  mgrad_limit_set(ctx, MGRAD_LIMIT_MEMORY, 10000);
   mgrad_tensor *big = NULL;
   CHECK(mgrad_tensor_new(ctx, 1, (int64_t[]){ 10000 }, &big) == MGRAD_NOMEM);
   CHECK(big == NULL);
@@ -190,10 +190,10 @@ static void test_graph(mgrad_context *ctx) {
   mgrad_tensor_release(loss);
   y = apply1(ctx, "square", w);
   loss = apply1(ctx, "sum", y);
-  mgrad_memory_limit(ctx, mgrad_memory_used(ctx) + 8);
+  mgrad_limit_set(ctx, MGRAD_LIMIT_MEMORY, mgrad_memory_used(ctx) + 8);
   CHECK(mgrad_backward(loss, 0) == MGRAD_NOMEM);
   NEAR(mgrad_tensor_grad(w)->a.data[0], 6, 1e-6);
-  mgrad_memory_limit(ctx, 0);
+  mgrad_limit_set(ctx, MGRAD_LIMIT_MEMORY, 0);
   OK(mgrad_backward(loss, 0));
   NEAR(mgrad_tensor_grad(w)->a.data[0], 12, 1e-6);
   mgrad_tensor_release(y);

@@ -139,9 +139,9 @@ static void test_memory(void) {
     for (size_t room = 0;; room += 8) {
       uint64_t hash = mgrad_layer_hash(to.net), stream = to.ctx->stream;
       bool was_built = to.net->complete;
-      mgrad_memory_limit(to.ctx, mgrad_memory_used(to.ctx) + room + 1);
+      mgrad_limit_set(to.ctx, MGRAD_LIMIT_MEMORY, mgrad_memory_used(to.ctx) + room + 1);
       mgrad_status status = mgrad_trainer_restore(to.trainer, k.items, k.n);
-      mgrad_memory_limit(to.ctx, 0);
+      mgrad_limit_set(to.ctx, MGRAD_LIMIT_MEMORY, 0);
       if (status == MGRAD_OK) break;
       failures++;
       CHECK(status == MGRAD_NOMEM);
@@ -177,11 +177,12 @@ static void test_claim(void) {
   kept k = { 0 };
   begin(&from);
   OK(mgrad_trainer_state(from.trainer, keep, &k));
-  mgrad_memory_limit(to.ctx, (size_t)1 << 40);
+  mgrad_limit_set(to.ctx, MGRAD_LIMIT_MEMORY, (size_t)1 << 40);
   find(&k, "input")->numbers = (double[]){ 1, 1e8 };
   CHECK(mgrad_trainer_restore(to.trainer, k.items, k.n) == MGRAD_INVALID);
   SAYS(to.ctx, "much larger than its weights");
-  CHECK(mgrad_memory_peak(to.ctx) < 32 << 20 && mgrad_memory_limit_get(to.ctx) == (size_t)1 << 40);
+  CHECK(mgrad_memory_peak(to.ctx) < 32 << 20);
+  CHECK(mgrad_limit_get(to.ctx, MGRAD_LIMIT_MEMORY) == (uint64_t)1 << 40);
   forget(&k);
   close_scene(&from);
   close_scene(&to);
@@ -231,8 +232,19 @@ static void test_values(void) {
   input->numbers = (double[]){ 1e15, 1e15, 1e15, 1e15, 1e15, 1e15, 1e15, 1e15 };
   refused(&s, &k, "");
   *input = before;
+  OK(mgrad_trainer_restore(s.trainer, k.items, k.n));
+  forget(&k);
+  close_scene(&s);
+}
+
+static void test_entries(void) {
+  test("entries of another kind, missing ones and those that are there twice are refused");
+  scene s = open_scene(4);
+  kept k = { 0 };
+  begin(&s);
+  OK(mgrad_trainer_state(s.trainer, keep, &k));
   static const char *const kinds[] = { "0.weight", "accumulate", "optimizer/gathered/0.weight" };
-  for (int i = 0; i < 3; i++) { /* nor be of another kind, or another shape */
+  for (int i = 0; i < 3; i++) { /* of another kind, or another shape */
     mgrad_item *item = find(&k, kinds[i]), right = *item;
     *item = (mgrad_item){ .name = right.name, .text = i == 0 ? "1" : NULL,
                           .tensor = i == 0 ? NULL : find(&k, "1.bias")->tensor };
@@ -277,7 +289,7 @@ static void test_start(void) {
     CHECK(strstr(mgrad_error(to.ctx), i < 3 ? "no place in a run" : "metrics") != NULL);
     *item = right;
   }
-  mgrad_memory_limit(to.ctx, (size_t)1 << 30);
+  mgrad_limit_set(to.ctx, MGRAD_LIMIT_MEMORY, (size_t)1 << 30);
   OK(mgrad_trainer_restore(to.trainer, k.items, k.n));
   forget(&k);
   close_scene(&s);
@@ -359,9 +371,9 @@ static void test_optimizer(void) {
   k.items[k.n] = (mgrad_item){ .name = "other", .text = "" };
   CHECK(mgrad_optimizer_restore(b.optimizer, k.items, k.n + 1) == MGRAD_INVALID);
   SAYS(b.ctx, "which is nothing here");
-  mgrad_memory_limit(b.ctx, 1);
+  mgrad_limit_set(b.ctx, MGRAD_LIMIT_MEMORY, 1);
   CHECK(mgrad_optimizer_restore(b.optimizer, k.items, k.n) == MGRAD_NOMEM);
-  mgrad_memory_limit(b.ctx, 0);
+  mgrad_limit_set(b.ctx, MGRAD_LIMIT_MEMORY, 0);
   OK(mgrad_optimizer_restore(b.optimizer, k.items, k.n));
   CHECK(mgrad_optimizer_steps(b.optimizer) == 2);
   size_t bytes = (size_t)(a.optimizer->nstates * a.optimizer->numel) * sizeof(mgrad_real);
@@ -401,6 +413,7 @@ int main(void) {
   test_memory();
   test_claim();
   test_values();
+  test_entries();
   test_start();
   test_metrics();
   test_out();
