@@ -7,6 +7,14 @@ local folder
 -- A file in a folder of its own, which is looked at afterwards.
 local function path(name) return folder .. "/" .. (name or "net.safetensors") end
 
+local function make_folder()
+  folder = os.tmpname()
+  os.remove(folder)
+  os.execute("mkdir " .. folder)
+end
+
+local function remove_folder() os.execute("rm -r " .. folder) end
+
 local function read(name)
   local f = io.open(name, "rb")
   local bytes = f and f:read "*a"
@@ -74,12 +82,8 @@ local nets = {
 }
 
 describe("a net in a file", function()
-  setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    os.execute("mkdir " .. folder)
-  end)
-  teardown(function() os.execute("rm -r " .. folder) end)
+  setup(make_folder)
+  teardown(remove_folder)
   before_each(function() mg.seed(1) end)
 
   for name, make in pairs(nets) do
@@ -249,12 +253,8 @@ describe("a net in a file", function()
 end)
 
 describe("a table of tensors in a file", function()
-  setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    os.execute("mkdir " .. folder)
-  end)
-  teardown(function() os.execute("rm -r " .. folder) end)
+  setup(make_folder)
+  teardown(remove_folder)
 
   it("comes back with names, shapes and numbers", function()
     local values = { a = mg.randn(2, 3), ['b "\\ \195\188\n'] = mg.tensor(4),
