@@ -446,8 +446,8 @@ run-luas spec-luas:
 	@set -e; for v in 5.4 $(LUAS); do $(MAKE) --no-print-directory -s LUA=$$v $(@:-luas=) S='$(S)'; done
 
 ROWS ?=
-reliability: ## run the commands of all promises, ROWS='C5 F2' for some, and write build/reliability.md
-	@$(LUA_BIN) tests/reliability.lua '$(ROWS)'
+reliability: ## run the commands of all promises, ROWS='C5 F2' for some (help lists them), and write build/reliability.md
+	@QUICK='$(QUICK)' $(LUA_BIN) tests/reliability.lua '$(ROWS)'
 
 soak: all $(STATES) ## 518,400 frames of a game, with states reopened and faults in between
 	$(LUA_ENV) $(STATES) soak

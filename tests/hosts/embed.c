@@ -130,6 +130,12 @@ static lua_State *new_state(heap *h) {
   return L;
 }
 
+/* A call of limit that cannot end the host. */
+static int set_limit(lua_State *L) {
+  limit(L, lua_touserdata(L, 1), lua_tointeger(L, 2));
+  return 0;
+}
+
 /* Runs a script for at most so long. NULL, or what went wrong, until the next call. */
 static const char *run(lua_State *L, const char *script, int ms) {
   lua_settop(L, 0);
@@ -150,6 +156,8 @@ typedef struct test {
   const char *name, *script;
   int ms;
   const char *error; /* part of it, or NULL */
+  const char *limit; /* that the host sets before, or NULL */
+  lua_Integer most;
 } test;
 
 static const test tests[] = {
@@ -183,6 +191,23 @@ static const test tests[] = {
     "local all = {} for i = 1, 1e9 do t = t + 1; all[1] = t end", 60000, "as many as this host" },
   { "meets the limit of threads", "mg.set_threads(2)", 60000, "this host allows 1" },
   { "cannot raise a limit", "mg.limit { elements = 2000000 }", 60000, "limit: elements" },
+  { "may use what the host has raised", "assert(#mg.zeros(1000, 1001) == 1000)", 60000, NULL,
+    "elements", 2000000 },
+  { "meets what it has raised", "mg.zeros(2000, 1001)", 60000, "allows 2000000 elements" },
+  { "meets no limit that the host has lifted", "assert(#mg.zeros(2000, 1001) == 2000)", 60000,
+    NULL, "elements", 0 },
+  { "lowers it again", "mg.limit { elements = 10 } mg.zeros(11)", 60000, "allows 10 elements" },
+  { "meets what the host has set last", "mg.zeros(1000, 1001)", 60000,
+    "allows 1000000 elements", "elements", 1000000 },
+  { "trains in epochs without a clock, in no time",
+    "twin = mg.trainer { net = net:clone(), loss = 'bce', optimizer = mg.sgd {} }\n"
+    "local rows = twin:fit(2, xor)\n"
+    "assert(#rows == 2 and rows[2].seconds == 0)", 60000, NULL },
+  { "cannot train by the clock that the host has not got",
+    "twin:run(xor, { ms = 2 })", 60000,
+    "run: ms needs a clock, and this host has none; give steps" },
+  { "trains by steps instead",
+    "assert(twin:run(xor, { steps = 2, epochs = 9 }) == 'more')", 60000, NULL },
   { "meets the cap of memory",
     "local t = {} for i = 1, 1000 do t[i] = mg.zeros(1000, 1000) end", 60000,
     "not enough memory" },
@@ -198,6 +223,10 @@ int main(void) {
   sigaction(SIGALRM, &(struct sigaction){ .sa_handler = alarm_rings }, NULL);
   for (int i = 0; i < count; i++) {
     const test *t = &tests[i];
+    lua_pushcfunction(L, set_limit);
+    lua_pushlightuserdata(L, (void *)t->limit);
+    lua_pushinteger(L, t->most);
+    if (t->limit != NULL && lua_pcall(L, 2, 0, 0) != LUA_OK) return 1;
     const char *error = run(L, t->script, t->ms);
     if (t->error == NULL ? error == NULL : error != NULL && strstr(error, t->error) != NULL) {
       passed++;
