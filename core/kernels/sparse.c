@@ -6,6 +6,8 @@
 #include "kernels.h"
 #include "maths.h"
 
+enum { AHEAD = 8 }; /* rows of B that are fetched before their turn, from another core too */
+
 static int32_t count(int64_t n, const mgrad_real *x) {
   int32_t found = 0;
   for (int64_t i = 0; i < n; i++) found += x[i] != 0;
@@ -58,11 +60,16 @@ static void by_rows(const mgrad_product *x) {
   }
 }
 
+static void fetch(int64_t n, const mgrad_real *x) {
+  for (int64_t i = 0; i < n; i += 64 / (int64_t)sizeof *x) __builtin_prefetch(x + i);
+}
+
 /* The same where its columns are contiguous. */
 static void by_columns(const mgrad_product *x) {
   for (int64_t i = 0; i < x->m; i++) begin(x->n, start_of(x, i), x->c + i * x->c_row);
   for (int64_t p = 0; p < x->k; p++) {
     const mgrad_real *a = x->a.data + p * x->a.col, *b = x->b.data + p * x->b.row;
+    if (p + AHEAD < x->k) fetch(x->n, b + AHEAD * x->b.row);
     for (int64_t i = skip_zeros(0, x->m, a); i < x->m; i = skip_zeros(i + 1, x->m, a)) {
       mgrad_real *c = x->c + i * x->c_row;
       add_scaled(x->n, a[i], b, c, c);
