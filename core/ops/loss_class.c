@@ -195,9 +195,7 @@ static void normalise(const rows *r, int64_t first, int64_t end, mgrad_real *wor
   mgrad_real *w = work;
   for (int64_t i = first; i < end; i++, w += r->classes) {
     const mgrad_real *x = r->x + row_start(r, i);
-    mgrad_real max = x[0];
-    for (int64_t j = 1; j < r->classes; j++)
-      if (x[j * r->inner] > max) max = x[j * r->inner];
+    mgrad_real max = mgrad_largest(r->classes, x, r->inner);
     for (int64_t j = 0; j < r->classes; j++) w[j] = below(x[j * r->inner], max);
     norm[2 * i] = max;
   }
@@ -248,20 +246,34 @@ static void cross_entropy_forward(mgrad_call *c) {
   reduce(c, e.r.count, row_total(&e.r));
 }
 
+/* dx = scale * x, or added to it; of numbers 'step' apart in dx */
+static inline void put_scaled(int64_t n, mgrad_real scale, const mgrad_real *x, bool add,
+                       mgrad_real *dx, int64_t step) {
+  if (add) MGRAD_EACH(j, n) dx[j * step] += scale * x[j];
+  else MGRAD_EACH(j, n) dx[j * step] = scale * x[j];
+}
+
 /* d loss / d logit j = probability j * sum of all shares - share j; 'chance' holds the
-** probabilities of row i */
-static void row_slope(const mgrad_call *c, const rows *r, const upstream *u, int64_t i,
-                      const mgrad_real *chance) {
-  int64_t start = row_start(r, i), first, last;
-  bool ignored = row_ignored(r, i);
+** probabilities of row i, and then that */
+static void row_slope(const entropy *e, int64_t i, mgrad_real *chance) {
+  const rows *r = &e->r;
+  int64_t n = r->classes, step = r->inner, first, last;
+  mgrad_real *dx = e->c->dx[0] + row_start(r, i);
+  if (row_ignored(r, i)) {
+    for (int64_t j = 0; j < n; j++) put(dx + j * step, e->c->add[0], 0);
+    return;
+  }
   double total = 0;
   row_classes(r, i, &first, &last);
-  for (int64_t j = first; !ignored && j < last; j++) total += share(r, i, j);
-  for (int64_t j = 0; j < r->classes; j++) {
-    double d = ignored ? 0 : total * (double)chance[j];
-    if (!ignored && j >= first && j < last) d -= share(r, i, j);
-    put(c->dx[0] + start + j * r->inner, c->add[0], ignored ? 0 : up(u, i) * REAL(d));
+  for (int64_t j = first; j < last; j++) total += share(r, i, j);
+  for (int64_t j = 0; total != 1 && j < n; j++) {
+    if (j < first || j >= last) chance[j] = REAL(total * (double)chance[j]);
   }
+  for (int64_t j = first; j < last; j++) {
+    chance[j] = REAL(total * (double)chance[j] - share(r, i, j));
+  }
+  if (step == 1) put_scaled(n, up(&e->up, i), chance, e->c->add[0], dx, 1);
+  else put_scaled(n, up(&e->up, i), chance, e->c->add[0], dx, step);
 }
 
 static void some_slopes(const entropy *e, int64_t first, int64_t end, mgrad_real *work) {
@@ -272,7 +284,7 @@ static void some_slopes(const entropy *e, int64_t first, int64_t end, mgrad_real
       *w++ = log_chance(r->x[row_start(r, i) + j * r->inner], e->c->saved + 2 * i);
   exp_all(w - work, work);
   for (int64_t i = first; i < end; i++, work += r->classes)
-    row_slope(e->c, r, &e->up, i, work);
+    row_slope(e, i, work);
 }
 
 /* d loss / d target probability j = minus its weight * log-probability */
