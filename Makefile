@@ -448,7 +448,7 @@ reliability: ## run the commands of all promises, ROWS='C5 F2' for some, and wri
 soak: all $(STATES) ## 518,400 frames of a game, with states reopened and faults in between
 	$(LUA_ENV) $(STATES) soak
 
-lint: all ## include directions, imported symbols, warnings as errors, luacheck
+lint: all ## include directions, imported symbols, warnings as errors, luacheck, tidy
 	$(LUA_BIN) tests/lint.lua $(CORE_LIB) $(MODULES)
 	luacheck -q bindings scripts tests
 	$(LUA_ENV) $(LUA_BIN) bindings/reference/generate.lua --check
@@ -461,6 +461,18 @@ lint: all ## include directions, imported symbols, warnings as errors, luacheck
 	      core/moongrad.h || exit 1; \
 	  done; \
 	done
+	@$(MAKE) --no-print-directory tidy
+
+# clang-tidy counts what it was told not to say; any other word of it is a finding.
+CHECKED := $(CORE_SRC) $(wildcard bindings/*.c tests/*/*.c)
+tidy: ## what clang-tidy (.clang-tidy) and cppcheck (tests/cppcheck.txt) find in C
+	@if command -v clang-tidy >/dev/null; then echo clang-tidy; \
+	  ! echo $(CHECKED) | xargs -n 12 -P 2 sh -c 'clang-tidy -quiet "$$@" -- -std=c11 \
+	    -D_POSIX_C_SOURCE=200809L -Icore $(LUA_CFLAGS)' tidy 2>&1 | grep -v ' generated\.$$'; \
+	else echo 'clang-tidy is not here'; fi
+	@if command -v cppcheck >/dev/null; then echo cppcheck; cppcheck -q --error-exitcode=1 \
+	  --std=c11 -D_POSIX_C_SOURCE=200809L --enable=warning,performance,portability \
+	  --suppressions-list=tests/cppcheck.txt $(CHECKED); else echo 'cppcheck is not here'; fi
 
 # ---- documentation, installation ----
 
@@ -530,7 +542,8 @@ help: ## this list
 
 DEMO_PACKAGES := gcc libc6-dev $(LUA_DEBIAN) dataset-fashion-mnist
 TEST_PACKAGES := $(DEMO_PACKAGES) pkg-config lua-busted lua-cjson lua-argparse luarocks lua-check gzip \
-  lua5.1 liblua5.1-0-dev lua5.2 liblua5.2-dev lua5.3 liblua5.3-dev luajit libluajit-5.1-dev
+  lua5.1 liblua5.1-0-dev lua5.2 liblua5.2-dev lua5.3 liblua5.3-dev luajit libluajit-5.1-dev \
+  clang-tidy cppcheck
 
 HOST_PACKAGES := $(TEST_PACKAGES) love xvfb xauth zip haproxy wrk curl lighttpd \
   lighttpd-modules-lua minetest-server neovim pandoc
