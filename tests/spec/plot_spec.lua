@@ -196,6 +196,17 @@ describe("a picture", function()
   before_each(function() mg.seed(1) mg.plot.backend = nil end)
   after_each(function() mg.plot.backend = nil h.remove_files() end)
 
+  it("is as wide as the terminal, where COLUMNS is not set", function()
+    local path = h.file 'print("wide " .. require "moongrad.progress".columns())'
+    local lua = jit and "luajit" or "lua" .. _VERSION:match "%d%.%d"
+    for _, columns in ipairs { 40, 200 } do
+      local pipe = io.popen(([[script -qec "stty cols %d; env -u COLUMNS %s %s" /dev/null]]):format(
+        columns, lua, path))
+      assert.equal("wide " .. columns, pipe:read "*a":match "wide %d+")
+      pipe:close()
+    end
+    h.remove_files()
+  end)
   it("is as wide as COLUMNS says, or 80, and coloured as the environment says", function()
     local code = [=[
       local env = %s
