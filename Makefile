@@ -222,8 +222,9 @@ test-scripts: all ## the experiments, each with its claim, for SCRIPT_SEEDS=3 se
 	@! command -v love >/dev/null || $(MAKE) --no-print-directory -s LUA=jit all
 	$(BUSTED) tests/scripts
 
-test-amalgamation: all amalgamation ## it builds everywhere here, with the same bits
+test-amalgamation: all amalgamation ## it builds everywhere here, with the same bits; guides in C
 	@tests/amalgamation
+	@$(LUA_BIN) tests/guides.lua $(BUILD)/amalgamation
 
 ALLOC := $(TEST_DIR)/alloc-$(LUA)
 $(ALLOC): tests/torture/alloc.c
