@@ -53,8 +53,7 @@ static void each_backward(mgrad_call *c, void (*f)(line l, const mgrad_real *y,
 /* y = exp(x - max); returns the sum of y, and max. */
 static double exponentials(line l, const mgrad_real *x, mgrad_real *y,
                                mgrad_real *max) {
-  mgrad_real largest = x[0];
-  EACH(at) largest = x[at] > largest ? x[at] : largest;
+  mgrad_real largest = mgrad_largest(l.n, x, l.step);
   EACH(at) y[at] = EXP(x[at] - largest);
   *max = largest;
   return mgrad_sum(l.n, y, l.step);
