@@ -11,9 +11,7 @@
 **   alloc [--points N] [--persistent | --closing] [--only NAME] [FILE]
 */
 #define _POSIX_C_SOURCE 200809L
-#include <lua.h>
-#include <lauxlib.h>
-#include <lualib.h>
+#include "../c/newstate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
