@@ -271,11 +271,9 @@ $(FAULT): tests/torture/fault.c
 	@mkdir -p $(@D)
 	$(CC) -O1 -Wall -shared -fPIC $< -o $@ -ldl
 
-POINTS ?= 34000
+EVERY ?= 1
 torture-alloc: all $(ALLOC)
-	$(LUA_ENV) $(ALLOC) --points $(POINTS)
-	$(LUA_ENV) $(ALLOC) --points $(POINTS) --persistent
-	$(LUA_ENV) $(ALLOC) --points $(POINTS) --closing
+	$(LUA_ENV) $(ALLOC) --every $(EVERY)
 
 torture: torture-alloc interrupts $(FAULT) ## allocations and calls for files failing in turn, kill -9, stops, Ctrl-C
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
@@ -286,7 +284,7 @@ interrupts: all $(INTERRUPT)
 	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 1000
 
 torture-quick: all $(ALLOC) $(FAULT) $(INTERRUPT) $(STATES)
-	@$(MAKE) --no-print-directory torture-alloc POINTS=50
+	@$(MAKE) --no-print-directory torture-alloc EVERY=700
 	$(LUA_ENV) $(LUA_BIN) tests/torture/dropped.lua --count 50
 	$(LUA_ENV) $(LUA_BIN) tests/torture/drift.lua --scale 0.002
 	$(LUA_ENV) $(LUA_BIN) tests/torture/steady.lua
