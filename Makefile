@@ -280,14 +280,16 @@ torture: torture-alloc interrupts $(FAULT) ## allocations and calls for files fa
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 1000
 	$(LUA_ENV) $(LUA_BIN) tests/torture/resume.lua 50
 
+INTERRUPTS ?= 1000
 interrupts: all $(INTERRUPT)
-	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 1000
+	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) $(INTERRUPTS)
 
 torture-quick: all $(ALLOC) $(FAULT) $(INTERRUPT) $(STATES)
 	@$(MAKE) --no-print-directory torture-alloc EVERY=700
 	$(LUA_ENV) $(LUA_BIN) tests/torture/dropped.lua --count 50
 	$(LUA_ENV) $(LUA_BIN) tests/torture/drift.lua --scale 0.002
 	$(LUA_ENV) $(LUA_BIN) tests/torture/steady.lua
+	$(LUA_ENV) $(LUA_BIN) tests/torture/finite.lua
 	$(LUA_ENV) $(STATES) threads
 	$(LUA_ENV) $(STATES) forks 5
 	$(LUA_ENV) $(STATES) cycles 20
@@ -385,6 +387,10 @@ bench-gemm: core ## speed of the matrix product by shape, SHAPE='m n k' for one
 
 count: all ## instructions of steps of w1, w2, w3 under valgrind: the same on a busy machine
 	@$(LUA_ENV) $(LUA_BIN) tests/bench/count.lua
+
+count-checks: all ## instructions of a step that looking for NaN and infinity takes, in percent
+	@$(MAKE) --no-print-directory -s KIND_SUFFIX=-unchecked CFLAGS='$(CFLAGS) -DMGRAD_UNCHECKED' all
+	@$(LUA_ENV) $(LUA_BIN) tests/bench/count.lua --unchecked $(BUILD)/lua$(LUA)-unchecked
 
 COVER = $(MAKE) --no-print-directory -s KIND_SUFFIX=-cov ISAS= CFLAGS='-O0 -g --coverage'
 .PHONY: coverage coverage-run
