@@ -249,6 +249,10 @@ test-amalgamation: all amalgamation ## it builds everywhere here, with the same 
 	@tests/amalgamation
 	@$(LUA_BIN) tests/guides.lua $(BUILD)/amalgamation
 
+mingw: deps-mingw ## build for Windows, run core, C tests and the module under wine
+	@$(MAKE) --no-print-directory -s all amalgamation $(BUILD)/tests-float/determinism
+	@tests/mingw
+
 ALLOC := $(TEST_DIR)/alloc-$(LUA)
 $(ALLOC): tests/torture/alloc.c
 	@mkdir -p $(@D)
@@ -576,11 +580,16 @@ TEST_PACKAGES := $(DEMO_PACKAGES) pkg-config lua-busted lua-cjson lua-argparse l
 HOST_PACKAGES := $(TEST_PACKAGES) love xvfb xauth zip haproxy wrk curl lighttpd \
   lighttpd-modules-lua minetest-server neovim pandoc
 
+MINGW_PACKAGES := $(TEST_PACKAGES) gcc-mingw-w64-x86-64-win32 wine wine64
+
 deps-demo:
 	@$(MAKE) --no-print-directory deps PACKAGES='$(DEMO_PACKAGES)'
 
 deps-test:
 	@$(MAKE) --no-print-directory deps PACKAGES='$(TEST_PACKAGES)'
+
+deps-mingw:
+	@$(MAKE) --no-print-directory deps PACKAGES='$(MINGW_PACKAGES)'
 
 deps-hosts:
 	@$(MAKE) --no-print-directory deps PACKAGES='$(HOST_PACKAGES)'
