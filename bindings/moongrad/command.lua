@@ -208,25 +208,10 @@ end
 
 -------------------------------------------------------------------------------- plot
 
---- The rows of a log of trainer:fit.
-local function read_log(path)
-  local json, rows = require "cjson", {}
-  for line in assert(io.open(path)):lines() do
-    local ok, row = pcall(json.decode, line)
-    if not ok or type(row) ~= "table" then
-      fail("%s: line %d is no JSON object", path, #rows + 1)
-    end
-    rows[#rows + 1] = row
-  end
-  if #rows == 0 then fail("%s is empty", path) end
-  return rows
-end
-
 local function plot(args)
   local system = check.module(require, "moongrad.system")
   local plain = not args.out and not (system and system.isatty(1))
-  local picture = try(mg.plot.loss(read_log(args.log),
-    { out = args.out, color = plain and "none" or nil }))
+  local picture = try(mg.plot.loss(args.log, { out = args.out, color = plain and "none" or nil }))
   if not args.out then print(picture) end
 end
 

@@ -65,6 +65,18 @@ when("the command", function()
     assert.truthy(text:find("epoch 203/203", 1, true), text)
   end)
 
+  it("says in one line, without a place in its own files, what it cannot read", function()
+    for _, words in ipairs { "plot /nowhere/run.jsonl", "plot " .. config, "train /nowhere/x.lua",
+                             "predict /nowhere/x", "predict " .. model .. " /nowhere/x.csv",
+                             "info " .. config, "convert /nowhere/x.npz " .. path "x.onnx",
+                             "plot " .. path "run.jsonl" .. " --out x.gif" } do
+      local status, text = run(words)
+      assert.equal(1, status, text)
+      assert.truthy(text:find "^moongrad: [^\n]+\n$", text)
+      assert.is_nil(text:find "moongrad/%l+%.lua:%d", text)
+    end
+  end)
+
   it("train names a field that is missing or unknown", function()
     local status, text = run("train " .. write("no.lua", "return { net = 1, data = 2 }"))
     assert.equal(1, status)
