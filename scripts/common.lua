@@ -16,7 +16,7 @@ local function help(about, list)
   print(("usage: %s.lua [options]\n%s\n"):format(script, about))
   for _, option in ipairs(list) do
     local name, default, text, value = option[1], option[2], option[3], option[4] or "N"
-    if default then text = ("%s (default %s)"):format(text, default) end
+    if default and default ~= "" then text = ("%s (default %s)"):format(text, default) end
     print(("  --%-14s %s"):format(name .. " " .. value, text))
   end
   print("  --help           this text\n\n" ..
