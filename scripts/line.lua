@@ -51,5 +51,5 @@ print "the line where it is: only the change from 0 to 1 becomes steeper.\n"
 common.plane(neuron(2, 2, -2), { { -1, -1, 0 }, { 0, 0, 0 }, { 1, 1, 1 }, { 2, 0.5, 1 } },
   { title = "Weights 2 and 2, bias -2" })
 
-common.claim(least >= 999, ("at least %d of 1000 points are named by their side of the line")
+common.claim(least >= 999, ("at least %d of 1000 points are named by their side")
   :format(least))
