@@ -26,8 +26,8 @@ file:close()
 
 --- The lines that a shell prints for a block, with each command before its own.
 local function typed(block)
-  local lines = { "cd " .. folder, "export HOME=" .. folder, "unset LUA_PATH LUA_CPATH LUA_PATH_5_4 "
-    .. "LUA_CPATH_5_4", "PATH=$HOME/local/bin:$PATH" }
+  local lines = { "cd " .. folder, "export HOME=" .. folder, "PATH=$HOME/local/bin:$PATH",
+                  "unset LUA_PATH LUA_CPATH LUA_PATH_5_4 LUA_CPATH_5_4" }
   for command in block:gmatch "%$ ([^\n]*)" do
     lines[#lines + 1] = ("echo '$ %s'\n%s"):format(command:gsub("'", "'\\''"), command)
   end

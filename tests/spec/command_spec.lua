@@ -76,7 +76,8 @@ when("the command", function()
       assert.is_nil(text:find ":%d+:", text)
     end
     local _, text = run("predict " .. model, "1 2 3\\n")
-    assert.equal("moongrad: dense (layer 1 of sequential): input is {1, 3}, expected {n, 2}\n", text)
+    assert.equal("moongrad: dense (layer 1 of sequential): input is {1, 3}, expected {n, 2}\n",
+      text)
     _, text = run("train " .. write("bad.lua", "\nreturn nil + 1"))
     assert.truthy(text:find "bad.lua:2: attempt", text)
   end)
