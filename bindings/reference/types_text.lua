@@ -16,7 +16,6 @@ local ARGUMENTS = { -- of functions, by their names
   shape = "integer[]", sizes = "integer|integer[]", images = "string", labels = "string",
   folder = "string", share = "number", on = "boolean", epochs = "integer", batch = "integer",
   ["mg.gradcheck f"] = "fun(...: moongrad.Tensor): moongrad.Tensor",
-  ["optimizer:schedule f"] = "fun(step: integer): number|moongrad.Schedule",
 }
 
 local T, L, O, S = "moongrad.Tensor", "moongrad.Layer", "moongrad.Optimizer", "moongrad.Dataset"
@@ -260,7 +259,7 @@ return function(all, tables)
   end
 
   for _, section in ipairs(require "moongrad.functions") do
-    for _, entry in ipairs(section) do
+    for _, entry in ipairs(section.own and {} or section) do
       local kind, method = entry.name:match("^(%l+):(.*)$")
       local callable = entry.call:find("[%({]")
       local name = kind and CLASSES[kind] .. ":" .. method or entry.name
