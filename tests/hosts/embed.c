@@ -141,7 +141,11 @@ static int open_state(lua_State *L) {
 }
 
 static lua_State *new_state(heap *h) {
+#if LUA_VERSION_NUM >= 505
+  lua_State *L = lua_newstate(allocate, h, luaL_makeseed(NULL));
+#else
   lua_State *L = lua_newstate(allocate, h);
+#endif
   if (L == NULL) exit(1);
   lua_pushcfunction(L, open_state);
   if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
