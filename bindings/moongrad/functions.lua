@@ -183,6 +183,8 @@ trainer:save(path)
 trainer:load(path [, {run=false}])
   goes on from there, bit for bit; run = false takes no place in a run; true, or nil, a message
   and a code
+trainer:position()
+  the epoch, and how many of its examples are done
 trainer:parts()
   net, optimizer and metrics as a table
 trainer:close()
@@ -320,8 +322,6 @@ trainer:assess(dataset, batch)
   examples, loss and metrics of an evaluation
 trainer:progress()
   the same of the epoch under way
-trainer:position()
-  the epoch, and how many of its examples are done
 trainer:table(metric, evaluated)
   the counts of a metric that is a table
 trainer:accumulate(n)

@@ -2922,6 +2922,11 @@ function Trainer:save(path) end
 ---@return any code
 function Trainer:load(path, options) end
 
+--- the epoch, and how many of its examples are done
+---@return integer epoch
+---@return integer done
+function Trainer:position() end
+
 --- net, optimizer and metrics as a table
 ---@return { net: moongrad.Layer, optimizer: moongrad.Optimizer, metrics: table[] }
 function Trainer:parts() end

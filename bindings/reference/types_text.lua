@@ -39,7 +39,7 @@ local RESULTS = { -- of functions, apart by "; "; else that of their section
   ["trainer:run"] = "string state; number loss", ["trainer:evaluate"] = "table",
   ["trainer:save"] = "boolean" .. FAILING, ["trainer:load"] = "boolean" .. FAILING,
   ["trainer:parts"] = "{ net: " .. L .. ", optimizer: " .. O .. ", metrics: table[] }",
-  ["trainer:close"] = "nil", ["mg.data.idx"] = S .. FAILING, ["mg.data.csv"] = S .. FAILING,
+  ["trainer:close"] = "nil", ["trainer:position"] = "integer epoch; integer done", ["mg.data.idx"] = S .. FAILING, ["mg.data.csv"] = S .. FAILING,
   ["mg.data.mnist"] = S .. "? train; " .. S .. "|string test",
   ["mg.data.fashion_mnist"] = S .. "? train; " .. S .. "|string test",
   ["dataset:split"] = S .. " first; " .. S .. " rest",
