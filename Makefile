@@ -536,7 +536,10 @@ install: install-module core ## copy module, command, C library to PREFIX (/usr/
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(CORE_LIB) $(DESTDIR)$(LIBDIR)
 	install -m 644 core/moongrad.h $(DESTDIR)$(PREFIX)/include
-	sed '1s,env lua,env $(LUA_BIN),' bindings/command > $(DESTDIR)$(PREFIX)/bin/moongrad
+	sed -e '1s,env lua,env $(LUA_BIN),' \
+	  -e '2a package.path = "$(LUA_SHAREDIR)/?.lua;$(LUA_SHAREDIR)/?/init.lua;" .. package.path' \
+	  -e '2a package.cpath = "$(LUA_LIBDIR)/?.so;" .. package.cpath' \
+	  bindings/command > $(DESTDIR)$(PREFIX)/bin/moongrad
 	chmod 755 $(DESTDIR)$(PREFIX)/bin/moongrad
 	printf '%s\n' 'prefix=$(PREFIX)' 'Name: moongrad' 'Version: $(VERSION)' \
 	  'Description: Neural networks for everything that runs Lua' \

@@ -14,7 +14,9 @@ return function(_, core)
   local function wrong(v, spec)
     local kind = spec.kind or "number"
     if v == nil then return not spec.optional and "missing" or nil end
-    if type(v) ~= kind and not (kind == "function" and core.schedules[v]) then return ("%s, expected a %s"):format(check.what(v), kind) end
+    if type(v) ~= kind and not (kind == "function" and core.schedules[v]) then
+      return ("%s, expected a %s"):format(check.what(v), kind)
+    end
     if spec.one_of then
       for word in spec.one_of:gmatch("%a+") do
         if v == word then return nil end
@@ -179,8 +181,8 @@ return function(_, core)
     eps = { 1e-8, 0, doc = "a fall by less than this is not made" },
   }
   local order = "lr factor patience metric mode threshold threshold_mode cooldown min_lr eps"
-  document("plateau", order, specs, "lr, times 'factor' when a number of the epoch's report has not got"
-    .. " better for more than 'patience' epochs")
+  document("plateau", order, specs, "lr, times 'factor' when a number of the epoch's report has"
+    .. " not got better for more than 'patience' epochs")
 
   local function own(o, who)
     if type(o) == "table" and getmetatable(o) == Plateau then return o end

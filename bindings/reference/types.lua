@@ -2922,6 +2922,15 @@ function Trainer:save(path) end
 ---@return any code
 function Trainer:load(path, options) end
 
+--- the epoch, and how many of its examples are done
+---@return integer epoch
+---@return integer done
+function Trainer:position() end
+
+--- net, optimizer and metrics as a table
+---@return { net: moongrad.Layer, optimizer: moongrad.Optimizer, metrics: table[] }
+function Trainer:parts() end
+
 --- frees it now, not when it is collected; any later use is an error
 function Trainer:close() end
 
@@ -3226,66 +3235,5 @@ mg._VERSION = ""
 
 --- the C module beneath; programs need nothing of it, and it may change
 mg.core = {}
-
---- begins a run; epochs, fit and run do
----@param dataset any
----@param batch integer
----@param epochs integer
----@param shuffle any
-function Trainer:begin(dataset, batch, epochs, shuffle) end
-
---- goes on with a run that was loaded
----@param dataset any
----@param epochs integer
-function Trainer:resume(dataset, epochs) end
-
---- a bounded piece of a run
----@param steps any
----@param ms any
----@param one_epoch any
-function Trainer:advance(steps, ms, one_epoch) end
-
---- examples, loss and metrics of an evaluation
----@param dataset any
----@param batch integer
-function Trainer:assess(dataset, batch) end
-
---- the same of the epoch under way
-function Trainer:progress() end
-
---- the epoch, and how many of its examples are done
-function Trainer:position() end
-
---- the counts of a metric that is a table
----@param metric any
----@param evaluated any
-function Trainer:table(metric, evaluated) end
-
---- how many batches share an update from now on
----@param n integer
-function Trainer:accumulate(n) end
-
---- net, optimizer and metrics as a table
----@return { net: moongrad.Layer, optimizer: moongrad.Optimizer, metrics: table[] }
-function Trainer:parts() end
-
---- adds a group; the option groups does
----@param options any
-function Optimizer:group(options) end
-
---- says by a function of name and dimensions which group a parameter belongs to
----@param f function
-function Optimizer:grouping(f) end
-
---- asks a function of the step for each learning rate; a function as lr does
----@param f fun(step: integer): number|moongrad.Schedule
-function Optimizer:schedule(f) end
-
---- lets parameters and their averages change places; averaged does
-function Optimizer:swap() end
-
---- tells how pictures are changed; augment does
----@param options any
-function Dataset:change(options) end
 
 return mg

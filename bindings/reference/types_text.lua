@@ -16,7 +16,6 @@ local ARGUMENTS = { -- of functions, by their names
   shape = "integer[]", sizes = "integer|integer[]", images = "string", labels = "string",
   folder = "string", share = "number", on = "boolean", epochs = "integer", batch = "integer",
   ["mg.gradcheck f"] = "fun(...: moongrad.Tensor): moongrad.Tensor",
-  ["optimizer:schedule f"] = "fun(step: integer): number|moongrad.Schedule",
 }
 
 local T, L, O, S = "moongrad.Tensor", "moongrad.Layer", "moongrad.Optimizer", "moongrad.Dataset"
@@ -40,7 +39,8 @@ local RESULTS = { -- of functions, apart by "; "; else that of their section
   ["trainer:run"] = "string state; number loss", ["trainer:evaluate"] = "table",
   ["trainer:save"] = "boolean" .. FAILING, ["trainer:load"] = "boolean" .. FAILING,
   ["trainer:parts"] = "{ net: " .. L .. ", optimizer: " .. O .. ", metrics: table[] }",
-  ["trainer:close"] = "nil", ["mg.data.idx"] = S .. FAILING, ["mg.data.csv"] = S .. FAILING,
+  ["trainer:position"] = "integer epoch; integer done", ["trainer:close"] = "nil",
+  ["mg.data.idx"] = S .. FAILING, ["mg.data.csv"] = S .. FAILING,
   ["mg.data.mnist"] = S .. "? train; " .. S .. "|string test",
   ["mg.data.fashion_mnist"] = S .. "? train; " .. S .. "|string test",
   ["dataset:split"] = S .. " first; " .. S .. " rest",
@@ -260,7 +260,7 @@ return function(all, tables)
   end
 
   for _, section in ipairs(require "moongrad.functions") do
-    for _, entry in ipairs(section) do
+    for _, entry in ipairs(section.own and {} or section) do
       local kind, method = entry.name:match("^(%l+):(.*)$")
       local callable = entry.call:find("[%({]")
       local name = kind and CLASSES[kind] .. ":" .. method or entry.name
