@@ -245,8 +245,9 @@ test-scripts: all ## the experiments, each with its claim, for SCRIPT_SEEDS=3 se
 	@! command -v love >/dev/null || $(MAKE) --no-print-directory -s LUA=jit all
 	$(BUSTED) tests/scripts
 
-test-amalgamation: all amalgamation ## it builds everywhere here, with the same bits
+test-amalgamation: all amalgamation ## it builds everywhere here, with the same bits; guides in C
 	@tests/amalgamation
+	@$(LUA_BIN) tests/guides.lua $(BUILD)/amalgamation
 
 ALLOC := $(TEST_DIR)/alloc-$(LUA)
 $(ALLOC): tests/torture/alloc.c
@@ -270,11 +271,9 @@ $(FAULT): tests/torture/fault.c
 	@mkdir -p $(@D)
 	$(CC) -O1 -Wall -shared -fPIC $< -o $@ -ldl
 
-POINTS ?= 34000
+EVERY ?= 1
 torture-alloc: all $(ALLOC)
-	$(LUA_ENV) $(ALLOC) --points $(POINTS)
-	$(LUA_ENV) $(ALLOC) --points $(POINTS) --persistent
-	$(LUA_ENV) $(ALLOC) --points $(POINTS) --closing
+	$(LUA_ENV) $(ALLOC) --every $(EVERY)
 
 torture: torture-alloc interrupts $(FAULT) ## allocations and calls for files failing in turn, kill -9, stops, Ctrl-C
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
@@ -285,7 +284,7 @@ interrupts: all $(INTERRUPT)
 	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 1000
 
 torture-quick: all $(ALLOC) $(FAULT) $(INTERRUPT) $(STATES)
-	@$(MAKE) --no-print-directory torture-alloc POINTS=50
+	@$(MAKE) --no-print-directory torture-alloc EVERY=700
 	$(LUA_ENV) $(LUA_BIN) tests/torture/dropped.lua --count 50
 	$(LUA_ENV) $(LUA_BIN) tests/torture/drift.lua --scale 0.002
 	$(LUA_ENV) $(LUA_BIN) tests/torture/steady.lua
@@ -484,7 +483,7 @@ reliability: ## run the commands of all promises, ROWS='C5 F2' for some, and wri
 soak: all $(STATES) ## 518,400 frames of a game, with states reopened and faults in between
 	$(LUA_ENV) $(STATES) soak
 
-lint: all ## include directions, imported symbols, warnings as errors, luacheck
+lint: all ## include directions, imported symbols, warnings as errors, luacheck, tidy
 	$(LUA_BIN) tests/lint.lua $(CORE_LIB) $(MODULES)
 	luacheck -q bindings scripts tests
 	$(LUA_ENV) $(LUA_BIN) bindings/reference/generate.lua --check
@@ -497,6 +496,18 @@ lint: all ## include directions, imported symbols, warnings as errors, luacheck
 	      core/moongrad.h || exit 1; \
 	  done; \
 	done
+	@$(MAKE) --no-print-directory tidy
+
+# clang-tidy counts what it was told not to say; any other word of it is a finding.
+CHECKED := $(CORE_SRC) $(wildcard bindings/*.c tests/*/*.c)
+tidy: ## what clang-tidy (.clang-tidy) and cppcheck (tests/cppcheck.txt) find in C
+	@if command -v clang-tidy >/dev/null; then echo clang-tidy; \
+	  ! echo $(CHECKED) | xargs -n 12 -P 2 sh -c 'clang-tidy -quiet "$$@" -- -std=c11 \
+	    -D_POSIX_C_SOURCE=200809L -Icore $(LUA_CFLAGS)' tidy 2>&1 | grep -v ' generated\.$$'; \
+	else echo 'clang-tidy is not here'; fi
+	@if command -v cppcheck >/dev/null; then echo cppcheck; cppcheck -q --error-exitcode=1 \
+	  --std=c11 -D_POSIX_C_SOURCE=200809L --enable=warning,performance,portability \
+	  --suppressions-list=tests/cppcheck.txt $(CHECKED); else echo 'cppcheck is not here'; fi
 
 # ---- documentation, installation ----
 
@@ -566,7 +577,8 @@ help: ## this list
 
 DEMO_PACKAGES := gcc libc6-dev $(LUA_DEBIAN) dataset-fashion-mnist
 TEST_PACKAGES := $(DEMO_PACKAGES) pkg-config lua-busted lua-cjson lua-argparse luarocks lua-check gzip \
-  lua5.1 liblua5.1-0-dev lua5.2 liblua5.2-dev lua5.3 liblua5.3-dev luajit libluajit-5.1-dev
+  lua5.1 liblua5.1-0-dev lua5.2 liblua5.2-dev lua5.3 liblua5.3-dev luajit libluajit-5.1-dev \
+  clang-tidy cppcheck
 
 HOST_PACKAGES := $(TEST_PACKAGES) love xvfb xauth zip haproxy wrk curl lighttpd \
   lighttpd-modules-lua minetest-server neovim pandoc

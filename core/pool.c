@@ -12,7 +12,7 @@
 
 enum {
   STACK_BYTES = 512 * 1024,
-  SPINS = 300,            /* about eight microseconds: then sleep */
+  SPINS = 1000,           /* some 25 microseconds, a wake-up in a virtual machine: then sleep */
   WHOLE = 1024,           /* numbers: stretches are multiples of it */
   MOST = 64 * WHOLE       /* and at most as long */
 };

@@ -33,7 +33,8 @@ static void *counted(void *ud, void *p, size_t osize, size_t nsize) {
     return NULL;
   }
   c->used += nsize;
-  return (char *)malloc(nsize + 16) + 8;
+  char *block = malloc(nsize + 16);
+  return block != NULL ? block + 8 : NULL;
 }
 
 static mgrad_tensor *tensor(mgrad_context *ctx, int ndim, int64_t a, int64_t b, double v) {
