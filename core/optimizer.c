@@ -193,7 +193,7 @@ static mgrad_status find_name(void *ud, const char *name, mgrad_tensor *t, int b
 static void name_of(const mgrad_optimizer *o, const mgrad_tensor *t, int i, char *name,
                     size_t size) {
   finding f = { t, name, size };
-  mgrad_format(name, size, "%d", (int64_t)(i + 1));
+  mgrad_format(name, size, "%d", (int64_t)i + 1);
   if (o->layer != NULL) mgrad_layer_visit(o->layer, find_name, &f);
 }
 
@@ -265,7 +265,7 @@ mgrad_status mgrad_optimizer_attach_tensors(mgrad_optimizer *o, mgrad_tensor *co
     if (t[i]->requires_grad && mgrad_shape_packed(&t[i]->a)) continue;
     return mgrad_fail(o->ctx, MGRAD_INVALID,
                       "%s: tensor %d is no contiguous leaf that requires a gradient",
-                      o->def->name, (int64_t)(i + 1));
+                      o->def->name, (int64_t)i + 1);
   }
   MGRAD_TRY(take(o, t, n, false));
   mgrad_layer_release(o->layer);

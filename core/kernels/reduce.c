@@ -90,6 +90,18 @@ double mgrad_sum_squares(int64_t n, const mgrad_real *x, int64_t step) {
   return squares_lanes(n, x, step, 0, 0);
 }
 
+mgrad_real mgrad_largest(int64_t n, const mgrad_real *x, int64_t step) {
+  enum { SIDE = 16 };
+  mgrad_real most[SIDE];
+  int64_t i = 0;
+  for (int l = 0; l < SIDE; l++) most[l] = REAL(-HUGE_VAL);
+  for (; step == 1 && i + SIDE <= n; i += SIDE)
+    for (int l = 0; l < SIDE; l++) most[l] = x[i + l] > most[l] ? x[i + l] : most[l];
+  for (; i < n; i++) most[0] = x[i * step] > most[0] ? x[i * step] : most[0];
+  for (int l = 1; l < SIDE; l++) most[0] = most[l] > most[0] ? most[l] : most[0];
+  return most[0];
+}
+
 /* x * 0 is 0, or NaN where x is none or infinite. What does not fill the vectors at the
 ** end is looked at twice. */
 #define LOOK(sum, x) sum = vec_mul_add(0, vec_load(x), sum)

@@ -18,9 +18,7 @@
 */
 #define _POSIX_C_SOURCE 200809L
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
-#include <lua.h>
-#include <lauxlib.h>
-#include <lualib.h>
+#include "../c/newstate.h"
 
 #include <signal.h>
 #include <stdint.h>
