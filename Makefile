@@ -249,6 +249,10 @@ test-amalgamation: all amalgamation ## it builds everywhere here, with the same 
 	@tests/amalgamation
 	@$(LUA_BIN) tests/guides.lua $(BUILD)/amalgamation
 
+mingw: deps-mingw ## build for Windows, run core, C tests and the module under wine
+	@$(MAKE) --no-print-directory -s all amalgamation $(BUILD)/tests-float/determinism
+	@tests/mingw
+
 ALLOC := $(TEST_DIR)/alloc-$(LUA)
 $(ALLOC): tests/torture/alloc.c
 	@mkdir -p $(@D)
@@ -280,14 +284,16 @@ torture: torture-alloc interrupts $(FAULT) ## allocations and calls for files fa
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 1000
 	$(LUA_ENV) $(LUA_BIN) tests/torture/resume.lua 50
 
+INTERRUPTS ?= 1000
 interrupts: all $(INTERRUPT)
-	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 1000
+	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) $(INTERRUPTS)
 
 torture-quick: all $(ALLOC) $(FAULT) $(INTERRUPT) $(STATES)
 	@$(MAKE) --no-print-directory torture-alloc EVERY=700
 	$(LUA_ENV) $(LUA_BIN) tests/torture/dropped.lua --count 50
 	$(LUA_ENV) $(LUA_BIN) tests/torture/drift.lua --scale 0.002
 	$(LUA_ENV) $(LUA_BIN) tests/torture/steady.lua
+	$(LUA_ENV) $(LUA_BIN) tests/torture/finite.lua
 	$(LUA_ENV) $(STATES) threads
 	$(LUA_ENV) $(STATES) forks 5
 	$(LUA_ENV) $(STATES) cycles 20
@@ -386,6 +392,10 @@ bench-gemm: core ## speed of the matrix product by shape, SHAPE='m n k' for one
 count: all ## instructions of steps of w1, w2, w3 under valgrind: the same on a busy machine
 	@$(LUA_ENV) $(LUA_BIN) tests/bench/count.lua
 
+count-checks: all ## instructions of a step that looking for NaN and infinity takes, in percent
+	@$(MAKE) --no-print-directory -s KIND_SUFFIX=-unchecked CFLAGS='$(CFLAGS) -DMGRAD_UNCHECKED' all
+	@$(LUA_ENV) $(LUA_BIN) tests/bench/count.lua --unchecked $(BUILD)/lua$(LUA)-unchecked
+
 COVER = $(MAKE) --no-print-directory -s KIND_SUFFIX=-cov ISAS= CFLAGS='-O0 -g --coverage'
 .PHONY: coverage coverage-run
 coverage: ## branches and lines of what saves and loads that tests reach
@@ -428,26 +438,39 @@ tsan-built:
 test-lua-built:
 	$(BUSTED) tests/spec
 
+# Both keep what has been freed, so memory may grow. Each must find a leak first.
+GROWN := 1000000
 VALGRIND := valgrind -q --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite,possible
-valgrind: all $(STATES) ## C tests, Lua states on threads, all ops and layers under valgrind: no leak, no error
+valgrind: all $(STATES) ## C tests, specs, states on threads, all ops and layers under valgrind: no leak, no error
 	@$(MAKE) --no-print-directory -s $(addprefix $(TEST_DIR)/,core tree resume)
+	! $(VALGRIND) $(STATES) leak 2>/dev/null
 	$(VALGRIND) $(TEST_DIR)/core
 	$(VALGRIND) $(TEST_DIR)/tree
 	$(VALGRIND) $(TEST_DIR)/resume
 	$(LUA_ENV) $(VALGRIND) $(STATES) threads
-	$(LUA_ENV) $(VALGRIND) $(STATES) soak 500
+	$(LUA_ENV) $(VALGRIND) $(STATES) soak 500 $(GROWN)
 	$(LUA_ENV) $(VALGRIND) $(STATES) work
+	$(LUA_ENV) MOONGRAD_LUA=$(LUA_BIN) $(VALGRIND) $(LUA_BIN) tests/plain.lua tests/spec/*_spec.lua
 	@echo figure C3 errors 0
 
+# An interpreter that is sanitized itself, under the name that the specs call.
+ASAN_BIN = $(CURDIR)/$(BUILD)/tests-float-asan/bin
+$(TEST_DIR)/bin/$(LUA_BIN): tests/lua.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(LUA_CFLAGS) $< -o $@ $(LDFLAGS) -l$(LUA_PACKAGE)
+
 ASAN_STATES = $(BUILD)/tests-float-asan/states-$(LUA)
-leaks: ## Lua states of a C host and all ops and layers under the leak sanitizer
-	@$(ASAN) all $(ASAN_STATES)
+leaks: ## Lua states of a C host, specs, all ops and layers under the leak sanitizer
+	@$(ASAN) all $(ASAN_STATES) $(BUILD)/tests-float-asan/bin/$(LUA_BIN)
 	@$(ASAN) leaks-built
 
 leaks-built:
-	$(LUA_ENV) $(ASAN_STATES) cycles 5
-	$(LUA_ENV) $(ASAN_STATES) soak 2000
+	! $(ASAN_STATES) leak 2>/dev/null
+	$(LUA_ENV) $(ASAN_STATES) cycles 5 $(GROWN)
+	$(LUA_ENV) $(ASAN_STATES) soak 2000 $(GROWN)
 	$(LUA_ENV) $(ASAN_STATES) work
+	$(LUA_ENV) PATH=$(ASAN_BIN):$$PATH MOONGRAD_LUA=$(LUA_BIN) ASAN_OPTIONS=allocator_may_return_null=1 \
+	  $(LUA_BIN) tests/plain.lua tests/spec/*_spec.lua
 	@echo figure C3 errors 0
 
 # One program of S under this Lua, or under all; specs; the host of many states.
@@ -573,11 +596,16 @@ TEST_PACKAGES := $(DEMO_PACKAGES) pkg-config lua-busted lua-cjson lua-argparse l
 HOST_PACKAGES := $(TEST_PACKAGES) love xvfb xauth zip haproxy wrk curl lighttpd \
   lighttpd-modules-lua minetest-server neovim pandoc
 
+MINGW_PACKAGES := $(TEST_PACKAGES) gcc-mingw-w64-x86-64-win32 wine wine64
+
 deps-demo:
 	@$(MAKE) --no-print-directory deps PACKAGES='$(DEMO_PACKAGES)'
 
 deps-test:
 	@$(MAKE) --no-print-directory deps PACKAGES='$(TEST_PACKAGES)'
+
+deps-mingw:
+	@$(MAKE) --no-print-directory deps PACKAGES='$(MINGW_PACKAGES)'
 
 deps-hosts:
 	@$(MAKE) --no-print-directory deps PACKAGES='$(HOST_PACKAGES)'

@@ -207,7 +207,7 @@ static int optimizer_attach(lua_State *L) {
     LMGRAD_TRY(L, S, attach(L, S, o, l, NULL, 0));
   } else {
     int n = own_targets(L);
-    mgrad_tensor **t = lua_newuserdata(L, (size_t)(n + 1) * sizeof *t);
+    mgrad_tensor **t = lmgrad_room(L, (size_t)(n + 1) * sizeof *t);
     for (int k = 0; k < n; k++) {
       lua_rawgeti(L, 2, k + 1);
       t[k] = lmgrad_check_element(L, LMGRAD_TENSOR, "attach", k + 1);

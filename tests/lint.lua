@@ -25,7 +25,7 @@ end
 -- What may be included from where: a file sees its own level and those below.
 local levels = {
   { "base", "moongrad", "isa" },
-  { "context", "code", "pool", "random", "shape" },
+  { "context", "code", "pool", "threads", "random", "shape" },
   { "tensor", "augment", "state", "kernels/" },
   { "op", "attrs", "init", "anomaly" },
   { "ops/", "tape", "plan", "fuse", "layer", "call", "further", "params", "where" },

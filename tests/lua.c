@@ -1,9 +1,8 @@
 /*
-** lua.c - an interpreter for a Lua of which there are sources alone, without its own:
+** lua.c - a small interpreter: of a Lua without packages ("make LUA=5.5 LUA_SRC=folder"), and
+** for sanitizers, which are to be in the program itself ("make leaks").
 **
 **   lua [-e CODE].. [FILE [ARGUMENT]..]
-**
-** "make LUA=5.5 LUA_SRC=folder" builds it.
 */
 #include <lauxlib.h>
 #include <lua.h>

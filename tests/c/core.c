@@ -9,6 +9,7 @@
 #include "../../core/random.h"
 #include "../../core/kernels/kernels.h"
 
+#include <fenv.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -113,6 +114,33 @@ static void test_shapes(mgrad_context *ctx) {
   t = tensor(ctx, 1, 5, 0, 0);
   CHECK((uintptr_t)mgrad_tensor_array(t)->data % MGRAD_ALIGN == 0);
   mgrad_tensor_release(t);
+}
+
+/* Every place of every length up to 300, in code for this machine and for any. */
+static void test_finite(void) {
+  extern const mgrad_code mgrad_code_table;
+  const mgrad_code *codes[] = { &mgrad_code_table, mgrad_code_best() };
+  const mgrad_real bad[] = { NAN, INFINITY, -INFINITY };
+  const int rounding[] = { FE_TONEAREST, FE_DOWNWARD };
+  mgrad_real x[300];
+  int wrong = 0;
+  test("a number that is not finite is seen anywhere, others never, however it is rounded");
+  for (int i = 0; i < 300; i++) x[i] = (mgrad_real)(i % 3 - 1) * 1000;
+  for (int k = 0; k < 4; k++) {
+    bool (*all_finite)(int64_t, const mgrad_real *) = codes[k % 2]->all_finite;
+    fesetround(rounding[k / 2]);
+    for (int n = 0; n <= 300; n++) {
+      wrong += !all_finite(n, x);
+      for (int i = 0; i < n; i++) {
+        mgrad_real good = x[i];
+        x[i] = bad[(i + n) % 3];
+        wrong += all_finite(n, x);
+        x[i] = good;
+      }
+    }
+    fesetround(FE_TONEAREST);
+  }
+  CHECK(wrong == 0);
 }
 
 static void test_random(void) {
@@ -556,6 +584,7 @@ int main(void) {
   test_memory();
   test_shapes(ctx);
   test_random();
+  test_finite();
   test_graph(ctx);
   test_layers(ctx);
   test_further(ctx);

@@ -43,7 +43,7 @@ describe("files of the system", function()
     f = assert(files.open(name, "w")) -- nobody holds it any more
     files.close(f)
     os.remove(name)
-    helper.refuses("symbolic links", files.open, "/proc/self/exe", "w") -- no place for a file
+    helper.refuses("symbolic links", files.open, "/proc/self/cwd", "w") -- no place for a file
   end)
 
   it("have a folder to sync, named or not", function()

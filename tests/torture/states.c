@@ -9,6 +9,7 @@
 **   states soak [FRAMES [KB]]  a game of so many frames, in one state, and in many with
 **                            faults in between (G1)
 **   states work              every op, layer and file once, for sanitizers (C3)
+**   states leak              leaves something behind, which a sanitizer must find
 **   states host              what the process was like before, it is afterwards (F3)
 **
 ** KB is how far memory may grow: sanitizers and valgrind keep what has been freed.
@@ -296,6 +297,12 @@ static void work(void) {
   check(ok, "all there is works");
 }
 
+static void leak(void) {
+  char *volatile p = malloc(100);
+  p = NULL;
+  check(p == NULL, "a hundred bytes are lost");
+}
+
 /* ---- dlclose ---- */
 
 /* A state that has the module by dlopen, not by require. */
@@ -422,6 +429,7 @@ int main(int argc, char **argv) {
   else if (strcmp(what, "forks") == 0) forks(n > 0 ? n : 100);
   else if (strcmp(what, "unload") == 0 && argc > 3) unload(argv[3], n > 0 ? n : 100);
   else if (strcmp(what, "work") == 0) work();
+  else if (strcmp(what, "leak") == 0) leak();
   else if (strcmp(what, "soak") == 0) soak(n > 0 ? n : 518400, limit > 0 ? limit : 512);
   else if (strcmp(what, "host") == 0) unchanged();
   else if (strcmp(what, "cycles") != 0) return fprintf(stderr, "states: do what?\n"), 2;
