@@ -344,8 +344,8 @@ static void backward_block(void *ud, int64_t part, int worker) {
   mgrad_real *rest = own + slope_numbers(call, c);
   int64_t work = (int64_t)(2 * work_of(c) * (double)most);
   for (int64_t i = part * each, n; i < end; i += n) {
-    if (i > part * each && !mgrad_pool_goes_on(call->ctx->pool, worker, work)) return;
     n = mgrad_min_size(most, end - i);
+    if (!mgrad_pool_piece(call->ctx->pool, worker, work)) continue;
     const mgrad_real *dz = slope(call, i, n, own);
     const mgrad_real *x = call->x[0]->data + i * picture_size(call->x[0]);
     for (int64_t j = 0; j < n && call->dx[0] != NULL; j++)
@@ -362,9 +362,10 @@ static void backward(const mgrad_call *call, const conv *c, prepare_fn prepare,
                 .weigh = { call, c, call->work + data.shared },
                 .room = room_to_go_back(call, c, data), .transposed = transposed };
   if (call->dx[0] != NULL) prepare(&b.move, call->work);
-  mgrad_conv_weigh_begin(&b.weigh);
+  mgrad_pool *pool = call->ctx->pool;
+  if (mgrad_pool_piece(pool, 0, weights(c))) mgrad_conv_weigh_begin(&b.weigh);
   share(call, c, mgrad_conv_blocks(c), backward_block, &b);
-  mgrad_conv_weigh_end(&b.weigh);
+  if (mgrad_pool_piece(pool, 0, weights(c))) mgrad_conv_weigh_end(&b.weigh);
 }
 
 /* ---- the ops ---- */
