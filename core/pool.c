@@ -327,10 +327,10 @@ void mgrad_pool_items(mgrad_pool *p, int64_t n, mgrad_stretch_fn f, void *ud) {
 bool mgrad_pool_asks(mgrad_pool *pool, int index) {
   if (index == 0 && !pool->stopped && !pool->paused) {
     mgrad_until *until = pool->until;
-    bool timed = until != NULL && until->expired != NULL && until->moved;
-    pool->left = MGRAD_POOL_ASK;
+    bool timed = until != NULL && until->expired != NULL;
+    pool->left = timed && !until->moved ? 0 : MGRAD_POOL_ASK;
     if (pool->interrupt != NULL && pool->interrupt(pool->ud)) pool->stopped = true;
-    else if (timed && until->expired(until->ud)) pool->paused = true;
+    else if (timed && until->moved && until->expired(until->ud)) pool->paused = true;
   }
   return !pool->stopped && !pool->paused;
 }

@@ -447,9 +447,8 @@ static bool is_small(const gemm *x) {
 
 /* A product is made of pieces, a small one is a single one. */
 static void multiply_alone(const gemm *x) {
-  bool marked = x->pool != NULL && x->pool->mark != NULL;
-  if (marked && is_small(x) && !mgrad_pool_takes(x->pool, x->worker, MGRAD_SMALL)) return;
-  x->run(x);
+  bool whole = x->pool != NULL && x->pool->mark != NULL && x->packed == NULL && is_small(x);
+  if (!whole || mgrad_pool_takes(x->pool, x->worker, MGRAD_SMALL)) x->run(x);
   if (x->finish == NULL) return;
   if (mgrad_pool_piece(x->pool, x->worker, FINISHING * x->m * x->n)) finish(x);
 }
