@@ -686,14 +686,14 @@ MGRAD_API mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d,
 **
 ** 'expired' is asked after each batch. With 'pauses' also about every 20 microseconds
 ** (a millisecond without vectors) within one: a batch is then left in its middle, and the
-** next run goes on with it, to the same bits. Until then weights, buffers, optimizer and
-** report are as after the batch before; only the random numbers of the batch are drawn
-** already, and parameters have no gradients while it is on the way back. Where anything it
-** depends on has changed meanwhile (parameters, buffers, gradients, layers, modes, settings)
-** or the trainer has taken another step, the batch is as if never begun, and the next run
-** does it in one go. In one go in any case: the first batch of each shape, those that no
-** plan replays because a function of the host takes part, the update, and an optimizer that
-** evaluates the loss many times.
+** next run goes on with it, to the same bits. Until then weights, buffers, optimizer,
+** generator and report are as after the batch before; but parameters have no gradients
+** while it is on the way back. Where anything that it depends on has changed meanwhile
+** (parameters, buffers, gradients, layers, modes, settings; for a net that draws random
+** numbers, the generator) or the trainer has taken another step, the batch is as if never
+** begun, and the next run does it in one go. In one go in any case: the first batch of each
+** shape, those that no plan replays because a function of the host takes part, the update,
+** and an optimizer that evaluates the loss many times.
 */
 typedef int (*mgrad_expired_fn)(void *ud);
 /* How far one call of mgrad_trainer_run goes. */

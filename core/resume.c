@@ -92,21 +92,12 @@ static mgrad_status give_input(const mgrad_trainer *t, const mgrad_giving *givin
   return giving->fn(giving->ud, &item);
 }
 
-/* The generator as it was before a batch that is begun, unless numbers were drawn since. */
-static mgrad_status give_rest(mgrad_trainer *t, mgrad_giving *giving) {
-  uint64_t stream = t->ctx->stream;
-  if (t->begun.plan != NULL && mgrad_trainer_drew_last(t)) t->ctx->stream = t->begun.stream;
-  mgrad_status status = walk_rest(t, mgrad_place_give, giving);
-  t->ctx->stream = stream;
-  return status;
-}
-
 mgrad_status mgrad_trainer_state(mgrad_trainer *t, mgrad_item_fn fn, void *ud) {
   mgrad_giving giving = { fn, ud };
   MGRAD_TRY(check_idle(t));
   MGRAD_TRY(mgrad_optimizer_state(t->optimizer, fn, ud)); /* looks at parameters first */
   MGRAD_TRY(walk_net(t, mgrad_place_give, &giving));
-  MGRAD_TRY(give_rest(t, &giving));
+  MGRAD_TRY(walk_rest(t, mgrad_place_give, &giving));
   MGRAD_TRY(give_input(t, &giving));
   if (t->data == NULL && !t->waiting) return MGRAD_OK;
   MGRAD_TRY(walk_run(t, mgrad_place_give, &giving));
@@ -228,10 +219,10 @@ static mgrad_status check(mgrad_trainer *t, mgrad_items *items, mgrad_trainer *f
 
 /* Takes all that was compared. It cannot fail. */
 static void take(mgrad_trainer *t, mgrad_items *items, const mgrad_trainer *fresh) {
-  mgrad_trainer_end_run(t);
   walk_net(t, mgrad_items_take, items);
   mgrad_optimizer_take(t->optimizer, items);
   walk_rest(t, mgrad_items_take, items);
+  mgrad_trainer_end_run(t);
   mgrad_tally_free(t->ctx, &t->tally);
   t->tally = fresh->tally;
   t->input = fresh->input;

@@ -47,7 +47,6 @@ mgrad_status mgrad_trainer_new(mgrad_context *ctx, const mgrad_trainer_options *
 
 void mgrad_trainer_drop_begun(mgrad_trainer *t) {
   if (t->begun.plan == NULL) return;
-  if (mgrad_trainer_drew_last(t)) t->ctx->stream = t->begun.stream;
   mgrad_plan_rewind(t->begun.plan);
   t->begun.plan = NULL;
   t->late = true;
@@ -329,12 +328,20 @@ static void exchange(mgrad_trainer *t) {
 ** has changed: then it is given up. */
 static bool take_up(mgrad_trainer *t, const step_input *b) {
   if (t->begun.plan == NULL) return false;
+  mgrad_context *ctx = t->ctx;
+  bool drew = ctx->seed != t->begun.seed || ctx->stream != t->begun.stream;
   bool fits = b->at != NULL && plannable(t) && mgrad_layer_training(t->net) &&
+              !(drew && t->begun.drawn > 0) &&
               mgrad_optimizer_unpin(t->optimizer) == MGRAD_OK &&
               mgrad_plan_sealed(t->begun.plan);
-  if (fits) exchange(t);
-  else mgrad_trainer_drop_begun(t);
-  return fits;
+  if (!fits) {
+    mgrad_trainer_drop_begun(t);
+    return false;
+  }
+  exchange(t);
+  t->begun.stream = ctx->stream;
+  ctx->stream += t->begun.drawn;
+  return true;
 }
 
 /* ---- one batch ---- */
@@ -383,13 +390,15 @@ mgrad_status mgrad_trainer_idle(const mgrad_trainer *t) {
 static mgrad_status settle(mgrad_trainer *t, mgrad_status status, mgrad_tally *tally) {
   if (status == MGRAD_PAUSED) {
     exchange(t);
+    t->begun.drawn = t->ctx->stream - t->begun.stream;
+    t->ctx->stream = t->begun.stream;
     mgrad_plan_seal(t->begun.plan);
     return status;
   }
   mgrad_backup_end(&t->backup, status == MGRAD_OK);
   if (status != MGRAD_OK) {
     mgrad_tally_take_back(tally, &t->begun.held);
-    if (mgrad_trainer_drew_last(t)) t->ctx->stream = t->begun.stream; /* the same again, later */
+    t->ctx->stream = t->begun.stream; /* the same again, later */
     if (status != MGRAD_INTERRUPTED) mgrad_trainer_drop_gathered(t);
   }
   t->begun.plan = NULL;
@@ -402,8 +411,7 @@ static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_tally *ta
   mgrad_layer *net = t->net;
   int training = mgrad_layer_training(net);
   int recording = mgrad_grad_enable(t->ctx, 1);
-  bool fresh = !take_up(t, b);
-  if (fresh) {
+  if (!take_up(t, b)) {
     t->begun = (mgrad_begun){ .seed = t->ctx->seed, .stream = t->ctx->stream,
                               .held = mgrad_tally_hold(tally) };
   }
@@ -412,7 +420,6 @@ static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_tally *ta
   t->busy = true;
   t->last = b->last;
   mgrad_status status = step_batch(t, b, tally);
-  if (fresh) t->begun.after = t->ctx->stream;
   t->busy = false;
   if (t->anomaly) mgrad_anomaly(t->ctx, anomaly);
   if (!training) mgrad_layer_train(net, 0);

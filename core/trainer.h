@@ -16,7 +16,7 @@ enum { MGRAD_TRAINER_PLANS = 4 }; /* of different batch shapes; a whole and a la
 /* A batch of the data that a run has left in its middle. */
 typedef struct mgrad_begun {
   mgrad_plan *plan;             /* NULL: there is none */
-  uint64_t seed, stream, after; /* of the generator: before it, and past its numbers */
+  uint64_t seed, stream, drawn; /* of the generator, before it; and its own numbers */
   mgrad_held held;              /* of the tally */
   bool judged;                  /* it is on the way back */
   double loss;
@@ -54,10 +54,6 @@ struct mgrad_trainer {
 mgrad_status mgrad_trainer_idle(const mgrad_trainer *t);
 /* Lets go of the data. */
 void mgrad_trainer_end_run(mgrad_trainer *t);
-/* Were the numbers of the batch that is begun, or was last, the last to be drawn? */
-static inline bool mgrad_trainer_drew_last(const mgrad_trainer *t) {
-  return t->ctx->seed == t->begun.seed && t->ctx->stream == t->begun.after;
-}
 /* Gives up a batch that was begun, as if it never had been. */
 void mgrad_trainer_drop_begun(mgrad_trainer *t);
 /* Forgets the gradients of batches that were to share an update. */
