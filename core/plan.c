@@ -565,7 +565,7 @@ const mgrad_array *mgrad_plan_prediction(const mgrad_plan *p) { return &p->predi
 mgrad_real mgrad_plan_loss(const mgrad_plan *p) { return *p->loss; }
 
 /* What comes before an op in each run. */
-static mgrad_status make_ready(mgrad_plan *p, step *s) {
+INLINE mgrad_status make_ready(mgrad_plan *p, step *s) {
   if (s->check != NULL) MGRAD_TRY(s->check(&s->call));
   if (s->source != NULL && s->version != s->source->version) {
     s->call.op->prepare(&s->call);

@@ -345,8 +345,9 @@ bool mgrad_pool_takes(mgrad_pool *pool, int index, int64_t work) {
   return true;
 }
 
-bool mgrad_pool_passed(mgrad_pool *pool, int index, int64_t n) {
-  if (pool->mark == NULL) return pool->stopped;
+bool mgrad_pool_passes(mgrad_pool *pool, int index, int64_t n, int64_t work) {
+  if (pool == NULL || !pool->watched) return false;
+  if (pool->mark == NULL) return !mgrad_pool_goes_on(pool, index, work);
   mgrad_cursor *c = cursor_of(pool, index);
   bool done = c->done - c->seen >= n;
   if (done) c->seen += n;
@@ -357,9 +358,10 @@ bool mgrad_pool_passed(mgrad_pool *pool, int index, int64_t n) {
 bool mgrad_pool_finish(mgrad_pool *pool) {
   bool stopped = pool->stopped;
   pool->watched = false;
+  if (stopped) pool->stopped = false;
+  if (pool->until == NULL) return !stopped;
   pool->until = NULL;
   pool->mark = NULL;
-  if (stopped) pool->stopped = false;
-  if (pool->paused) pool->paused = false;
+  pool->paused = false;
   return !stopped;
 }

@@ -117,10 +117,12 @@ static inline bool mgrad_pool_piece(mgrad_pool *pool, int worker, int64_t work) 
   if (pool->mark == NULL) return mgrad_pool_goes_on(pool, worker, work);
   return mgrad_pool_takes(pool, worker, work);
 }
-/* May the next n pieces be passed over, with what only they need? Counts them, if so. */
-bool mgrad_pool_passed(mgrad_pool *pool, int worker, int64_t n);
-static inline bool mgrad_pool_passes(mgrad_pool *pool, int worker, int64_t n) {
-  return pool != NULL && pool->watched && mgrad_pool_passed(pool, worker, n);
+/* Where pieces need not be counted, only long work needs to ask. */
+static inline bool mgrad_pool_counts(const mgrad_pool *pool) {
+  return pool != NULL && pool->mark != NULL;
 }
+/* May the next n pieces, the first of so much work, be passed over, with what only they
+** need? Counts them, if so. */
+bool mgrad_pool_passes(mgrad_pool *pool, int worker, int64_t n, int64_t work);
 
 #endif

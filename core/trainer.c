@@ -310,6 +310,7 @@ static mgrad_status replay(mgrad_trainer *t, mgrad_plan *p, const step_input *in
                   t->optimizer->def->solve == NULL;
     if (!pauses) until = NULL;
     t->begun.plan = p;
+    t->begun.judged = false;
   }
   if (!t->begun.judged) MGRAD_TRY(replay_forward(&b, until, tally));
   MGRAD_TRY(mgrad_plan_backward(p, until));
@@ -327,7 +328,6 @@ static void exchange(mgrad_trainer *t) {
 /* Goes on with a batch that is begun, unless another one is to be done or what it depends on
 ** has changed: then it is given up. */
 static bool take_up(mgrad_trainer *t, const step_input *b) {
-  if (t->begun.plan == NULL) return false;
   mgrad_context *ctx = t->ctx;
   bool drew = ctx->seed != t->begun.seed || ctx->stream != t->begun.stream;
   bool fits = b->at != NULL && plannable(t) && mgrad_layer_training(t->net) &&
@@ -411,9 +411,10 @@ static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_tally *ta
   mgrad_layer *net = t->net;
   int training = mgrad_layer_training(net);
   int recording = mgrad_grad_enable(t->ctx, 1);
-  if (!take_up(t, b)) {
-    t->begun = (mgrad_begun){ .seed = t->ctx->seed, .stream = t->ctx->stream,
-                              .held = mgrad_tally_hold(tally) };
+  if (t->begun.plan == NULL || !take_up(t, b)) {
+    t->begun.seed = t->ctx->seed;
+    t->begun.stream = t->ctx->stream;
+    t->begun.held = mgrad_tally_hold(tally);
   }
   if (!training) mgrad_layer_train(net, 1);
   int anomaly = t->anomaly ? mgrad_anomaly(t->ctx, 1) : 0;

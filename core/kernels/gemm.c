@@ -282,7 +282,7 @@ INLINE void run_tile(int64_t rows, int64_t n, const task *t) {
 
 /* The tile of C from (i, j) on by way of a copy: C cannot be read and written by
 ** vectors. */
-static void tile_copied(const gemm *x, int64_t i, int64_t j, int64_t rows, int64_t n,
+static __attribute__((noinline)) void tile_copied(const gemm *x, int64_t i, int64_t j, int64_t rows, int64_t n,
                         task *t) {
   mgrad_real copy[SUMS * LANES] __attribute__((aligned(64)));
   int64_t width = vecs_of(n) * LANES;
@@ -307,12 +307,20 @@ INLINE int64_t strip_rows(int64_t rows) {
   return rows > TILE_ROWS ? (rows + 1) / 2 : rows;
 }
 
-/* Strips of so many rows. */
-INLINE int64_t strips_of(int64_t rows) { return (rows + TILE_ROWS - 1) / TILE_ROWS; }
+/* Does what comes after so much ask before it is done? */
+INLINE bool asks(const gemm *x, int64_t before) {
+  return before > 0 || mgrad_pool_counts(x->pool);
+}
+
+/* Are all strips of a block to be left out? */
+static bool passes(const gemm *x) {
+  int64_t strips = (x->m + TILE_ROWS - 1) / TILE_ROWS;
+  return mgrad_pool_passes(x->pool, x->worker, strips, strip_rows(x->m) * x->n * x->k);
+}
 
 /* All rows of A against a block of B, strip by strip, each a piece of the call. A strip read often is packed
 ** into 'room' (NULL: never). */
-static void block(const gemm *x, const source *b, mgrad_real *room) {
+INLINE void block(const gemm *x, const source *b, mgrad_real *room) {
   const mgrad_real *start = x->start.data;
   bool vectors = x->c_col == 1 && x->n >= last_width(x->n) &&
                  (start == NULL || x->start.col == 1);
@@ -322,7 +330,7 @@ static void block(const gemm *x, const source *b, mgrad_real *room) {
   if (room != NULL) t.a_row = 1, t.a_col = TILE_ROWS;
   for (int64_t i = 0, rows; i < x->m; i += rows) {
     rows = strip_rows(x->m - i);
-    if (!mgrad_pool_piece(x->pool, x->worker, rows * x->n * x->k)) continue;
+    if (asks(x, i) && !mgrad_pool_piece(x->pool, x->worker, rows * x->n * x->k)) continue;
     const mgrad_real *a = x->a.data + i * x->a.row;
     if (room != NULL) {
       mgrad_pack(x->k, rows, (mgrad_matrix){ a, x->a.col, x->a.row }, room, TILE_ROWS);
@@ -384,7 +392,7 @@ static void multiply_packing(const gemm *x) {
       n = take(x->n - j, vecs);
       gemm part = row;
       part.n = n;
-      if (mgrad_pool_passes(x->pool, x->worker, strips_of(x->m))) continue;
+      if (asks(x, p + j) && passes(&part)) continue;
       part.b.data += j * x->b.col;
       part.c += j * x->c_col;
       if (part.start.data != NULL) part.start.data += j * row.start.col;
@@ -396,16 +404,21 @@ static void multiply_packing(const gemm *x) {
   } while (p < x->k);
 }
 
+static __attribute__((noinline)) void block_read(const gemm *x, const source *b) {
+  block(x, b, NULL);
+}
+
 /* With B where it lies, or packed ahead: nothing is copied where k is one block. */
 static void multiply_reading(const gemm *x, source b) {
   int64_t kc = length_of_k(x->k);
   if (x->k <= kc) {
-    block(x, &b, NULL);
+    block_read(x, &b);
     return;
   }
   for (int64_t p = 0; p < x->k; p += kc, b.data += kc * b.row) {
     gemm part = block_of_k(x, p, mgrad_min_size(kc, x->k - p));
-    block(&part, &b, NULL);
+    if (asks(x, p) && passes(&part)) continue;
+    block_read(&part, &b);
   }
 }
 
@@ -445,12 +458,21 @@ static bool is_small(const gemm *x) {
   return (x->m | x->n | x->k) <= MGRAD_SMALL && x->m * x->n * x->k <= MGRAD_SMALL;
 }
 
-/* A product is made of pieces, a small one is a single one. */
-static void multiply_alone(const gemm *x) {
-  bool whole = x->pool != NULL && x->pool->mark != NULL && x->packed == NULL && is_small(x);
+/* A small product is a single piece. */
+static __attribute__((noinline)) void multiply_counting(const gemm *x) {
+  bool whole = x->packed == NULL && is_small(x);
   if (!whole || mgrad_pool_takes(x->pool, x->worker, MGRAD_SMALL)) x->run(x);
   if (x->finish == NULL) return;
-  if (mgrad_pool_piece(x->pool, x->worker, FINISHING * x->m * x->n)) finish(x);
+  if (mgrad_pool_takes(x->pool, x->worker, FINISHING * x->m * x->n)) finish(x);
+}
+
+INLINE void multiply_alone(const gemm *x) {
+  if (mgrad_pool_counts(x->pool)) {
+    multiply_counting(x);
+    return;
+  }
+  x->run(x);
+  if (x->finish != NULL) finish(x);
 }
 
 /* ---- threads: each part is some rows of C, or some columns where there are more of
