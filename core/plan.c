@@ -605,11 +605,11 @@ static mgrad_status run_until(mgrad_plan *p, step *s, step *end, bool forward) {
     if (!p->half) {
       if (!mgrad_pool_goes_on(pool, 0, s->work)) break;
       if (forward) MGRAD_TRY(make_ready(p, s));
-      m->call.done = 0;
+      m->call.done = m->call.done_in = 0;
       m->inside = false;
     }
     m->call.seen = 0;
-    m->call.refused = false;
+    m->call.in = m->call.refused = false;
     if (s->run != NULL) s->run(&s->call);
     p->half = m->call.refused;
     if (p->half) break;

@@ -45,7 +45,7 @@ struct mgrad_crew {
   atomic_uint jobs;      /* so far */
   atomic_int taken;      /* of the parts that the job was left in the middle of */
   atomic_int nleft;      /* such parts now */
-  struct { int64_t part, done; } left[MGRAD_MAX_THREADS];
+  struct { int64_t part; mgrad_cursor at; } left[MGRAD_MAX_THREADS];
   struct { /* of the job: what nobody has begun of each, in cache lines of their own; memory
             of the host's is aligned to 8 bytes, so this must not ask for more */
     atomic_llong next;
@@ -75,24 +75,26 @@ static mgrad_cursor *cursor_of(mgrad_pool *pool, int index) {
   return pool->crew != NULL ? &pool->crew->shares[index].at : &pool->own;
 }
 
-/* Does a part, some of whose pieces may be done. False where it was left in its middle. */
-static bool do_part(job j, int64_t part, int64_t done, int index) {
+/* Does a part, from its beginning or from where it was left. False where it is left again. */
+static bool do_part(job j, int64_t part, const mgrad_cursor *at, int index) {
   if (j.pool->mark == NULL) {
     j.f(j.ud, part, index);
     return true;
   }
   mgrad_cursor *c = cursor_of(j.pool, index);
-  *c = (mgrad_cursor){ .done = done };
+  *c = (mgrad_cursor){ 0 };
+  if (at != NULL) c->done = at->done, c->done_in = at->done_in;
   j.f(j.ud, part, index);
   if (index == 0 && !c->refused) j.pool->until->moved = true;
   return !c->refused;
 }
 
-static void do_shared_part(mgrad_crew *p, job j, int64_t part, int64_t done, int index) {
-  if (do_part(j, part, done, index)) return;
+static void do_shared_part(mgrad_crew *p, job j, int64_t part, const mgrad_cursor *at,
+                           int index) {
+  if (do_part(j, part, at, index)) return;
   int k = atomic_fetch_add(&p->nleft, 1); /* it begins no other: there are enough places */
   p->left[k].part = part;
-  p->left[k].done = p->shares[index].at.done;
+  p->left[k].at = p->shares[index].at;
 }
 
 /* A thread does what was left in the middle first, then its own share, which lies in its
@@ -100,14 +102,14 @@ static void do_shared_part(mgrad_crew *p, job j, int64_t part, int64_t done, int
 static void take_parts(mgrad_crew *p, job j, int index) {
   for (int k; j.half != NULL && mgrad_pool_goes_on(j.pool, index, MGRAD_POOL_ASK);) {
     if ((k = atomic_fetch_add(&p->taken, 1)) >= j.half->nleft) break;
-    do_shared_part(p, j, j.half->of[k].part, j.half->of[k].done, index);
+    do_shared_part(p, j, j.half->of[k].part, &j.half->of[k].at, index);
   }
   for (int k = 0; k < p->threads; k++) {
     int i = (index + k) % p->threads;
     int64_t part, end = share_start(p, j.parts, i + 1);
     while (mgrad_pool_goes_on(j.pool, index, MGRAD_POOL_ASK)) {
       if ((part = atomic_fetch_add(&p->shares[i].next, 1)) >= end) break;
-      do_shared_part(p, j, part, 0, index);
+      do_shared_part(p, j, part, NULL, index);
     }
   }
 }
@@ -236,7 +238,7 @@ static bool shared_whole(mgrad_crew *p, job j, mgrad_bookmark *m) {
   bool whole = n == 0;
   for (int k = 0; k < n; k++) {
     m->of[k].part = k < kept ? m->of[taken + k].part : p->left[k - kept].part;
-    m->of[k].done = k < kept ? m->of[taken + k].done : p->left[k - kept].done;
+    m->of[k].at = k < kept ? m->of[taken + k].at : p->left[k - kept].at;
   }
   m->nleft = n;
   for (int i = 0; i < p->threads; i++) {
@@ -259,16 +261,15 @@ static bool run_shared(job j, mgrad_bookmark *m) {
 /* Small work is not worth a question for each part. */
 static bool run_alone(job j, int64_t work, mgrad_bookmark *m) {
   int64_t first = j.half != NULL ? m->of[0].next : 0, part = first;
-  int64_t done = j.half != NULL ? m->of[0].done : 0;
-  for (; part < j.parts; part++, done = 0) {
+  const mgrad_cursor *at = j.half != NULL ? &m->of[0].at : NULL;
+  for (; part < j.parts; part++, at = NULL) {
     if (part > first && !mgrad_pool_goes_on(j.pool, 0, work)) break;
-    if (do_part(j, part, done, 0)) continue;
-    done = cursor_of(j.pool, 0)->done;
-    break;
+    if (!do_part(j, part, at, 0)) break;
   }
   if (m == NULL) return true;
+  mgrad_cursor *c = cursor_of(j.pool, 0);
   m->of[0].next = part;
-  m->of[0].done = done;
+  m->of[0].at = c->refused ? *c : (mgrad_cursor){ 0 };
   return part == j.parts;
 }
 
@@ -335,24 +336,37 @@ bool mgrad_pool_asks(mgrad_pool *pool, int index) {
   return !pool->stopped && !pool->paused;
 }
 
+/* Is what comes next to be done? Counts that it was come by. */
+static bool is_next(mgrad_pool *pool, mgrad_cursor *c, int index, int64_t work) {
+  if (c->in ? c->seen_in++ < c->done_in : c->seen++ < c->done) return false;
+  c->refused = c->refused || !mgrad_pool_goes_on(pool, index, work);
+  return !c->refused;
+}
+
 bool mgrad_pool_takes(mgrad_pool *pool, int index, int64_t work) {
   mgrad_cursor *c = cursor_of(pool, index);
-  if (c->seen++ < c->done) return false;
-  c->refused = c->refused || !mgrad_pool_goes_on(pool, index, work);
-  if (c->refused) return false;
-  c->done++;
+  if (!is_next(pool, c, index, work)) return false;
+  if (c->in) c->done_in++;
+  else c->done++;
   if (index == 0) pool->until->moved = true;
   return true;
 }
 
-bool mgrad_pool_passes(mgrad_pool *pool, int index, int64_t n, int64_t work) {
-  if (pool == NULL || !pool->watched) return false;
-  if (pool->mark == NULL) return !mgrad_pool_goes_on(pool, index, work);
+bool mgrad_pool_enters(mgrad_pool *pool, int index, int64_t work) {
+  if (!mgrad_pool_counts(pool)) return pool == NULL || mgrad_pool_goes_on(pool, index, work);
   mgrad_cursor *c = cursor_of(pool, index);
-  bool done = c->done - c->seen >= n;
-  if (done) c->seen += n;
-  else c->refused = c->refused || pool->stopped || pool->paused;
-  return done || c->refused;
+  c->in = is_next(pool, c, index, 0);
+  c->seen_in = 0;
+  return c->in;
+}
+
+void mgrad_pool_leaves(mgrad_pool *pool, int index) {
+  if (!mgrad_pool_counts(pool)) return;
+  mgrad_cursor *c = cursor_of(pool, index);
+  c->in = false;
+  if (c->refused) return;
+  c->done++;
+  c->done_in = 0;
 }
 
 bool mgrad_pool_finish(mgrad_pool *pool) {

@@ -30,6 +30,8 @@ typedef struct mgrad_until {
 /* How far one thread is in a call of an op, or in a part of a job. */
 typedef struct mgrad_cursor {
   int64_t seen, done; /* pieces that it has come by, and those of them that are done */
+  int64_t seen_in, done_in; /* the same, of the section under way */
+  bool in;            /* a section is under way */
   bool refused;       /* it was to leave the rest for later */
 } mgrad_cursor;
 
@@ -40,7 +42,8 @@ typedef struct mgrad_bookmark {
   int nleft;          /* parts left in their middle */
   struct {
     int64_t next;     /* of a thread's share, what nobody has begun */
-    int64_t part, done; /* one of those parts, and its pieces that are done */
+    int64_t part;     /* one of those parts */
+    mgrad_cursor at;  /* in it */
   } of[];             /* as many as there are threads */
 } mgrad_bookmark;
 
@@ -117,12 +120,13 @@ static inline bool mgrad_pool_piece(mgrad_pool *pool, int worker, int64_t work) 
   if (pool->mark == NULL) return mgrad_pool_goes_on(pool, worker, work);
   return mgrad_pool_takes(pool, worker, work);
 }
-/* Where pieces need not be counted, only long work needs to ask. */
+/* Where pieces are not counted, only long work needs to ask. */
 static inline bool mgrad_pool_counts(const mgrad_pool *pool) {
   return pool != NULL && pool->mark != NULL;
 }
-/* May the next n pieces, the first of so much work, be passed over, with what only they
-** need? Counts them, if so. */
-bool mgrad_pool_passes(mgrad_pool *pool, int worker, int64_t n, int64_t work);
+/* Some pieces and what only they need may be a section: a piece of its own that is passed
+** over as a whole, once it is done. 'work' is that until the second question. */
+bool mgrad_pool_enters(mgrad_pool *pool, int worker, int64_t work);
+void mgrad_pool_leaves(mgrad_pool *pool, int worker);
 
 #endif

@@ -312,10 +312,9 @@ INLINE bool asks(const gemm *x, int64_t before) {
   return before > 0 || mgrad_pool_counts(x->pool);
 }
 
-/* Are all strips of a block to be left out? */
-static bool passes(const gemm *x) {
-  int64_t strips = (x->m + TILE_ROWS - 1) / TILE_ROWS;
-  return mgrad_pool_passes(x->pool, x->worker, strips, strip_rows(x->m) * x->n * x->k);
+/* A block is a section of strips. */
+static bool enters(const gemm *x) {
+  return mgrad_pool_enters(x->pool, x->worker, strip_rows(x->m) * x->n * x->k);
 }
 
 /* All rows of A against a block of B, strip by strip, each a piece of the call. A strip read often is packed
@@ -392,13 +391,14 @@ static void multiply_packing(const gemm *x) {
       n = take(x->n - j, vecs);
       gemm part = row;
       part.n = n;
-      if (asks(x, p + j) && passes(&part)) continue;
+      if (asks(x, p + j) && !enters(&part)) continue;
       part.b.data += j * x->b.col;
       part.c += j * x->c_col;
       if (part.start.data != NULL) part.start.data += j * row.start.col;
       pack_panels(part.k, n, part.b, to, part.k * LANES);
       block(&part, &(source){ to, LANES, part.k * LANES, true },
             scratch && packs_strips(x, n) ? room : NULL);
+      mgrad_pool_leaves(x->pool, x->worker);
     }
     p += kc;
   } while (p < x->k);
@@ -417,8 +417,9 @@ static void multiply_reading(const gemm *x, source b) {
   }
   for (int64_t p = 0; p < x->k; p += kc, b.data += kc * b.row) {
     gemm part = block_of_k(x, p, mgrad_min_size(kc, x->k - p));
-    if (asks(x, p) && passes(&part)) continue;
+    if (asks(x, p) && !enters(&part)) continue;
     block_read(&part, &b);
+    mgrad_pool_leaves(x->pool, x->worker);
   }
 }
 

@@ -81,12 +81,21 @@ typedef struct pieces {
   atomic_int done[JOBS][PARTS][MOST_PIECES];
 } pieces;
 
-/* A part of 0 to 7 pieces, of which each wants the one before it. */
+/* A part of 0 to 7 pieces, of which each wants the one before it; the last ones are in
+** sections of three. */
 static void do_pieces(void *ud, int64_t part, int worker) {
   pieces *p = ud;
-  for (int i = 0; i < part % MOST_PIECES; i++) {
-    if (!mgrad_pool_piece(p->pool, worker, MGRAD_POOL_ASK / 4)) continue;
-    if (i == 0 || p->done[p->job][part][i - 1] == 1) atomic_fetch_add(&p->done[p->job][part][i], 1);
+  int n = part % MOST_PIECES;
+  for (int i = 0; i < n; i++) {
+    bool in = i >= 2, begins = in && (i - 2) % 3 == 0;
+    if (begins && !mgrad_pool_enters(p->pool, worker, MGRAD_POOL_ASK)) {
+      i += 2;
+      continue;
+    }
+    bool wanted = mgrad_pool_piece(p->pool, worker, MGRAD_POOL_ASK / 4);
+    if (wanted && (i == 0 || p->done[p->job][part][i - 1] == 1))
+      atomic_fetch_add(&p->done[p->job][part][i], 1);
+    if (in && (i == n - 1 || (i - 2) % 3 == 2)) mgrad_pool_leaves(p->pool, worker);
   }
 }
 
