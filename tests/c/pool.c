@@ -73,12 +73,12 @@ static void test_parts(void) {
 
 /* ---- pauses ---- */
 
-enum { MOST_PIECES = 8, JOBS = 3 };
+enum { MOST_PIECES = 8, JOBS = 3, LARGE_PARTS = 120 };
 
 typedef struct pieces {
   mgrad_pool *pool;
   int job;
-  atomic_int done[JOBS][PARTS][MOST_PIECES];
+  atomic_int done[JOBS][LARGE_PARTS][MOST_PIECES];
 } pieces;
 
 /* A part of 0 to 7 pieces, of which each wants the one before it; the last ones are in
@@ -108,7 +108,7 @@ static int seldom(void *ud) {
 /* A call of three jobs, one after the other, of which the second is done alone. */
 static void call_of_jobs(pieces *p) {
   for (p->job = 0; p->job < JOBS; p->job++)
-    mgrad_pool_run(p->pool, p->job != 1, PARTS, do_pieces, p);
+    mgrad_pool_run(p->pool, p->job != 1, LARGE_PARTS, do_pieces, p);
 }
 
 static void test_pauses(int threads) {
@@ -132,7 +132,7 @@ static void test_pauses(int threads) {
     mgrad_pool_finish(p.pool);
   } while (mark->call.refused && ++pauses < 100000);
   int right = 0, expected = 0;
-  for (int i = 0; i < PARTS; i++) {
+  for (int i = 0; i < LARGE_PARTS; i++) {
     expected += JOBS * (i % MOST_PIECES);
     for (int k = 0; k < JOBS * MOST_PIECES; k++)
       right += p.done[k / MOST_PIECES][i][k % MOST_PIECES] == 1;
