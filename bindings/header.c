@@ -23,8 +23,8 @@ static int refuse(lmgrad_header *h, const char *what) {
 /* ---- characters ---- */
 
 static void skip_space(lmgrad_header *h) {
-  static const char spaces[] = " \n\t\r";
-  while (h->at < h->end && memchr(spaces, *h->at, 4) != NULL) h->at++;
+  static const char spaces[] = { ' ', '\n', '\t', '\r' };
+  while (h->at < h->end && memchr(spaces, *h->at, sizeof spaces) != NULL) h->at++;
 }
 
 /* Is c next, after space? Then it is taken. */

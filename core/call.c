@@ -39,10 +39,12 @@ static mgrad_status all_taken(const mgrad_layer *l) {
 static mgrad_status build_new(mgrad_layer *l, const mgrad_array *x) {
   if (l->built) return MGRAD_OK;
   if (l->def->build != NULL) {
+    uint64_t stream = l->ctx->stream;
     mgrad_status status = l->def->build(l, x);
     if (status == MGRAD_OK) status = all_taken(l);
     if (status != MGRAD_OK) {
       strip(l);
+      l->ctx->stream = stream; /* the same again, where it is tried once more */
       return status;
     }
   }

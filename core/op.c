@@ -190,7 +190,7 @@ static mgrad_status check_operands(const mgrad_op *op, mgrad_context *ctx,
   for (int i = 0; list && i < n; i++) {
     if (x[i] == NULL) {
       return mgrad_fail(ctx, MGRAD_INVALID, "%s: element %d is missing", op->name,
-                        (int64_t)(i + 1));
+                        (int64_t)i + 1);
     }
   }
   return MGRAD_OK;

@@ -1,18 +1,15 @@
 /*
-** pool.c - the pool over POSIX threads; the one file to replace elsewhere.
+** pool.c - the pool: workers that sleep until there is a job.
 */
-#define _POSIX_C_SOURCE 200809L
+#include "threads.h"
 #include "pool.h"
 #include "context.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <unistd.h>
 
 enum {
   STACK_BYTES = 512 * 1024,
-  SPINS = 300,            /* about eight microseconds: then sleep */
+  SPINS = 1000,           /* some 25 microseconds, a wake-up in a virtual machine: then sleep */
   WHOLE = 1024,           /* numbers: stretches are multiples of it */
   MOST = 64 * WHOLE,      /* and at most as long */
   FINE = 64               /* parts, where they may be left for later */
@@ -29,15 +26,15 @@ typedef struct job {
 typedef struct worker {
   mgrad_crew *crew;
   int index; /* from 1; 0 is the caller */
-  pthread_t id;
+  mgrad_thread id;
 } worker;
 
 struct mgrad_crew {
   int threads;
   int started;           /* workers there are */
-  pid_t pid;             /* of the process that they are in */
-  pthread_mutex_t lock;  /* guards what follows, but for the atomics */
-  pthread_cond_t work, rest;
+  int process;           /* that they are in */
+  mgrad_lock lock;       /* guards what follows, but for the atomics */
+  mgrad_bell work, rest;
   job job;               /* under way */
   int sleeping;
   bool stop;
@@ -120,15 +117,15 @@ static void linger(mgrad_crew *p, unsigned seen) {
 }
 
 /* Joins jobs that are open when it comes; one that comes late is not waited for. */
-static void *work(void *ud) {
+static MGRAD_THREAD work(void *ud) {
   worker *w = ud;
   mgrad_crew *p = w->crew;
   unsigned seen = 0;
-  pthread_mutex_lock(&p->lock);
+  mgrad_lock_take(&p->lock);
   while (!p->stop) {
     if (atomic_load(&p->jobs) == seen) {
       p->sleeping++;
-      pthread_cond_wait(&p->work, &p->lock);
+      mgrad_bell_wait(&p->work, &p->lock);
       p->sleeping--;
       continue;
     }
@@ -136,60 +133,52 @@ static void *work(void *ud) {
     job j = p->job;
     if (j.f == NULL) continue;
     atomic_fetch_add(&p->active, 1);
-    pthread_mutex_unlock(&p->lock);
+    mgrad_lock_leave(&p->lock);
     take_parts(p, j, w->index);
-    pthread_mutex_lock(&p->lock);
-    if (atomic_fetch_sub(&p->active, 1) == 1) pthread_cond_signal(&p->rest);
-    pthread_mutex_unlock(&p->lock);
+    mgrad_lock_take(&p->lock);
+    if (atomic_fetch_sub(&p->active, 1) == 1) mgrad_bell_ring(&p->rest);
+    mgrad_lock_leave(&p->lock);
     linger(p, seen);
-    pthread_mutex_lock(&p->lock);
+    mgrad_lock_take(&p->lock);
   }
-  pthread_mutex_unlock(&p->lock);
-  return NULL;
+  mgrad_lock_leave(&p->lock);
+  return 0;
 }
 
 /* Begins the workers where this process has none yet. Where the system gives fewer,
-** fewer they are. They take no signals: those are the host's. */
+** fewer they are. */
 static void start(mgrad_crew *p) {
-  if (p->pid == getpid()) return;
-  pthread_mutex_init(&p->lock, NULL);
-  pthread_cond_init(&p->work, NULL);
-  pthread_cond_init(&p->rest, NULL);
-  p->pid = getpid();
+  if (p->process == mgrad_process()) return;
+  mgrad_lock_begin(&p->lock);
+  mgrad_bell_begin(&p->work);
+  mgrad_bell_begin(&p->rest);
+  p->process = mgrad_process();
   p->started = p->sleeping = 0;
   p->job.f = NULL;
   atomic_store(&p->active, 0);
   atomic_store(&p->jobs, 0);
-  sigset_t all, before;
-  pthread_attr_t attr;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_attr_init(&attr);
-  pthread_attr_setstacksize(&attr, STACK_BYTES);
   for (int i = 0; i < p->threads - 1; i++) {
     worker *w = &p->workers[i];
     w->crew = p;
     w->index = i + 1;
-    if (pthread_create(&w->id, &attr, work, w) != 0) break;
+    if (!mgrad_thread_begin(&w->id, STACK_BYTES, work, w)) break;
     p->started++;
   }
-  pthread_attr_destroy(&attr);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /* ---- making and releasing ---- */
 
 static void dismiss(mgrad_context *ctx, mgrad_crew *p) {
   if (p == NULL) return;
-  if (p->pid == getpid()) {
-    pthread_mutex_lock(&p->lock);
+  if (p->process == mgrad_process()) {
+    mgrad_lock_take(&p->lock);
     p->stop = true;
-    pthread_cond_broadcast(&p->work);
-    pthread_mutex_unlock(&p->lock);
-    for (int i = 0; i < p->started; i++) pthread_join(p->workers[i].id, NULL);
-    pthread_cond_destroy(&p->work);
-    pthread_cond_destroy(&p->rest);
-    pthread_mutex_destroy(&p->lock);
+    mgrad_bell_ring_all(&p->work);
+    mgrad_lock_leave(&p->lock);
+    for (int i = 0; i < p->started; i++) mgrad_thread_join(p->workers[i].id);
+    mgrad_bell_end(&p->work);
+    mgrad_bell_end(&p->rest);
+    mgrad_lock_end(&p->lock);
   }
   mgrad_free(ctx, p, sizeof *p);
 }
@@ -207,7 +196,7 @@ mgrad_status mgrad_pool_set(mgrad_context *ctx, mgrad_pool *pool, int threads) {
 /* ---- jobs ---- */
 
 static void open_job(mgrad_crew *p, job j) {
-  pthread_mutex_lock(&p->lock);
+  mgrad_lock_take(&p->lock);
   p->job = j;
   for (int i = 0; i < p->threads; i++) {
     int64_t next = j.half != NULL ? j.half->of[i].next : share_start(p, j.parts, i);
@@ -216,19 +205,19 @@ static void open_job(mgrad_crew *p, job j) {
   atomic_store(&p->taken, 0);
   atomic_store(&p->nleft, 0);
   atomic_fetch_add(&p->jobs, 1);
-  for (int i = 0; i < p->sleeping && i < j.parts - 1; i++) pthread_cond_signal(&p->work);
-  pthread_mutex_unlock(&p->lock);
+  for (int i = 0; i < p->sleeping && i < j.parts - 1; i++) mgrad_bell_ring(&p->work);
+  mgrad_lock_leave(&p->lock);
 }
 
 /* No one joins any more; waits for those who have. */
 static void close_job(mgrad_crew *p) {
-  pthread_mutex_lock(&p->lock);
+  mgrad_lock_take(&p->lock);
   p->job.f = NULL;
-  pthread_mutex_unlock(&p->lock);
+  mgrad_lock_leave(&p->lock);
   for (int i = 0; i < SPINS && atomic_load(&p->active) > 0; i++) pause_briefly();
-  pthread_mutex_lock(&p->lock);
-  while (atomic_load(&p->active) > 0) pthread_cond_wait(&p->rest, &p->lock);
-  pthread_mutex_unlock(&p->lock);
+  mgrad_lock_take(&p->lock);
+  while (atomic_load(&p->active) > 0) mgrad_bell_wait(&p->rest, &p->lock);
+  mgrad_lock_leave(&p->lock);
 }
 
 /* Is all of a job that is closed done? If not, notes where it was left. */

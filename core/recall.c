@@ -35,7 +35,7 @@ static void state_name(const mgrad_optimizer *o, int k, char *to, size_t size) {
     if (k < here) {
       char word[MGRAD_NAME_SIZE] = "";
       memcpy(word, s, length);
-      mgrad_format(to, size, star ? "%s%d" : "%s", word, (int64_t)(k + 1));
+      mgrad_format(to, size, star ? "%s%d" : "%s", word, (int64_t)k + 1);
       return;
     }
     k -= here;
@@ -83,7 +83,7 @@ static mgrad_status walk_params(walk *w, mgrad_visit visit) {
   if (w->o->layer != NULL) return mgrad_layer_visit(w->o->layer, visit, w);
   for (int i = 0; i < w->o->nparams; i++) {
     char number[24];
-    mgrad_format(number, sizeof number, "%d", (int64_t)(i + 1));
+    mgrad_format(number, sizeof number, "%d", (int64_t)i + 1);
     MGRAD_TRY(visit(w, number, w->o->params[i].t, 0));
   }
   return MGRAD_OK;
@@ -94,7 +94,7 @@ static mgrad_status walk_rates(walk *w) {
     mgrad_place place = { .name = w->name, .count = 1,
                           .numbers = &w->o->groups[i].attrs.value[LR] };
     mgrad_format(w->name, sizeof w->name, i == 0 ? "optimizer/lr" : "optimizer/lr/%d",
-                 (int64_t)(i + 1));
+                 (int64_t)i + 1);
     MGRAD_TRY(w->fn(w->ud, &place));
   }
   return MGRAD_OK;
@@ -181,7 +181,7 @@ static mgrad_status check_values(mgrad_optimizer *o, mgrad_items *items) {
     mgrad_attrs attrs = o->groups[i].attrs;
     mgrad_place rate = { .name = name, .numbers = &attrs.value[LR], .count = 1 };
     mgrad_format(name, sizeof name, i == 0 ? "optimizer/lr" : "optimizer/lr/%d",
-                 (int64_t)(i + 1));
+                 (int64_t)i + 1);
     mgrad_items_take(items, &rate);
     MGRAD_TRY(mgrad_attrs_check(o->ctx, "load", o->def->attrs, &attrs));
   }

@@ -25,7 +25,7 @@ end
 -- What may be included from where: a file sees its own level and those below.
 local levels = {
   { "base", "moongrad", "isa" },
-  { "context", "code", "pool", "random", "shape" },
+  { "context", "code", "pool", "threads", "random", "shape" },
   { "tensor", "augment", "state", "kernels/" },
   { "op", "attrs", "init", "anomaly" },
   { "ops/", "tape", "plan", "fuse", "layer", "call", "further", "params", "where" },
@@ -128,7 +128,8 @@ local of_module = {
   core = names [[ memchr strrchr strncpy floor ldexp frexp nearbyint nearbyintf ]],
   png = names [[ ]],
   system = names [[ strrchr __errno_location __xpg_strerror_r access clock_gettime close fchmod
-    fchown flock fstat fsync isatty lstat open open64 read realpath rename stat unlink write ]],
+    fchown flock fstat fsync ioctl isatty lstat open open64 read realpath rename stat unlink
+    write ]],
 }
 local usual = names [[ __cxa_finalize __gmon_start__ _ITM_deregisterTMCloneTable
   _ITM_registerTMCloneTable __stack_chk_fail ]]

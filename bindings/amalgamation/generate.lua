@@ -221,17 +221,22 @@ local function source(path, pattern, above)
   for _, name in ipairs(sorted(macros(path, {}))) do write("#undef " .. name) end
 end
 
---- The headers of the system that files include, and headers of ours there.
+--- The headers of the system that files include, and headers of ours there. Those that
+-- Windows has not are indented.
 local function system_headers(paths)
-  local found = {}
+  local found, of_posix = {}, {}
   local function look(path)
-    for name in ("\n" .. read(path)):gmatch("\n%s*#%s*include%s*(<[^>]+>)") do
-      found[name] = true
+    for indent, name in ("\n" .. read(path)):gmatch("\n(%s*)#%s*include%s*(<[^>]+>)") do
+      (indent:find(" ") and of_posix or found)[name] = true
     end
   end
   for _, path in ipairs(paths) do look(path) end
   for _, path in ipairs(all_headers(paths)) do look(path) end
   for _, name in ipairs(sorted(found)) do write("#include " .. name) end
+  if next(of_posix) == nil then return end
+  write("#ifndef _WIN32")
+  for _, name in ipairs(sorted(of_posix)) do write("#include " .. name) end
+  write("#endif")
 end
 
 local function begin(name, text)
@@ -252,6 +257,9 @@ local STRICT = [[
 #pragma STDC FP_CONTRACT OFF
 #elif defined __GNUC__
 #pragma GCC optimize("fp-contract=off", "no-math-errno", "no-trapping-math")
+#if defined _WIN32 /* where GCC aligns the stack for wide vectors only so */
+#pragma GCC optimize("no-asynchronous-unwind-tables", "no-unwind-tables")
+#endif
 #if defined __OPTIMIZE__ && !defined __OPTIMIZE_SIZE__
 #pragma GCC optimize("O3")
 #endif
@@ -321,8 +329,8 @@ local function write_core()
   write("#ifndef MGRAD_AGAIN", "#ifndef _POSIX_C_SOURCE", "#define _POSIX_C_SOURCE 200809L",
         "#endif", '#include "moongrad.h"', "")
   system_headers(core)
-  write(STRICT, HIDDEN, "#if defined __x86_64__ && defined __GNUC__ && !defined _WIN32 && \\",
-        "    !defined MGRAD_REAL_DOUBLE && !defined MGRAD_ONE_SET",
+  write(STRICT, HIDDEN, "#if defined __x86_64__ && defined __GNUC__ && !defined MGRAD_REAL_DOUBLE && \\",
+        "    !defined MGRAD_ONE_SET",
         "#define MGRAD_X86_SETS", "#endif")
   write_headers(core, function(h) return not each_set(h) end)
   write("#endif /* MGRAD_AGAIN */", "", "#ifdef MGRAD_ISA")

@@ -57,7 +57,7 @@ static mgrad_status join(mgrad_layer *l, mgrad_tensor **results, int n, mgrad_te
     if (beside(&results[0]->a, &results[i]->a)) continue;
     return mgrad_fail(l->ctx, MGRAD_INVALID,
                       "layer %d gives %a, which does not fit beside %a of layer 1",
-                      (int64_t)(i + 1), &results[i]->a, &results[0]->a);
+                      (int64_t)i + 1, &results[i]->a, &results[0]->a);
   }
   mgrad_attrs dim = { .value = { 2 } };
   return mgrad_apply(&mgrad_op_cat, l->ctx, results, n, &dim, y);

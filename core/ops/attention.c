@@ -242,10 +242,8 @@ static void hide(const job *j, int64_t part, int64_t i, mgrad_real *s) {
 /* The weights of one query out of its scores, which hide() has seen. 'saved' is the
 ** greatest and 1 / sum, worked out unless they are known. */
 static void weigh(int64_t n, mgrad_real *s, mgrad_real *saved, bool known) {
-  mgrad_real largest = REAL(-HUGE_VAL);
-  for (int64_t k = 0; k < n && !known; k++) largest = s[k] > largest ? s[k] : largest;
-  if (known) largest = saved[0];
-  else if (largest == REAL(-HUGE_VAL)) largest = 0; /* it sees none, or only NaN */
+  mgrad_real largest = known ? saved[0] : mgrad_largest(n, s, 1);
+  if (!known && largest == REAL(-HUGE_VAL)) largest = 0; /* it sees none, or only NaN */
   MGRAD_EACH(k, n) s[k] = EXP(s[k] - largest);
   double sum = known ? 0 : add_up(n, s, NULL);
   if (!known) saved[1] = sum == 0 ? 0 : REAL(1 / sum);

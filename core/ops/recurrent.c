@@ -23,7 +23,7 @@ enum { CELL, REVERSE, GIVES };
 enum { TANH_CELL, RELU_CELL, GRU, LSTM };
 enum { SEQUENCE, LAST, ALL };
 /* Rows of one part: a few fill the tiles of a product; more leave the cache. */
-enum { FEWEST_ROWS = 8, MOST_ROWS = 64, WEIGHT_ROWS = 48, MOST_WEIGHT_ROWS = 192 };
+enum { FEWEST_ROWS = 16, MOST_ROWS = 64, WEIGHT_ROWS = 16, MOST_WEIGHT_ROWS = 192 };
 
 /* Rows of weight_hh whose product goes to 'column' of the gates. */
 typedef struct block { int64_t row, rows, column; } block;

@@ -138,7 +138,8 @@ static void locate(int64_t n, const mgrad_real *x, int64_t stride, int64_t m,
       while (k < last && column[k] != extreme) k += stride;
     else /* NaN: equal to nothing, itself included */
       while (k < last && column[k] == column[k]) k += stride;
-    out[j] = (double)(k / stride);
+    int64_t found = k / stride;
+    out[j] = (double)found;
   }
 }
 

@@ -222,7 +222,8 @@ static mgrad_tensor *target_of(const model *m) {
                             m->rows, 1);
   mgrad_real *p = mgrad_tensor_array(y)->data;
   for (int i = 0; m->classes > 0 && i < m->rows; i++)
-    p[i] = labels ? (mgrad_real)(1 + (int)(p[i] * (mgrad_real)m->classes)) : p[i] * 2 >= 1;
+    p[i] = labels ? (mgrad_real)(1 + (int)(p[i] * (mgrad_real)m->classes))
+                  : (mgrad_real)(p[i] * 2 >= 1);
   return y;
 }
 
