@@ -213,11 +213,13 @@ maths-quick:
 
 test-c: ## C tests of the core, in float and double
 	@$(MAKE) --no-print-directory -s $(BUILD)/tests-float/core $(BUILD)/tests-float/tree \
-	  $(BUILD)/tests-float/pool $(BUILD)/tests-float/resume $(BUILD)/tests-float/extreme
+	  $(BUILD)/tests-float/pool $(BUILD)/tests-float/resume $(BUILD)/tests-float/pause \
+	  $(BUILD)/tests-float/extreme
 	@$(MAKE) --no-print-directory -s REAL=double $(BUILD)/tests-double/core
 	$(BUILD)/tests-float/core
 	$(BUILD)/tests-float/tree
 	$(BUILD)/tests-float/resume
+	$(BUILD)/tests-float/pause
 	$(BUILD)/tests-float/pool
 	$(BUILD)/tests-float/extreme
 	$(BUILD)/tests-double/core
