@@ -22,6 +22,15 @@ LUA_BIN     ?= lua$(LUA)
 LUA_FOLDER  := $(LUA)
 LUA_DEBIAN  := lua$(LUA) $(if $(filter 5.1,$(LUA)),liblua5.1-0-dev,liblua$(LUA)-dev)
 endif
+# One that has no package is built of the sources in the folder LUA_SRC, and cjson for it of
+# those in CJSON_SRC.
+ifdef LUA_SRC
+LUA_INCDIR := $(LUA_SRC)
+LUA_HOME   := $(CURDIR)/$(BUILD)/luas
+LUA_BIN    := $(LUA_HOME)/lua$(LUA)
+LUA_SHARE  := ;/usr/share/lua/5.4/?.lua;/usr/share/lua/5.4/?/init.lua
+LDFLAGS    += -L$(LUA_HOME) -Wl,-rpath,$(LUA_HOME)
+endif
 LIBDIR  ?= $(PREFIX)/lib
 LUA_LIBDIR   ?= $(PREFIX)/lib/lua/$(LUA_FOLDER)
 LUA_SHAREDIR ?= $(PREFIX)/share/lua/$(LUA_FOLDER)
@@ -78,6 +87,20 @@ MODULES  := $(addprefix $(LUA_OUT)/moongrad/,core.so system.so png.so)
 all: $(MODULES) ## build the Lua module (LUA=5.1 .. 5.4, jit)
 
 core: $(CORE_LIB) ## build the C library alone
+
+ifdef LUA_SRC
+all: $(LUA_BIN) $(CJSON_SRC:%=$(LUA_OUT)/cjson.so)
+
+$(LUA_BIN): tests/lua.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -fPIC -shared -DLUA_USE_LINUX $(filter-out %/lua.c %/luac.c %/onelua.c,\
+	  $(wildcard $(LUA_SRC)/*.c)) -o $(@D)/lib$(@F).so -lm -ldl
+	$(CC) -O2 -I$(LUA_SRC) $< -o $@ -L$(@D) -l$(@F) -Wl,-rpath,$(@D)
+
+$(LUA_OUT)/cjson.so: $(addprefix $(CJSON_SRC)/,lua_cjson.c strbuf.c fpconv.c)
+	@mkdir -p $(@D)
+	$(CC) -O2 -w -fPIC -shared -I$(LUA_SRC) $^ -o $@ -lm
+endif
 
 $(CORE_DIR)/%.o: %.c
 	@mkdir -p $(@D)
@@ -158,8 +181,8 @@ env: ## the lines that let this tree be used: eval "$(make env)"
 # ---- tests: each target runs a part, "make test" all of them ----
 
 # One process with the built tree in its paths. 5.1 and LuaJIT know no versioned names.
-LUA_ENV = LUA_PATH$(LUA_SUFFIX)='$(CURDIR)/bindings/?.lua;$(CURDIR)/bindings/?/init.lua;./?.lua;;' \
-          LUA_CPATH$(LUA_SUFFIX)='$(CURDIR)/$(LUA_OUT)/?.so;;'
+LUA_ENV = LUA_PATH$(LUA_SUFFIX)='$(CURDIR)/bindings/?.lua;$(CURDIR)/bindings/?/init.lua;./?.lua$(LUA_SHARE);;' \
+          LUA_CPATH$(LUA_SUFFIX)='$(CURDIR)/$(LUA_OUT)/?.so;;' $(LUA_HOME:%=PATH='%':"$$PATH")
 LUA_SUFFIX := $(if $(filter jit 5.1,$(LUA)),,_$(subst .,_,$(LUA)))
 BUSTED = $(LUA_ENV) MOONGRAD_LUA=$(LUA_BIN) busted --lua=$(LUA_BIN) --output=TAP --loaders=lua
 
@@ -192,11 +215,13 @@ maths-quick:
 
 test-c: ## C tests of the core, in float and double
 	@$(MAKE) --no-print-directory -s $(BUILD)/tests-float/core $(BUILD)/tests-float/tree \
-	  $(BUILD)/tests-float/pool $(BUILD)/tests-float/resume $(BUILD)/tests-float/extreme
+	  $(BUILD)/tests-float/pool $(BUILD)/tests-float/resume $(BUILD)/tests-float/pause \
+	  $(BUILD)/tests-float/extreme
 	@$(MAKE) --no-print-directory -s REAL=double $(BUILD)/tests-double/core
 	$(BUILD)/tests-float/core
 	$(BUILD)/tests-float/tree
 	$(BUILD)/tests-float/resume
+	$(BUILD)/tests-float/pause
 	$(BUILD)/tests-float/pool
 	$(BUILD)/tests-float/extreme
 	$(BUILD)/tests-double/core
@@ -210,7 +235,7 @@ grad: ## the gradient table: every op and layer against differences, in double
 test-lua: all ## the specs of the Lua API
 	$(BUSTED) tests/spec
 
-test-plain: all ## the same without busted, where luassert is in the path: LUA=5.5
+test-plain: all ## the same without busted: LUA=5.5 LUA_SRC=folder CJSON_SRC=folder
 	$(LUA_ENV) MOONGRAD_LUA=$(LUA_BIN) $(LUA_BIN) tests/plain.lua tests/spec/*_spec.lua
 
 LUAS ?= 5.1 5.2 5.3 jit
@@ -224,8 +249,9 @@ test-scripts: all ## the experiments, each with its claim, for SCRIPT_SEEDS=3 se
 	@! command -v love >/dev/null || $(MAKE) --no-print-directory -s LUA=jit all
 	$(BUSTED) tests/scripts
 
-test-amalgamation: all amalgamation ## it builds everywhere here, with the same bits
+test-amalgamation: all amalgamation ## it builds everywhere here, with the same bits; guides in C
 	@tests/amalgamation
+	@$(LUA_BIN) tests/guides.lua $(BUILD)/amalgamation
 
 mingw: deps-mingw ## build for Windows, run core, C tests and the module under wine
 	@$(MAKE) --no-print-directory -s all amalgamation $(BUILD)/tests-float/determinism
@@ -234,7 +260,7 @@ mingw: deps-mingw ## build for Windows, run core, C tests and the module under w
 ALLOC := $(TEST_DIR)/alloc-$(LUA)
 $(ALLOC): tests/torture/alloc.c
 	@mkdir -p $(@D)
-	$(COMPILE) $(LUA_CFLAGS) $< -o $@ -l$(LUA_PACKAGE)
+	$(COMPILE) $(LUA_CFLAGS) $< -o $@ $(LDFLAGS) -l$(LUA_PACKAGE)
 
 INTERRUPT := $(BUILD)/interrupt
 $(INTERRUPT): tests/torture/interrupt.c
@@ -245,7 +271,7 @@ $(INTERRUPT): tests/torture/interrupt.c
 STATES := $(TEST_DIR)/states-$(LUA)
 $(STATES): tests/torture/states.c
 	@mkdir -p $(@D)
-	$(COMPILE) $(LUA_CFLAGS) $< -o $@ -l$(LUA_PACKAGE) -lpthread -ldl -lm
+	$(COMPILE) $(LUA_CFLAGS) $< -o $@ $(LDFLAGS) -l$(LUA_PACKAGE) -lpthread -ldl -lm
 
 # Preloaded: lets calls for files fail.
 FAULT := $(BUILD)/fault.so
@@ -253,25 +279,25 @@ $(FAULT): tests/torture/fault.c
 	@mkdir -p $(@D)
 	$(CC) -O1 -Wall -shared -fPIC $< -o $@ -ldl
 
-POINTS ?= 34000
+EVERY ?= 1
 torture-alloc: all $(ALLOC)
-	$(LUA_ENV) $(ALLOC) --points $(POINTS)
-	$(LUA_ENV) $(ALLOC) --points $(POINTS) --persistent
-	$(LUA_ENV) $(ALLOC) --points $(POINTS) --closing
+	$(LUA_ENV) $(ALLOC) --every $(EVERY)
 
 torture: torture-alloc interrupts $(FAULT) ## allocations and calls for files failing in turn, kill -9, stops, Ctrl-C
 	$(LUA_ENV) LD_PRELOAD=$(CURDIR)/$(FAULT) $(LUA_BIN) tests/torture/faults.lua
 	$(LUA_ENV) $(LUA_BIN) tests/torture/kill.lua 1000
 	$(LUA_ENV) $(LUA_BIN) tests/torture/resume.lua 50
 
+INTERRUPTS ?= 1000
 interrupts: all $(INTERRUPT)
-	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) 1000
+	$(LUA_ENV) $(INTERRUPT) $(LUA_BIN) $(INTERRUPTS)
 
 torture-quick: all $(ALLOC) $(FAULT) $(INTERRUPT) $(STATES)
-	@$(MAKE) --no-print-directory torture-alloc POINTS=50
+	@$(MAKE) --no-print-directory torture-alloc EVERY=700
 	$(LUA_ENV) $(LUA_BIN) tests/torture/dropped.lua --count 50
 	$(LUA_ENV) $(LUA_BIN) tests/torture/drift.lua --scale 0.002
 	$(LUA_ENV) $(LUA_BIN) tests/torture/steady.lua
+	$(LUA_ENV) $(LUA_BIN) tests/torture/finite.lua
 	$(LUA_ENV) $(STATES) threads
 	$(LUA_ENV) $(STATES) forks 5
 	$(LUA_ENV) $(STATES) cycles 20
@@ -370,6 +396,10 @@ bench-gemm: core ## speed of the matrix product by shape, SHAPE='m n k' for one
 count: all ## instructions of steps of w1, w2, w3 under valgrind: the same on a busy machine
 	@$(LUA_ENV) $(LUA_BIN) tests/bench/count.lua
 
+count-checks: all ## instructions of a step that looking for NaN and infinity takes, in percent
+	@$(MAKE) --no-print-directory -s KIND_SUFFIX=-unchecked CFLAGS='$(CFLAGS) -DMGRAD_UNCHECKED' all
+	@$(LUA_ENV) $(LUA_BIN) tests/bench/count.lua --unchecked $(BUILD)/lua$(LUA)-unchecked
+
 COVER = $(MAKE) --no-print-directory -s KIND_SUFFIX=-cov ISAS= CFLAGS='-O0 -g --coverage'
 .PHONY: coverage coverage-run
 coverage: ## branches and lines of what saves and loads that tests reach
@@ -412,26 +442,39 @@ tsan-built:
 test-lua-built:
 	$(BUSTED) tests/spec
 
+# Both keep what has been freed, so memory may grow. Each must find a leak first.
+GROWN := 1000000
 VALGRIND := valgrind -q --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite,possible
-valgrind: all $(STATES) ## C tests, Lua states on threads, all ops and layers under valgrind: no leak, no error
+valgrind: all $(STATES) ## C tests, specs, states on threads, all ops and layers under valgrind: no leak, no error
 	@$(MAKE) --no-print-directory -s $(addprefix $(TEST_DIR)/,core tree resume)
+	! $(VALGRIND) $(STATES) leak 2>/dev/null
 	$(VALGRIND) $(TEST_DIR)/core
 	$(VALGRIND) $(TEST_DIR)/tree
 	$(VALGRIND) $(TEST_DIR)/resume
 	$(LUA_ENV) $(VALGRIND) $(STATES) threads
-	$(LUA_ENV) $(VALGRIND) $(STATES) soak 500
+	$(LUA_ENV) $(VALGRIND) $(STATES) soak 500 $(GROWN)
 	$(LUA_ENV) $(VALGRIND) $(STATES) work
+	$(LUA_ENV) MOONGRAD_LUA=$(LUA_BIN) $(VALGRIND) $(LUA_BIN) tests/plain.lua tests/spec/*_spec.lua
 	@echo figure C3 errors 0
 
+# An interpreter that is sanitized itself, under the name that the specs call.
+ASAN_BIN = $(CURDIR)/$(BUILD)/tests-float-asan/bin
+$(TEST_DIR)/bin/$(LUA_BIN): tests/lua.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(LUA_CFLAGS) $< -o $@ $(LDFLAGS) -l$(LUA_PACKAGE)
+
 ASAN_STATES = $(BUILD)/tests-float-asan/states-$(LUA)
-leaks: ## Lua states of a C host and all ops and layers under the leak sanitizer
-	@$(ASAN) all $(ASAN_STATES)
+leaks: ## Lua states of a C host, specs, all ops and layers under the leak sanitizer
+	@$(ASAN) all $(ASAN_STATES) $(BUILD)/tests-float-asan/bin/$(LUA_BIN)
 	@$(ASAN) leaks-built
 
 leaks-built:
-	$(LUA_ENV) $(ASAN_STATES) cycles 5
-	$(LUA_ENV) $(ASAN_STATES) soak 2000
+	! $(ASAN_STATES) leak 2>/dev/null
+	$(LUA_ENV) $(ASAN_STATES) cycles 5 $(GROWN)
+	$(LUA_ENV) $(ASAN_STATES) soak 2000 $(GROWN)
 	$(LUA_ENV) $(ASAN_STATES) work
+	$(LUA_ENV) PATH=$(ASAN_BIN):$$PATH MOONGRAD_LUA=$(LUA_BIN) ASAN_OPTIONS=allocator_may_return_null=1 \
+	  $(LUA_BIN) tests/plain.lua tests/spec/*_spec.lua
 	@echo figure C3 errors 0
 
 # One program of S under this Lua, or under all; specs; the host of many states.
@@ -448,8 +491,8 @@ run-luas spec-luas:
 	@set -e; for v in 5.4 $(LUAS); do $(MAKE) --no-print-directory -s LUA=$$v $(@:-luas=) S='$(S)'; done
 
 ROWS ?=
-reliability: ## run the commands of all promises, ROWS='C5 F2' for some, and write build/reliability.md
-	@$(LUA_BIN) tests/reliability.lua '$(ROWS)'
+reliability: ## run the commands of all promises, ROWS='C5 F2' for some (help lists them), and write build/reliability.md
+	@QUICK='$(QUICK)' $(LUA_BIN) tests/reliability.lua '$(ROWS)'
 
 soak: all $(STATES) ## 518,400 frames of a game, with states reopened and faults in between
 	$(LUA_ENV) $(STATES) soak
@@ -510,7 +553,10 @@ install: install-module core ## copy module, command, C library to PREFIX (/usr/
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(CORE_LIB) $(DESTDIR)$(LIBDIR)
 	install -m 644 core/moongrad.h $(DESTDIR)$(PREFIX)/include
-	sed '1s,env lua,env $(LUA_BIN),' bindings/command > $(DESTDIR)$(PREFIX)/bin/moongrad
+	sed -e '1s,env lua,env $(LUA_BIN),' \
+	  -e '2a package.path = "$(LUA_SHAREDIR)/?.lua;$(LUA_SHAREDIR)/?/init.lua;" .. package.path' \
+	  -e '2a package.cpath = "$(LUA_LIBDIR)/?.so;" .. package.cpath' \
+	  bindings/command > $(DESTDIR)$(PREFIX)/bin/moongrad
 	chmod 755 $(DESTDIR)$(PREFIX)/bin/moongrad
 	printf '%s\n' 'prefix=$(PREFIX)' 'Name: moongrad' 'Version: $(VERSION)' \
 	  'Description: Neural networks for everything that runs Lua' \

@@ -35,5 +35,5 @@ build = {
 }
 test = {
    type = "command",
-   command = "make test-lua",
+   script = "tests/rock.lua",
 }

@@ -63,6 +63,10 @@ static box *to_box(lua_State *L, int i) {
   return NULL;
 }
 
+void *lmgrad_room(lua_State *L, size_t size) {
+  return lua_newuserdata(L, size == sizeof(box) ? size + 1 : size);
+}
+
 /* Does the state still have its objects? After its own finalizer, the last of all, boxes
 ** are closed. */
 static int alive(lua_State *L) {

@@ -45,6 +45,8 @@ void **lmgrad_box(lua_State *L, lmgrad_kind kind);
 /* Typed versions of it. */
 #define lmgrad_box_tensor(L) ((mgrad_tensor **)lmgrad_box(L, LMGRAD_TENSOR))
 #define lmgrad_box_layer(L) ((mgrad_layer **)lmgrad_box(L, LMGRAD_LAYER))
+/* Pushes memory that no contents of it can make a box. */
+void *lmgrad_room(lua_State *L, size_t size);
 /* Puts an object into the empty box at index i. */
 void lmgrad_fill(lua_State *L, int i, void *object);
 /* The object at index i if it is a box of that kind (closed ones: NULL). */

@@ -82,10 +82,8 @@ static mgrad_part part_of(lua_State *L, int own, int k) {
 ** copy's box at the top. */
 static void mirror(lua_State *L, lmgrad_state *S, mgrad_layer *from, mgrad_layer *to) {
   luaL_checkstack(L, 16, "clone");
+  lmgrad_push_layer(L, S, from); /* first: a finalizer may take it out of its container */
   lmgrad_push_layer(L, S, to);
-  lua_pushvalue(L, -1);
-  lmgrad_push_layer(L, S, from);
-  lua_replace(L, -3); /* from, to */
   lmgrad_getuser(L, -2);
   lua_insert(L, -2);  /* from, its table, to */
   int source = lua_gettop(L) - 1;

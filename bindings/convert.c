@@ -141,7 +141,7 @@ static void *scratch(lua_State *L, int64_t n, size_t size) {
     lua_pushliteral(L, "not enough memory");
     lua_error(L);
   }
-  return lua_newuserdata(L, (size_t)n * size);
+  return lmgrad_room(L, (size_t)n * size);
 }
 
 /* All numbers of the tensor at 1, in order; pushes one value. */

@@ -51,7 +51,7 @@ static int inflate(lua_State *L) {
   lua_settop(L, 2);
   const unsigned char *data = (const unsigned char *)check_string(L, 1, "inflate", &length);
   size_t size = (size_t)lmgrad_integer(L, 2, "inflate", "size", 0, INT32_MAX);
-  unsigned char *to = lua_newuserdata(L, size + 1); /* + 1: LuaJIT makes none of 0 bytes */
+  unsigned char *to = lmgrad_room(L, size + 1); /* + 1: LuaJIT makes none of 0 bytes */
   if (lmgrad_inflate(data, length, to, size)) lua_pushlstring(L, (const char *)to, size);
   else lua_pushnil(L);
   return 1;
@@ -176,7 +176,7 @@ static double *read_numbers(lua_State *L, int i, const char *what, int64_t n) {
     lmgrad_error(L, "dataset: %s has %s numbers, expected %s", what,
                lmgrad_number_text(L, (lua_Number)lua_rawlen(L, i)), lmgrad_number_text(L, (lua_Number)n));
   }
-  double *to = lua_newuserdata(L, (size_t)n * sizeof *to);
+  double *to = lmgrad_room(L, (size_t)n * sizeof *to);
   for (int64_t k = 0; k < n; k++) {
     lua_rawgeti(L, i, (int)(k + 1));
     to[k] = lmgrad_number(L, -1, "dataset", what);
@@ -234,7 +234,7 @@ static int dataset_stats(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   int each = lua_toboolean(L, 2);
   int64_t n = each ? mgrad_dataset_features(check_self(L, "stats")) : 1;
-  double *mean = lua_newuserdata(L, (size_t)n * 2 * sizeof *mean);
+  double *mean = lmgrad_room(L, (size_t)n * 2 * sizeof *mean);
   mgrad_dataset *d = check_self(L, "stats");
   LMGRAD_TRY(L, S, mgrad_dataset_stats(d, each, mean, mean + n));
   push_numbers(L, mean, n);

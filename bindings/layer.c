@@ -338,7 +338,7 @@ static entries list_tensors(lua_State *L, const char *who) {
   entries e = { NULL, 0, 0 };
   mgrad_layer_visit(check_self(L, who), list_entry, &e); /* counting cannot fail */
   e.room = e.n;
-  e.list = lua_newuserdata(L, (size_t)(e.room + 1) * sizeof *e.list);
+  e.list = lmgrad_room(L, (size_t)(e.room + 1) * sizeof *e.list);
   lua_createtable(L, e.room, 0);
   for (int k = 0; k < e.room; k++) {
     e.list[k].box = lmgrad_box_tensor(L);

@@ -47,7 +47,7 @@ static int op_call_list(lua_State *L) {
   lua_settop(L, lua_gettop(L) > 0 ? lua_gettop(L) : 1);
   int n = lmgrad_own_list(L, 1, s->name, "list");
   lmgrad_box_tensor(L);
-  mgrad_tensor **x = lua_newuserdata(L, (size_t)(n + 1) * sizeof *x);
+  mgrad_tensor **x = lmgrad_room(L, (size_t)(n + 1) * sizeof *x);
   lua_insert(L, 1); /* x, box, list, attributes */
   lua_insert(L, 2);
   lmgrad_signature attributes = *s; /* the list is taken here */

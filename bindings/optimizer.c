@@ -75,13 +75,15 @@ static mgrad_status schedule(void *ud, int64_t step, double *lr) {
   return status;
 }
 
-/* schedule(f): the learning rate of each step is f(step) */
+/* schedule(f): the learning rate of each step is f(step); f may be a table that is called */
 static int optimizer_schedule(lua_State *L) {
   check_self(L, "schedule");
   lua_settop(L, 2);
-  if (lua_type(L, 2) != LUA_TFUNCTION) {
+  if (lua_type(L, 2) != LUA_TFUNCTION &&
+      !(lua_type(L, 2) == LUA_TTABLE && luaL_getmetafield(L, 2, "__call"))) {
     return lmgrad_type_error(L, 2, "schedule", "lr", "a function of the step");
   }
+  lua_settop(L, 2);
   static const char *const kept[] = { "attached", "grouping", "grouping_ref" };
   lua_newtable(L); /* 3: as the optimizer's own, but without the last function */
   lmgrad_getuser(L, 1);
@@ -205,7 +207,7 @@ static int optimizer_attach(lua_State *L) {
     LMGRAD_TRY(L, S, attach(L, S, o, l, NULL, 0));
   } else {
     int n = own_targets(L);
-    mgrad_tensor **t = lua_newuserdata(L, (size_t)(n + 1) * sizeof *t);
+    mgrad_tensor **t = lmgrad_room(L, (size_t)(n + 1) * sizeof *t);
     for (int k = 0; k < n; k++) {
       lua_rawgeti(L, 2, k + 1);
       t[k] = lmgrad_check_element(L, LMGRAD_TENSOR, "attach", k + 1);

@@ -111,9 +111,9 @@ static void make_room(lua_State *L, listing *l) {
   l->room = l->n;
   l->text_room = l->texts;
   l->number_room = l->count;
-  l->text = lua_newuserdata(L, l->texts + 1);
-  l->numbers = lua_newuserdata(L, (l->count + 1) * sizeof *l->numbers);
-  entry *list = lua_newuserdata(L, (size_t)(l->n + 1) * sizeof *list);
+  l->text = lmgrad_room(L, l->texts + 1);
+  l->numbers = lmgrad_room(L, (l->count + 1) * sizeof *l->numbers);
+  entry *list = lmgrad_room(L, (size_t)(l->n + 1) * sizeof *list);
   lua_createtable(L, l->n, 0);
   for (int i = 0; i < l->n; i++) {
     list[i].box = lmgrad_box_tensor(L);
@@ -210,8 +210,8 @@ static int state_in(lua_State *L) {
   int n = lmgrad_own_list(L, 2, "load", "names");
   int values = lmgrad_own_list(L, 3, "load", "values");
   int m = lmgrad_own_list(L, 4, "load", "numbers");
-  mgrad_item *items = lua_newuserdata(L, (size_t)(n + 1) * sizeof *items);
-  double *numbers = lua_newuserdata(L, (size_t)(m + 1) * sizeof *numbers);
+  mgrad_item *items = lmgrad_room(L, (size_t)(n + 1) * sizeof *items);
+  double *numbers = lmgrad_room(L, (size_t)(m + 1) * sizeof *numbers);
   owner o = check_owner(L, "load");
   read_items(L, items, n < values ? n : values, numbers, m);
   if (values < n) n = values;

@@ -15,7 +15,7 @@ static void push_text(lua_State *L, lmgrad_text t) {
     lua_pushlstring(L, t.at, n);
     return;
   }
-  char *room = lua_newuserdata(L, n + 1);
+  char *room = lmgrad_room(L, n + 1);
   lmgrad_unescape(t, room);
   lua_pushlstring(L, room, n);
   lua_remove(L, -2);

@@ -1,9 +1,10 @@
 /*
 ** system.c - luaopen_moongrad_system: what a sandbox may want to leave out. A
-** monotonic clock, whether a stream is a terminal, files.
+** monotonic clock, whether a stream is a terminal and how wide it is, files.
 */
 #include "posix.h"
 
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,6 +28,14 @@ static int system_isatty(lua_State *L) {
   return 1;
 }
 
+/* columns(descriptor): how wide that terminal is; nil where it is none */
+static int system_columns(lua_State *L) {
+  struct winsize size = { .ws_col = 0 };
+  int known = ioctl((int)luaL_checkinteger(L, 1), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  if (known) lua_pushinteger(L, size.ws_col);
+  return known;
+}
+
 LMGRAD_EXPORT int luaopen_moongrad_system(lua_State *L);
 
 int luaopen_moongrad_system(lua_State *L) {
@@ -40,6 +49,8 @@ int luaopen_moongrad_system(lua_State *L) {
   lua_setfield(L, -2, "clock");
   lua_pushcfunction(L, system_isatty);
   lua_setfield(L, -2, "isatty");
+  lua_pushcfunction(L, system_columns);
+  lua_setfield(L, -2, "columns");
   lmgrad_push_files(L);
   lua_setfield(L, -2, "files");
   return 1;

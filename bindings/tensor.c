@@ -360,7 +360,7 @@ static int tensor_gradients(lua_State *L) {
     lua_replace(L, 2);
   }
   int n = lmgrad_own_list(L, 2, "grad", "the list of tensors");
-  mgrad_tensor **of = lua_newuserdata(L, (size_t)(2 * n + 1) * sizeof *of), **out = of + n;
+  mgrad_tensor **of = lmgrad_room(L, (size_t)(2 * n + 1) * sizeof *of), **out = of + n;
   lua_createtable(L, n, 0);
   for (int k = 1; k <= n; k++) {
     lmgrad_box_tensor(L);

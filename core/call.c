@@ -39,10 +39,12 @@ static mgrad_status all_taken(const mgrad_layer *l) {
 static mgrad_status build_new(mgrad_layer *l, const mgrad_array *x) {
   if (l->built) return MGRAD_OK;
   if (l->def->build != NULL) {
+    uint64_t stream = l->ctx->stream;
     mgrad_status status = l->def->build(l, x);
     if (status == MGRAD_OK) status = all_taken(l);
     if (status != MGRAD_OK) {
       strip(l);
+      l->ctx->stream = stream; /* the same again, where it is tried once more */
       return status;
     }
   }
@@ -321,7 +323,7 @@ static mgrad_status predict(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
   mgrad_plan *plan = plannable ? find_plan(l, &x->a) : NULL;
   if (plan != NULL) {
     mgrad_array_copy(mgrad_plan_x(plan), &x->a);
-    mgrad_status status = mgrad_plan_forward(plan);
+    mgrad_status status = mgrad_plan_forward(plan, NULL);
     if (status == MGRAD_OK) return take_result(ctx, plan, y);
     if (status == MGRAD_INTERRUPTED) return status;
     plannable = false; /* what was refused comes up again, with the name of its layer */

@@ -3,17 +3,14 @@
 */
 #include "plan.h"
 
-/* Does any note but 'but' look at the numbers of t, or whoever runs the plan? */
-static bool looked_at(const mgrad_recorder *r, const mgrad_plan_ends *e,
-                      const mgrad_tensor *t, int but) {
-  if (e->prediction->storage == t->storage) return true;
-  if (e->loss != NULL && e->loss->storage == t->storage) return true;
+/* Counts in the marks how often the notes, and whoever runs the plan, look at each
+** storage; or takes all marks away. */
+static void mark(const mgrad_recorder *r, const mgrad_plan_ends *e, bool count) {
+#define MARK(t) if ((t) != NULL) (t)->storage->mark = count ? (t)->storage->mark + 1 : 0
+  MARK(e->prediction);
+  MARK(e->loss);
   for (int k = 0; k < r->count; k++)
-    for (int i = 0; i < r->notes[k].n && k != but; i++) {
-      const mgrad_tensor *x = r->notes[k].x[i];
-      if (x != NULL && x->storage == t->storage) return true;
-    }
-  return false;
+    for (int i = 0; i < r->notes[k].n; i++) MARK(r->notes[k].x[i]);
 }
 
 /* Is the note an activation that any op can put on top of its result? */
@@ -50,11 +47,12 @@ static bool take_in(mgrad_context *ctx, mgrad_note *note, mgrad_note *next) {
 
 void mgrad_fuse(mgrad_recorder *r, const mgrad_plan_ends *e) {
   int kept = 0;
+  mark(r, e, true);
   for (int k = 0; k < r->count; k++) {
     mgrad_note *note = &r->notes[k], *last = kept > 0 ? &r->notes[kept - 1] : NULL;
     if (last != NULL && note->n == 1 && note->x[0] == last->y && note->quiet == last->quiet &&
-        is_plain_activation(note) && !looked_at(r, e, last->y, k) &&
-        take_in(r->ctx, last, note)) {
+        last->y->storage->mark == 1 && is_plain_activation(note) && take_in(r->ctx, last, note)) {
+      note->x[0]->storage->mark = 0;
       mgrad_note_free(r, note);
       *note = (mgrad_note){ .n = 0 };
     } else {
@@ -63,4 +61,5 @@ void mgrad_fuse(mgrad_recorder *r, const mgrad_plan_ends *e) {
     }
   }
   r->count = kept;
+  mark(r, e, false);
 }

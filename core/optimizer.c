@@ -417,14 +417,26 @@ static void look_at_stretch(void *ud, int64_t first, int64_t end) {
   if (!l->code->all_finite(end - first, l->g + first)) atomic_store(&l->found, true);
 }
 
-INLINE mgrad_status check_finite(const mgrad_optimizer *o, const mgrad_param_run *r) {
-  const mgrad_code *code = o->ctx->code;
-  looking all = { .code = code, .g = r->g };
+static bool shared_finite(const mgrad_optimizer *o, const mgrad_param_run *r) {
+  looking all = { .code = o->ctx->code, .g = r->g };
   mgrad_pool_stretches(o->ctx->pool, r->n, look_at_stretch, &all);
-  if (!all.found) return MGRAD_OK;
-  int i = r->first;
-  while (code->all_finite(o->params[i].n, o->params[i].t->grad->a.data)) i++;
+  return !all.found;
+}
+
+static mgrad_status fail_in_run(const mgrad_optimizer *o, int i) {
+  while (o->ctx->code->all_finite(o->params[i].n, o->params[i].t->grad->a.data)) i++;
   return fail_nonfinite(o, i);
+}
+
+/* A small net has one run, few numbers and few instructions to spare in a step. */
+INLINE mgrad_status check_finite(const mgrad_optimizer *o) {
+  const mgrad_param_run *r = o->runs, *end = r + o->nruns;
+  for (; r < end; r++) {
+    bool few = r->n < MGRAD_POOL_FEW;
+    bool finite = few ? o->ctx->code->all_finite(r->n, r->g) : shared_finite(o, r);
+    if (!finite) return fail_in_run(o, r->first);
+  }
+  return MGRAD_OK;
 }
 
 typedef struct updating {
@@ -517,8 +529,11 @@ INLINE mgrad_status ready(mgrad_optimizer *o) {
   MGRAD_TRY(refresh(o));
   if (o->schedule != NULL) MGRAD_TRY(follow_schedule(o));
   take_runs(o);
-  for (int i = 0; i < o->nruns; i++) MGRAD_TRY(check_finite(o, &o->runs[i]));
+#ifdef MGRAD_UNCHECKED /* to measure what it costs */
   return MGRAD_OK;
+#else
+  return check_finite(o);
+#endif
 }
 
 mgrad_status mgrad_optimizer_ready(mgrad_optimizer *o) { return ready(o); }

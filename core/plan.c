@@ -71,6 +71,7 @@ typedef struct step {
   struct step *back; /* of a forward step that draws random numbers */
   const mgrad_storage *source; /* of what call.packed is made from, or NULL */
   uint64_t version;            /* of the source when it was */
+  int64_t work;                /* about how many multiplications take as long */
 } step;
 
 struct mgrad_plan {
@@ -78,7 +79,7 @@ struct mgrad_plan {
   size_t bytes;
   uint64_t changes;       /* of the context, when the plan was made */
   step *forward, *backward;
-  int nforward, nbackward;
+  int nforward, nbackward, nrandom;
   mgrad_tensor **outside; /* held: parameters and constants */
   mgrad_tensor **leaves;  /* those of them that get a gradient, once each */
   mgrad_tensor **updated; /* those that forward changes in place */
@@ -86,6 +87,12 @@ struct mgrad_plan {
   mgrad_array x, y, prediction;
   const mgrad_real *loss;
   mgrad_real *loss_gradient;
+  uint64_t seed, stream;  /* of the next random numbers of this run */
+  /* a pause */
+  mgrad_bookmark *mark;   /* in the step to go on with */
+  step *next;             /* that step, or NULL: there is no pause */
+  bool half;              /* it is begun */
+  uint64_t versions;      /* of what the rest depends on */
 };
 
 /* ---- laying out ---- */
@@ -93,7 +100,7 @@ struct mgrad_plan {
 /* A stretch of numbers that lives from one step to another; steps count on
 ** from forward into backward. */
 typedef struct buffer {
-  const mgrad_storage *storage; /* of a tensor of the recording, or NULL */
+  mgrad_storage *storage;       /* of a tensor of the recording, or NULL */
   const mgrad_real *start;      /* what its first number is a copy of */
   int64_t numel, offset;
   int first, last;
@@ -105,6 +112,7 @@ typedef struct detail {
   int dy;         /* buffer of its gradient, -1 = no gradient flows */
   int saved, work, work_back, packed; /* -1 = none */
   int back;       /* time of its backward */
+  int first;      /* time of the first that writes to dy; 0 = none */
   bool begun;     /* something has been written to dy */
 } detail;
 
@@ -120,29 +128,23 @@ typedef struct layout {
   size_t noperands;
 } layout;
 
-static int add_buffer(layout *l, const mgrad_storage *s, int64_t numel, int first, int last) {
+static int add_buffer(layout *l, mgrad_storage *s, int64_t numel, int first, int last) {
   if (numel == 0) return -1;
-  l->buffers[l->nbuffers] = (buffer){ s, s != NULL ? s->data : NULL, numel, -1, first, last };
-  return l->nbuffers++;
+  l->buffers[l->nbuffers++] = (buffer){ s, s != NULL ? s->data : NULL, numel, -1, first, last };
+  if (s != NULL) s->mark = l->nbuffers;
+  return l->nbuffers - 1;
 }
 
-static int find_buffer(const layout *l, const mgrad_storage *s) {
-  for (int i = l->nbuffers - 1; i >= 0; i--) {
-    if (l->buffers[i].storage == s) return i;
-  }
-  return -1;
-}
+/* The buffer of a storage that is the result of a note or an input; else -1. */
+static int find_buffer(const mgrad_storage *s) { return s->mark - 1; }
 
 static void live_until(layout *l, int b, int time) {
   if (b >= 0 && l->buffers[b].last < time) l->buffers[b].last = time;
 }
 
 /* The note that made t, or -1 for what comes from outside. */
-static int maker(const mgrad_recorder *r, const mgrad_tensor *t, int before) {
-  for (int i = before - 1; i >= 0; i--) {
-    if (r->notes[i].y == t) return i;
-  }
-  return -1;
+static int maker(const mgrad_tensor *t, int before) {
+  return t->note <= before ? t->note - 1 : -1;
 }
 
 static bool is_constant(const mgrad_note *note, int i) {
@@ -158,7 +160,7 @@ static bool flows(const layout *l, const mgrad_note *note, int at, int i) {
   const mgrad_tensor *x = note->x[i];
   if (x == NULL || is_constant(note, i) || note->op->backward == NULL) return false;
   if (note->quiet) return false;
-  int made = maker(l->r, x, at);
+  int made = maker(x, at);
   return made >= 0 ? l->details[made].dy >= 0 : x->requires_grad;
 }
 
@@ -174,19 +176,21 @@ static void find_tracked(layout *l) {
   }
 }
 
-/* Keeps of those only what the loss depends on, and numbers the way back. */
+/* Keeps of those only what the loss depends on, and numbers the way back. The last to read
+** a result is the first to write to its gradient. */
 static void find_needed(layout *l, int loss) {
   const mgrad_recorder *r = l->r;
   for (int k = r->count - 1; k >= 0; k--) {
-    bool needed = k == loss;
-    for (int j = k + 1; j < r->count && !needed; j++) {
-      if (l->details[j].dy < 0) continue;
-      for (int i = 0; i < r->notes[j].n; i++) {
-        if (r->notes[j].x[i] == r->notes[k].y && !is_constant(&r->notes[j], i)) needed = true;
-      }
+    const mgrad_note *note = &r->notes[k];
+    detail *d = &l->details[k];
+    if (k != loss && d->first == 0) d->dy = -1;
+    if (d->dy < 0) continue;
+    d->back = r->count + l->nbackward++;
+    if (d->first == 0) d->first = d->back;
+    for (int i = 0; i < note->n; i++) {
+      int made = note->x[i] != NULL && !is_constant(note, i) ? maker(note->x[i], k) : -1;
+      if (made >= 0 && l->details[made].first == 0) l->details[made].first = d->back;
     }
-    if (!needed) l->details[k].dy = -1;
-    if (l->details[k].dy >= 0) l->details[k].back = r->count + l->nbackward++;
   }
 }
 
@@ -196,19 +200,19 @@ static void place_results(layout *l) {
     const mgrad_note *note = &l->r->notes[k];
     detail *d = &l->details[k];
     bool view = (note->op->flags & MGRAD_OP_VIEW) != 0;
-    d->y = find_buffer(l, note->y->storage);
+    d->y = find_buffer(note->y->storage);
     if (d->y < 0 && !view) {
       d->y = add_buffer(l, note->y->storage, mgrad_tensor_numel(note->y), k, k);
     }
     for (int i = 0; i < note->n; i++) {
       if (note->x[i] == NULL) continue;
-      int b = find_buffer(l, note->x[i]->storage);
+      int b = find_buffer(note->x[i]->storage);
       live_until(l, b, d->dy >= 0 && backward_reads(note, i) ? d->back : k);
     }
     if (d->dy >= 0 && mgrad_op_reads_y(note->op, &note->attrs)) live_until(l, d->y, d->back);
     int end = d->dy >= 0 ? d->back : k;
     bool packs = l->nbackward == 0 && note->npacked > 0 &&
-                 find_buffer(l, note->x[1]->storage) < 0; /* comes from outside */
+                 find_buffer(note->x[1]->storage) < 0; /* comes from outside */
     d->packed = packs ? add_buffer(l, NULL, note->npacked, 0, l->r->count) : -1;
     d->saved = add_buffer(l, NULL, note->nsaved, k, end);
     d->work = add_buffer(l, NULL, note->nwork, k, k);
@@ -218,20 +222,10 @@ static void place_results(layout *l) {
 
 /* Gradients of results: from the first use that writes to it, to its maker. */
 static void place_gradients(layout *l) {
-  const mgrad_recorder *r = l->r;
-  for (int k = 0; k < r->count; k++) {
+  for (int k = 0; k < l->r->count; k++) {
     detail *d = &l->details[k];
     if (d->dy < 0) continue;
-    int first = d->back;
-    for (int j = k + 1; j < r->count; j++) {
-      if (l->details[j].dy < 0) continue;
-      for (int i = 0; i < r->notes[j].n; i++) {
-        if (r->notes[j].x[i] == r->notes[k].y && l->details[j].back < first) {
-          first = l->details[j].back;
-        }
-      }
-    }
-    d->dy = add_buffer(l, NULL, mgrad_tensor_numel(r->notes[k].y), first, d->back);
+    d->dy = add_buffer(l, NULL, mgrad_tensor_numel(l->r->notes[k].y), d->first, d->back);
   }
 }
 
@@ -261,17 +255,24 @@ static void place_buffer(layout *l, int b) {
   if (at + rounded(own->numel) > l->numel) l->numel = at + rounded(own->numel);
 }
 
-/* Large ones first: the small ones then fit into the gaps. */
-static void place_all(layout *l) {
-  for (;;) {
-    int next = -1;
-    for (int i = 0; i < l->nbuffers; i++) {
-      if (l->buffers[i].offset >= 0) continue;
-      if (next < 0 || l->buffers[i].numel > l->buffers[next].numel) next = i;
+/* Is buffer a placed before b? Large ones first: the small ones then fit into the gaps. */
+static bool goes_before(const layout *l, int a, int b) {
+  int64_t left = l->buffers[a].numel, right = l->buffers[b].numel;
+  return left != right ? left > right : a < b;
+}
+
+/* Shell's sort, then each in its turn. */
+static void place_all(layout *l, int *order) {
+  int n = l->nbuffers, gap = 1;
+  for (int i = 0; i < n; i++) order[i] = i;
+  while (gap < n / 3) gap = 3 * gap + 1;
+  for (; gap > 0; gap /= 3)
+    for (int i = gap; i < n; i++) {
+      int b = order[i], k = i;
+      for (; k >= gap && goes_before(l, b, order[k - gap]); k -= gap) order[k] = order[k - gap];
+      order[k] = b;
     }
-    if (next < 0) return;
-    place_buffer(l, next);
-  }
+  for (int i = 0; i < n; i++) place_buffer(l, order[i]);
 }
 
 /* ---- filling the block ---- */
@@ -297,12 +298,24 @@ static mgrad_real *buffer_data(const filling *f, int b) {
 /* The array of t with its numbers in the block, or where they are outside it. */
 static mgrad_array located(const filling *f, const mgrad_tensor *t) {
   mgrad_array a = t->a;
-  int b = find_buffer(f->l, t->storage);
+  int b = find_buffer(t->storage);
   if (b >= 0) a.data = buffer_data(f, b) + (t->a.data - f->l->buffers[b].start);
   return a;
 }
 
+/* A number takes as long as some multiplications. */
+static int64_t work_of(const mgrad_call *c) {
+  enum { EACH_NUMBER = 32 };
+  int64_t most = mgrad_shape_numel(c->y);
+  for (int i = 0; i < c->n; i++) {
+    int64_t n = c->x[i] != NULL ? mgrad_call_numel(c, i) : 0;
+    if (n > most) most = n;
+  }
+  return EACH_NUMBER * most;
+}
+
 static void prepare_ahead(filling *f, step *s) {
+  s->work = work_of(&s->call);
   if (s->call.op->prepare == NULL) return;
   s->call.prepared = take(&f->at, s->call.op->bytes);
   s->call.op->prepare(&s->call);
@@ -330,6 +343,7 @@ static void fill_forward(filling *f, int k) {
                           .nwork = note->nwork, .nwork_backward = note->nwork_backward };
   s->run = note->op->forward;
   s->check = note->op->check;
+  if (note->op->flags & MGRAD_OP_RANDOM) f->p->nrandom++;
   if (d->packed >= 0) {
     s->call.packed = buffer_data(f, d->packed);
     s->source = note->x[1]->storage;
@@ -350,7 +364,7 @@ static void fill_backward(filling *f, int k) {
     dx[i] = NULL;
     if (!flows(f->l, note, k, i)) continue;
     mgrad_tensor *x = note->x[i];
-    int made = maker(f->l->r, x, k);
+    int made = maker(x, k);
     bool *begun = made >= 0 ? &f->l->details[made].begun : &x->visited;
     dx[i] = made >= 0 ? buffer_data(f, f->l->details[made].dy) : x->grad->a.data;
     add[i] = *begun;
@@ -369,9 +383,14 @@ static void fill_backward(filling *f, int k) {
 
 /* ---- making ---- */
 
-enum { MOST_NOTES = 4096 }; /* laying out takes time that grows with the square */
+enum { MOST_NOTES = 8192 }; /* placing takes time that grows with the square: 0.2 s */
 
 static size_t padded(size_t bytes) { return (bytes + 15) & ~(size_t)15; }
+
+static size_t mark_bytes(const mgrad_context *ctx) {
+  const mgrad_bookmark *m = NULL;
+  return sizeof *m + (size_t)mgrad_threads(ctx) * sizeof m->of[0];
+}
 
 /* Bytes of the plan's lists and arrays, without its numbers. */
 static size_t lists_size(const layout *l) {
@@ -384,6 +403,7 @@ static size_t lists_size(const layout *l) {
              padded(sizeof(mgrad_attrs)) + padded(n * sizeof(bool)) +
              2 * padded(l->r->notes[k].op->bytes);
   }
+  bytes += padded(mark_bytes(l->r->ctx));
   return bytes + 3 * padded(l->noperands * sizeof(mgrad_tensor *));
 }
 
@@ -392,7 +412,7 @@ static mgrad_status place_leaves(const layout *l) {
   for (int k = 0; k < l->r->count; k++) {
     const mgrad_note *note = &l->r->notes[k];
     for (int i = 0; i < note->n && l->details[k].dy >= 0; i++) {
-      if (flows(l, note, k, i) && maker(l->r, note->x[i], k) < 0) {
+      if (flows(l, note, k, i) && maker(note->x[i], k) < 0) {
         MGRAD_TRY(mgrad_tensor_place_grad(note->x[i]));
       }
     }
@@ -405,7 +425,7 @@ static void hold_outside(filling *f) {
   for (int k = 0; k < r->count; k++) {
     for (int i = 0; i < r->notes[k].n; i++) {
       mgrad_tensor *x = r->notes[k].x[i];
-      if (x == NULL || find_buffer(f->l, x->storage) >= 0) continue;
+      if (x == NULL || find_buffer(x->storage) >= 0) continue;
       f->p->outside[f->p->noutside++] = mgrad_tensor_retain(x);
       if (mgrad_op_updates(r->notes[k].op, i)) f->p->updated[f->p->nupdated++] = x;
     }
@@ -419,7 +439,7 @@ static void locate_ends(const filling *f, const mgrad_plan_ends *e) {
   p->prediction = located(f, e->prediction);
   if (e->loss == NULL) return;
   p->loss = located(f, e->loss).data;
-  p->loss_gradient = buffer_data(f, f->l->details[maker(f->l->r, e->loss, f->l->r->count)].dy);
+  p->loss_gradient = buffer_data(f, f->l->details[maker(e->loss, f->l->r->count)].dy);
 }
 
 /* The block: plan, numbers, lists. Numbers are left as they come. */
@@ -438,6 +458,7 @@ static mgrad_status fill(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) 
   memset(f.at, 0, (size_t)(end - f.at));
   p->forward = take(&f.at, (size_t)p->nforward * sizeof(step));
   p->backward = take(&f.at, (size_t)p->nbackward * sizeof(step));
+  p->mark = take(&f.at, mark_bytes(ctx));
   p->outside = take(&f.at, l->noperands * sizeof *p->outside);
   p->leaves = take(&f.at, l->noperands * sizeof *p->leaves);
   p->updated = take(&f.at, l->noperands * sizeof *p->updated);
@@ -461,7 +482,7 @@ static bool tangled(const layout *l, const mgrad_tensor *input) {
       const mgrad_tensor *x = note->x[i];
       if (x == NULL || x->storage != input->storage) continue;
       if (mgrad_op_updates(note->op, i)) return true;
-      if (x != input && maker(l->r, x, k) < 0) return true;
+      if (x != input && maker(x, k) < 0) return true;
     }
   }
   return false;
@@ -474,7 +495,7 @@ static bool leads_out(const layout *l) {
     for (int i = 0; i < note->n && !note->quiet && note->op->backward != NULL; i++) {
       const mgrad_tensor *x = note->x[i];
       if (x == NULL || is_constant(note, i) || x->requires_grad) continue;
-      if (mgrad_tensor_tracked(x) && maker(l->r, x, k) < 0) return true;
+      if (mgrad_tensor_tracked(x) && maker(x, k) < 0) return true;
     }
   }
   return false;
@@ -489,7 +510,7 @@ static mgrad_status lay_out(layout *l, const mgrad_plan_ends *e, mgrad_plan **ou
   const mgrad_recorder *r = l->r;
   if (tangled(l, e->x) || tangled(l, e->y)) return MGRAD_INVALID;
   if (e->loss != NULL && leads_out(l)) return MGRAD_INVALID;
-  int end = r->count, loss = e->loss != NULL ? maker(r, e->loss, r->count) : -1;
+  int end = r->count, loss = e->loss != NULL ? maker(e->loss, r->count) : -1;
   place_input(l, e->x, end);
   if (e->y != NULL) place_input(l, e->y, end);
   find_tracked(l);
@@ -497,10 +518,10 @@ static mgrad_status lay_out(layout *l, const mgrad_plan_ends *e, mgrad_plan **ou
   if (e->loss != NULL && (loss < 0 || l->details[loss].dy < 0)) return MGRAD_INVALID;
   place_results(l);
   /* what the caller looks at between the way there and the way back */
-  live_until(l, find_buffer(l, e->prediction->storage), end);
-  if (e->loss != NULL) live_until(l, find_buffer(l, e->loss->storage), end);
+  live_until(l, find_buffer(e->prediction->storage), end);
+  if (e->loss != NULL) live_until(l, find_buffer(e->loss->storage), end);
   place_gradients(l);
-  place_all(l);
+  place_all(l, l->placed + l->nbuffers);
   MGRAD_TRY(place_leaves(l));
   return fill(l, e, out);
 }
@@ -509,14 +530,21 @@ mgrad_status mgrad_plan_new(mgrad_recorder *r, const mgrad_plan_ends *e, mgrad_p
   if (r->spoiled || r->count == 0 || r->count > MOST_NOTES) return MGRAD_INVALID;
   mgrad_fuse(r, e);
   size_t n = (size_t)r->count, most = 6 * n + 2; /* buffers: result, packed, saved, 2 work, dy */
-  size_t bytes = n * sizeof(detail) + most * (sizeof(buffer) + sizeof(int));
+  size_t bytes = n * sizeof(detail) + most * (sizeof(buffer) + 2 * sizeof(int));
   layout l = { .r = r };
   l.buffers = mgrad_new_zeroed(r->ctx, bytes);
   if (l.buffers == NULL) return MGRAD_NOMEM;
   l.details = (detail *)(void *)(l.buffers + most);
   l.placed = (int *)(l.details + n);
-  for (size_t k = 0; k < n; k++) l.noperands += (size_t)r->notes[k].n;
+  for (size_t k = 0; k < n; k++) {
+    l.noperands += (size_t)r->notes[k].n;
+    r->notes[k].y->note = (int)k + 1;
+  }
   mgrad_status status = lay_out(&l, e, out);
+  for (size_t k = 0; k < n; k++) r->notes[k].y->note = 0;
+  for (int i = 0; i < l.nbuffers; i++) {
+    if (l.buffers[i].storage != NULL) l.buffers[i].storage->mark = 0;
+  }
   mgrad_free(r->ctx, l.buffers, bytes);
   return status;
 }
@@ -538,15 +566,15 @@ const mgrad_array *mgrad_plan_prediction(const mgrad_plan *p) { return &p->predi
 mgrad_real mgrad_plan_loss(const mgrad_plan *p) { return *p->loss; }
 
 /* What comes before an op in each run. */
-static mgrad_status make_ready(mgrad_context *ctx, step *s) {
+INLINE mgrad_status make_ready(mgrad_plan *p, step *s) {
   if (s->check != NULL) MGRAD_TRY(s->check(&s->call));
   if (s->source != NULL && s->version != s->source->version) {
     s->call.op->prepare(&s->call);
     s->version = s->source->version;
   }
   if (s->call.op->flags & MGRAD_OP_RANDOM) {
-    s->call.seed = ctx->seed;
-    s->call.stream = ctx->stream++;
+    s->call.seed = p->seed;
+    s->call.stream = p->stream++;
     if (s->back != NULL) {
       s->back->call.seed = s->call.seed;
       s->back->call.stream = s->call.stream;
@@ -558,33 +586,107 @@ static mgrad_status make_ready(mgrad_context *ctx, step *s) {
 /* About as long as a small op takes: many small ops are a long loop as well. */
 enum { SMALL_OP = MGRAD_POOL_ASK / 64 };
 
-static mgrad_status run_steps(mgrad_plan *p, bool forward) {
+static mgrad_status run_steps(mgrad_plan *p, step *s, step *end, bool forward) {
   mgrad_pool *pool = p->ctx->pool;
-  mgrad_status status = MGRAD_OK;
-  step *s = forward ? p->forward : p->backward;
-  int n = forward ? p->nforward : p->nbackward;
-  mgrad_pool_watch(pool);
-  bool going = mgrad_pool_goes_on(pool, 0, (int64_t)n * SMALL_OP);
-  for (step *end = s + n; s < end && going; s++) {
-    if (forward && (status = make_ready(p->ctx, s)) != MGRAD_OK) break;
+  bool going = mgrad_pool_goes_on(pool, 0, (end - s) * SMALL_OP);
+  for (; s < end && going; s++) {
+    if (forward) MGRAD_TRY(make_ready(p, s));
     if (s->run != NULL) s->run(&s->call); /* NULL: a view */
     going = !pool->stopped;
   }
-  bool whole = mgrad_pool_finish(pool);
-  return status == MGRAD_OK && !whole ? mgrad_fail_interrupted(p->ctx) : status;
+  return MGRAD_OK;
 }
 
-mgrad_status mgrad_plan_forward(mgrad_plan *p) {
-  for (int i = 0; i < p->nupdated; i++) p->updated[i]->storage->version++;
-  return run_steps(p, true);
+/* The same, where it may pause or goes on. */
+static mgrad_status run_until(mgrad_plan *p, step *s, step *end, bool forward) {
+  mgrad_pool *pool = p->ctx->pool;
+  mgrad_bookmark *m = pool->mark = p->mark;
+  if (p->next != NULL) s = p->next;
+  for (; s < end; s++) {
+    if (!p->half) {
+      if (!mgrad_pool_goes_on(pool, 0, s->work)) break;
+      if (forward) MGRAD_TRY(make_ready(p, s));
+      m->call.done = m->call.done_in = 0;
+      m->inside = false;
+    }
+    m->call.seen = 0;
+    m->call.in = m->call.refused = false;
+    if (s->run != NULL) s->run(&s->call);
+    p->half = m->call.refused;
+    if (p->half) break;
+    pool->until->moved = true;
+  }
+  p->next = s < end ? s : NULL;
+  return MGRAD_OK;
 }
 
-mgrad_status mgrad_plan_backward(mgrad_plan *p) {
-  *p->loss_gradient = 1;
-  MGRAD_TRY(run_steps(p, false));
+static mgrad_status run(mgrad_plan *p, mgrad_until *until, bool forward) {
+  mgrad_pool *pool = p->ctx->pool;
+  step *s = forward ? p->forward : p->backward, *end = s + (forward ? p->nforward : p->nbackward);
+  pool->until = until;
+  mgrad_pool_watch(pool);
+  mgrad_status status = until == NULL ? run_steps(p, s, end, forward)
+                                      : run_until(p, s, end, forward);
+  if (!mgrad_pool_finish(pool) && status == MGRAD_OK) status = mgrad_fail_interrupted(p->ctx);
+  if (status != MGRAD_OK) mgrad_plan_rewind(p);
+  return p->next != NULL ? MGRAD_PAUSED : status;
+}
+
+mgrad_status mgrad_plan_forward(mgrad_plan *p, mgrad_until *until) {
+  if (p->next == NULL) {
+    for (int i = 0; i < p->nupdated; i++) p->updated[i]->storage->version++;
+    p->seed = p->ctx->seed;
+    p->stream = p->ctx->stream;
+    p->ctx->stream += (uint64_t)p->nrandom;
+  }
+  return run(p, until, true);
+}
+
+mgrad_status mgrad_plan_backward(mgrad_plan *p, mgrad_until *until) {
+  if (p->next == NULL) *p->loss_gradient = 1;
+  MGRAD_TRY(run(p, until, false));
   for (int i = 0; i < p->nleaves; i++) {
     p->leaves[i]->has_grad = true;
     p->leaves[i]->zeroed = 0;
   }
   return MGRAD_OK;
+}
+
+/* ---- pausing ---- */
+
+static bool going_back(const mgrad_plan *p) {
+  return p->next >= p->backward && p->next < p->backward + p->nbackward;
+}
+
+/* Of all that is read or written outside the plan. They only grow, and so their sum tells
+** whether one did. */
+static uint64_t versions(const mgrad_plan *p) {
+  uint64_t sum = 0;
+  for (int i = 0; i < p->noutside; i++) sum += p->outside[i]->storage->version;
+  for (int i = 0; i < p->nleaves; i++) sum += p->leaves[i]->grad->storage->version;
+  return sum;
+}
+
+/* Whoever writes a gradient sets its 'zeroed': as long as that is ours, nobody did. */
+static uint64_t own_sign(const mgrad_plan *p) { return (uint64_t)(uintptr_t)p; }
+
+void mgrad_plan_seal(mgrad_plan *p) {
+  p->versions = versions(p);
+  for (int i = 0; i < p->nleaves && going_back(p); i++) {
+    p->leaves[i]->has_grad = false;
+    p->leaves[i]->zeroed = own_sign(p);
+  }
+}
+
+bool mgrad_plan_sealed(const mgrad_plan *p) {
+  if (p->next == NULL || !mgrad_plan_fresh(p) || p->versions != versions(p)) return false;
+  for (int i = 0; i < p->nleaves && going_back(p); i++) {
+    if (p->leaves[i]->has_grad || p->leaves[i]->zeroed != own_sign(p)) return false;
+  }
+  return true;
+}
+
+void mgrad_plan_rewind(mgrad_plan *p) {
+  p->next = NULL;
+  p->half = false;
 }

@@ -10,6 +10,7 @@ typedef struct mgrad_storage {
   mgrad_context *ctx;
   int64_t refs;
   int64_t pins;     /* recorded ops whose gradient reads these numbers */
+  int mark;         /* of who looks through a recording; else 0 */
   uint64_t version; /* counts changes in place */
   size_t bytes;     /* of the whole block, this header included */
   mgrad_real *data; /* aligned to MGRAD_ALIGN */
@@ -50,6 +51,7 @@ struct mgrad_tensor {
   bool consumed;           /* its node went with a backward */
   bool wanted;             /* mgrad_gradients asks for it */
   bool visited;            /* mark of mgrad_layer_visit */
+  int note;                /* 1 + its place in a recording that is laid out; else 0 */
   bool has_grad;           /* grad holds numbers; else it only keeps the place */
   uint64_t zeroed;         /* 1 + version of grad's storage when it was zeroed */
 };

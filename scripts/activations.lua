@@ -23,7 +23,7 @@ mg.no_grad(function()
 end)
 local x = mg.randn(100, 3)
 local apart = (second:predict(first:predict(x)) - one:predict(x)):abs():max():item()
-print(("Two layers of 16 and 2 neurons and a single layer of 2: answers at most %.1e apart.\n")
+print(("Two layers of 16 and 2 neurons and one of 2: answers at most %.1e apart.\n")
   :format(apart))
 
 local bends = { "sigmoid", "tanh", "relu", "gelu" }

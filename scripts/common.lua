@@ -16,7 +16,7 @@ local function help(about, list)
   print(("usage: %s.lua [options]\n%s\n"):format(script, about))
   for _, option in ipairs(list) do
     local name, default, text, value = option[1], option[2], option[3], option[4] or "N"
-    if default then text = ("%s (default %s)"):format(text, default) end
+    if default and default ~= "" then text = ("%s (default %s)"):format(text, default) end
     print(("  --%-14s %s"):format(name .. " " .. value, text))
   end
   print("  --help           this text\n\n" ..
@@ -83,6 +83,14 @@ local function library()
   error(mg, 0)
 end
 
+--- Stops where --plot names no kind of picture, before anything takes long.
+local function check_plot(path)
+  local ending = path:lower():match("%.(%w+)$") or ""
+  if path ~= "-" and not (" png svg txt pdf eps "):find(" " .. ending .. " ", 1, true) then
+    common.stop(('--plot takes a name that ends in .png or .svg, or -, not "%s"'):format(path))
+  end
+end
+
 --- Begins a script: reads its options, loads moongrad, seeds its generator.
 -- @tparam string about  one line for --help
 -- @tparam table list    options besides --seed and --plot, each {name, default, text [, VALUE]};
@@ -94,14 +102,29 @@ function common.start(about, list)
     table.insert(list, { "plot", "-", "a .png or .svg for pictures; - for the terminal", "FILE" })
   end
   common.options = parse(about, list)
+  if list.pictures then check_plot(common.options.plot) end
   common.mg = library()
   common.mg.seed(common.options.seed)
   return common.mg, common.options
 end
 
+--- A sentence in lines that fit into a terminal of 80 columns.
+local function wrapped(text)
+  local lines, line = {}, nil
+  for word in text:gmatch("%S+") do
+    if line and #line + 1 + #word > 80 then
+      lines[#lines + 1], line = line, word
+    else
+      line = line and line .. " " .. word or word
+    end
+  end
+  lines[#lines + 1] = line
+  return table.concat(lines, "\n")
+end
+
 --- Ends a script: says whether its claim held, here and in the exit status.
 function common.claim(held, text)
-  print((held and "\nThe claim held: " or "\nThe claim did NOT hold: ") .. text .. ".")
+  print("\n" .. wrapped((held and "The claim held: " or "The claim did NOT hold: ") .. text .. "."))
   if not held then os.exit(1, true) end
 end
 

@@ -47,7 +47,7 @@ for i, start in ipairs { { -2, 2 }, { 3, 2 }, { -2, -3 }, { 3, -3 } } do
   print(("  %4.1f, %4.1f       %5.2f, %5.2f      %5.2f, %5.2f     %.4f   %5d"):format(start[1],
     start[2], ten[1], ten[2], last[1], last[2], loss, up))
 end
-print "\nThe way from the first corner: long steps where it is steep, short ones in the valley.\n"
+print "\nFrom the first corner: long steps where it is steep, short ones in the valley.\n"
 common.show("surface", function(w, b) return loss_at(w, b):item() end,
   { x = { -2.5, 3.5 }, y = { -3.5, 2.5 }, path = paths[1], xlabel = "weight", ylabel = "bias",
     title = "The loss over weight and bias" })

@@ -51,7 +51,7 @@ end
 
 local names = { "T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt",
                 "Sneaker", "Bag", "Ankle boot" }
-print "\nRow: what a picture shows. Column: what the net takes it for. Shirts are the hard ones.\n"
+print "\nRow: what a picture shows. Column: what it is taken for. Shirts are hard.\n"
 common.show("confusion", exam.confusion, { names = names })
 print "\nThe pictures that it is most wrong about, and what it takes them for:\n"
 common.show("images", net, test, { names = names, count = 10 })

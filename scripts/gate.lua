@@ -38,7 +38,7 @@ function gate.learn(name, rows)
   local bias = common.numbers(neuron:named()["0.bias"])
   local w1, w2, b = weight[1], weight[2], bias[1]
   print(("\nweights %.2f and %.2f, bias %.2f"):format(w1, w2, b))
-  print(("On one side of the line  %.2f*x1 %+.2f*x2 %+.2f = 0  it answers 1, on the other 0:\n")
+  print(("On one side of  %.2f*x1 %+.2f*x2 %+.2f = 0  it answers 1, on the other 0:\n")
     :format(w1, w2, b))
   common.plane(neuron, rows, { title = name })
 

@@ -48,7 +48,7 @@ end
 print()
 common.show("curve", curves, { log = true, xlabel = "step", ylabel = "loss",
                                title = "Too small, right, too large" })
-print "\nThe way of the middle rate: across the steep direction it jumps from side to side.\n"
+print "\nThe middle rate: across the steep direction it jumps from side to side.\n"
 common.show("surface", function(a, b) return loss_of(mg.tensor { a, b }):item() end,
   { x = { -1.5, 1.5 }, y = { -1, 3.5 }, path = middle })
 

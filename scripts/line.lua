@@ -32,7 +32,7 @@ local function by_side(w1, w2, b)
   return right
 end
 
-print("  weights         bias   the arrow points   line from (0, 0)   points by their side")
+print("  weights         bias   the arrow points   line from (0, 0)   right by side")
 local least = 1000
 local neurons = { { 2, 0, 0 }, { 2, 2, 0 }, { 0, 2, 0 }, { -2, 2, 0 }, { 2, 2, 2 },
                   { 2, 2, -2 }, { 6, 6, -6 } }
@@ -41,15 +41,15 @@ for _, n in ipairs(neurons) do
   local right = by_side(w1, w2, b)
   least = math.min(least, right)
   local up, across = w2 > 0 and "up" or "", w1 > 0 and "right" or w1 < 0 and "left" or ""
-  print(("%5.1f and %4.1f   %5.1f   %16s   %16.2f   %10d of 1000"):format(w1, w2, b,
+  print(("%5.1f and %4.1f   %5.1f   %16s   %16.2f    %4d of 1000"):format(w1, w2, b,
     up .. (up ~= "" and across ~= "" and ", " or "") .. across,
     math.abs(b) / math.sqrt(w1 * w1 + w2 * w2), right))
 end
-print "\nLarger weights and bias in the same proportion, as in the last two rows, keep the line"
-print "where it is: only the change from 0 to 1 becomes steeper.\n"
+print "\nLarger weights and bias in the same proportion, as in the last two rows, keep"
+print "the line where it is: only the change from 0 to 1 becomes steeper.\n"
 
 common.plane(neuron(2, 2, -2), { { -1, -1, 0 }, { 0, 0, 0 }, { 1, 1, 1 }, { 2, 0.5, 1 } },
   { title = "Weights 2 and 2, bias -2" })
 
-common.claim(least >= 999, ("at least %d of 1000 points are named by their side of the line")
+common.claim(least >= 999, ("at least %d of 1000 points are named by their side")
   :format(least))

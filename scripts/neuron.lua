@@ -24,8 +24,8 @@ local function family(title, neurons)
   common.show("curve", curves, { title = title, ylabel = "output" })
 end
 
-print "The larger the weight, the steeper the curve; a small one makes it loose, and one below"
-print "0 turns it round.\n"
+print "The larger the weight, the steeper the curve; a small one makes it loose, and"
+print "one below 0 turns it round.\n"
 family("What the weight does", { { 0.5, 0 }, { 1, 0 }, { 4, 0 }, { -1, 0 } })
 print "\nThe bias shifts the curve: a large one to the left, one below 0 to the right.\n"
 family("What the bias does", { { 2, 6 }, { 2, 0 }, { 2, -6 } })

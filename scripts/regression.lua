@@ -33,7 +33,7 @@ local border = -b / w
 
 print(("How much: points = %.2f * hours + %.2f; the examples were made with 1.5 and 1.")
   :format(slope, offset))
-print(("Which: the net is undecided at %.2f hours; half of those who revise 4 hours pass.\n")
+print(("Which: undecided at %.2f hours; half of those who revise 4 hours pass.\n")
   :format(border))
 print("  hours   points (regression)   sure to pass (classification)")
 for _, at in ipairs { 1, 3, 4, 5, 7 } do

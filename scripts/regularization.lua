@@ -46,7 +46,7 @@ local stopped = learn("early stopping", { patience = 3 })
 
 local best = math.huge
 for _, row in ipairs(rows) do best = math.min(best, row.val_loss) end
-print "\nNothing done: the loss falls on pictures it learns from, and turns round on others.\n"
+print "\nNothing done: the loss falls on what it learns from, and turns round on others.\n"
 common.show("loss", rows, { title = "Learning by heart" })
 
 common.claim(rows[#rows].val_loss > 1.2 * best and l2 < plain and dropout < plain and

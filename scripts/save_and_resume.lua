@@ -11,8 +11,8 @@ local mg, options = common.start("A killed training goes on as if nothing had ha
   { "epochs", 20, "passes over 200 points" },
   { "every", 7, "batches from one saving to the next" },
   { "kills", 4, "how often the training is killed" },
-  { "file", "", "what the script tells itself: train on from this file", "FILE" },
-  { "after", 1000000, "what it tells itself: be killed after so many batches" },
+  { "file", "", "the script tells itself: go on from it", "FILE" },
+  { "after", 1000000, "it tells itself: be killed after so many" },
 })
 local BATCH, POINTS = 16, 200
 

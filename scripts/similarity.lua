@@ -47,7 +47,7 @@ local kept = mg.where(mg.rand(4 * tries, 25):lt(options.noise), -1, 1)
 local noisy = letters:index_select(1, mg.tensor(which)) * kept
 local answers = layer:predict(noisy):argmax(2)
 local right = answers:eq(mg.tensor(which)):sum():item()
-print(("\nWith %g in 100 points wrong, %d of %d letters are known by the largest product:\n")
+print(("\nWith %g in 100 points wrong, %d of %d letters are known by their product:\n")
   :format(100 * options.noise, right, 4 * tries))
 
 local seen = {}

@@ -54,7 +54,7 @@ print("\nThe last neuron, which settles for a shrug:\n")
 common.truth_table(rows, neuron:predict(inputs))
 print("\nThe last net with a hidden layer:\n")
 common.truth_table(rows, net:predict(inputs))
-print("\nWhere it answers 0 and 1, and below what each hidden neuron sees: a line of its own.\n")
+print("\nWhere it answers 0 and 1; below, what each hidden neuron sees, a line.\n")
 common.plane(net, rows, { title = "XOR" })
 
 common.claim(best <= 3 and worst == 4,

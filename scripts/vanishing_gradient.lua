@@ -60,13 +60,13 @@ local function draw(title, place, entries)
   print()
   for _, entry in ipairs(entries) do
     local sizes = entry[1]
-    print(("  %-28s first %8.1e   last %8.1e   first/last %8.1e"):format(entry[2], sizes[1],
+    print(("  %-27s first %7.1e   last %7.1e   first/last %7.1e"):format(entry[2], sizes[1],
       sizes[#sizes], sizes[1] / sizes[#sizes]))
   end
 end
 
 local LAST = { return_sequence = false }
-print("What reaches the first layers of a deep net: with sigmoid nothing, with relu all.\n")
+print("What reaches the first layers of a deep net: with sigmoid nothing, relu all.\n")
 local sigmoid = through_layers("sigmoid", "xavier_uniform")
 local relu = through_layers("relu", "he_normal")
 draw("The gradient of each layer's weights", "layer", { { sigmoid, "sigmoid" }, { relu, "relu" } })

@@ -128,7 +128,8 @@ local of_module = {
   core = names [[ memchr strrchr strncpy floor ldexp frexp nearbyint nearbyintf ]],
   png = names [[ ]],
   system = names [[ strrchr __errno_location __xpg_strerror_r access clock_gettime close fchmod
-    fchown flock fstat fsync isatty lstat open open64 read realpath rename stat unlink write ]],
+    fchown flock fstat fsync ioctl isatty lstat open open64 read realpath rename stat unlink
+    write ]],
 }
 local usual = names [[ __cxa_finalize __gmon_start__ _ITM_deregisterTMCloneTable
   _ITM_registerTMCloneTable __stack_chk_fail ]]

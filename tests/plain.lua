@@ -1,8 +1,7 @@
 -- Runs specs where there is no busted, for a Lua that Debian has no packages of: needs
--- luassert and say, which are Lua alone.
+-- luassert and say, which are Lua alone, of any version.
 --
 --   lua5.5 tests/plain.lua tests/spec/tensor_spec.lua ..
-
 local luassert = require "luassert"
 local unpack = table.unpack or unpack
 local passed, failed, skipped = 0, 0, 0

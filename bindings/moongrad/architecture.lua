@@ -308,7 +308,7 @@ return function(mg, core, require)
   end
 
   local function build(text, tensors)
-    local ok, whole = pcall(json.decode, text)
+    local ok, whole = check.pcall(json.decode, text)
     if not ok or type(whole) ~= "table" or type(whole.net) ~= "table" then
       fail "what it says of the net is no JSON of ours"
     end
@@ -330,9 +330,8 @@ return function(mg, core, require)
   -- or nil and what is wrong.
   function architecture.decode(text, tensors)
     cjson "load"
-    local ok, net = pcall(build, text, tensors)
+    local ok, net = check.pcall(build, text, tensors)
     if ok then return net end
-    if net == "not enough memory" then error(net, 0) end
     return nil, type(net) == "table" and net[1] or tostring(net)
   end
 

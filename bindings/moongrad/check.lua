@@ -77,15 +77,22 @@ function check.options(options, known, who, what)
   return options
 end
 
---- A module that may be missing, or nil, whatever a host's require says of it. Where memory
--- runs out or Ctrl-C comes while it is looked for, it is not missing.
-function check.module(require, name)
-  local found, module = pcall(require, name)
-  if found then return module end
-  local text = tostring(module)
+local function unless_stopped(ok, ...)
+  local text = not ok and tostring((...)) or ""
   if text:find("not enough memory", 1, true) or text:find("interrupted", 1, true) then
-    error(module, 0)
+    error((...), 0)
   end
+  return ok, ...
+end
+
+--- pcall for what fails where something is wrong with what it was given. Where memory runs
+-- out or Ctrl-C comes nothing is, and the error goes on.
+function check.pcall(f, ...) return unless_stopped(pcall(f, ...)) end
+
+--- A module that may be missing, or nil, whatever a host's require says of it.
+function check.module(require, name)
+  local found, module = check.pcall(require, name)
+  return found and module or nil
 end
 
 return check

@@ -157,11 +157,19 @@ end
 
 -------------------------------------------------------------------------------- info
 
+--- The size of one example of a net, by the first layer of a row of them; nil where that
+-- does not tell.
+local function input_of(l)
+  local d = l:describe()
+  if d.kind == "sequential" then return d.parts[1] and input_of(d.parts[1].layer) end
+  return d.input and { (table.unpack or unpack)(d.input, 2) }
+end
+
 local function info(args)
   local tensors = try(mg.load(args.file, { weights_only = true }))
   local found = try(mg.load(args.file))
   if mg.type(found) == "layer" then
-    print(found:summary())
+    print(found:summary(input_of(found)))
     print("hash " .. found:hash() .. "\n")
   end
   local names, numbers = {}, 0
@@ -208,25 +216,10 @@ end
 
 -------------------------------------------------------------------------------- plot
 
---- The rows of a log of trainer:fit.
-local function read_log(path)
-  local json, rows = require "cjson", {}
-  for line in assert(io.open(path)):lines() do
-    local ok, row = pcall(json.decode, line)
-    if not ok or type(row) ~= "table" then
-      fail("%s: line %d is no JSON object", path, #rows + 1)
-    end
-    rows[#rows + 1] = row
-  end
-  if #rows == 0 then fail("%s is empty", path) end
-  return rows
-end
-
 local function plot(args)
   local system = check.module(require, "moongrad.system")
   local plain = not args.out and not (system and system.isatty(1))
-  local picture = try(mg.plot.loss(read_log(args.log),
-    { out = args.out, color = plain and "none" or nil }))
+  local picture = try(mg.plot.loss(args.log, { out = args.out, color = plain and "none" or nil }))
   if not args.out then print(picture) end
 end
 
@@ -280,6 +273,15 @@ local function parser()
   return p
 end
 
+--- An error without the place in the program's own files; that in a file of the user's stays.
+local function plain(message)
+  local text = tostring(message)
+  for _, name in ipairs { "command%.lua", "command", "moongrad" } do
+    text = text:gsub("^[^:\n]*%f[%w]" .. name .. ":%d+: ", "")
+  end
+  return text
+end
+
 --- Runs a command.
 -- @tparam table arguments  the words behind "moongrad"
 -- @treturn number  exit status: 0, or 1 after one line on standard error
@@ -290,7 +292,7 @@ function command.run(arguments)
   end)
   if ok then return 0 end
   if getmetatable(message) == failure then message = message.message end
-  io.stderr:write("moongrad: ", tostring(message), "\n")
+  io.stderr:write("moongrad: ", plain(message), "\n")
   return 1
 end
 

@@ -9,6 +9,7 @@
 return function(core, nodes)
   local weak = { __mode = "k" }
   -- By stand-in: its graph, and the value of that or the tensor that it stands for.
+  local check = require "moongrad.check"
   local graphs, values = setmetatable({}, weak), setmetatable({}, weak)
   local meta, methods = {}, {}
 
@@ -122,7 +123,7 @@ return function(core, nodes)
 
   --- The value of graph g that f makes of x, f(l, x) where it is of a class's layer l.
   return function(g, f, l, x)
-    local ok, y = pcall(function()
+    local ok, y = check.pcall(function()
       if l then return f(self_of(g, l), stand_in(g, x)) end
       return f(stand_in(g, x))
     end)

@@ -2,6 +2,9 @@
 -- the reference: sections that begin with #, and in them entries, a call (which goes on after
 -- four blanks) and what it does (after two).
 --
+-- The last section, marked as own, is of methods that these files call and programs need not:
+-- they are explained, but neither shown by examples nor offered by editors.
+--
 -- The name of an entry is its call up to the bracket: "mg.data.csv", "tensor:size".
 
 local TEXT = [==[
@@ -170,8 +173,9 @@ trainer:fit(n, data [, {progress=, patience=, min_delta=, restore_best=, monitor
   written. patience: epochs without a better one that it waits; log: a file of JSON lines;
   checkpoint: a file for trainer:load
 trainer:run(data, {ms=, steps= [, epochs=1, batch=, shuffle=, accumulate=]})
-  trains for about ms milliseconds or steps batches; returns "more" or "done" and the mean loss;
-  the same data goes on where the last call stopped
+  trains for ms milliseconds or steps batches; returns "more" or "done" and the mean loss; the
+  same data goes on where the last call stopped. Time may be over in the middle of a batch: until
+  the next call all is as after the batch before, but gradients may be nil
 trainer:evaluate(data [, {batch=}])
   loss and metrics over data, in eval mode, as a table by name
 trainer:save(path)
@@ -180,6 +184,10 @@ trainer:save(path)
 trainer:load(path [, {run=false}])
   goes on from there, bit for bit; run = false takes no place in a run; true, or nil, a message
   and a code
+trainer:position()
+  the epoch, and how many of its examples are done
+trainer:parts()
+  net, optimizer and metrics as a table
 trainer:close()
   frees it now, not when it is collected; any later use is an error
 
@@ -315,14 +323,10 @@ trainer:assess(dataset, batch)
   examples, loss and metrics of an evaluation
 trainer:progress()
   the same of the epoch under way
-trainer:position()
-  the epoch, and how many of its examples are done
 trainer:table(metric, evaluated)
   the counts of a metric that is a table
 trainer:accumulate(n)
   how many batches share an update from now on
-trainer:parts()
-  net, optimizer and metrics as a table
 optimizer:group(options)
   adds a group; the option groups does
 optimizer:grouping(f)
@@ -339,7 +343,7 @@ local sections, entry = {}, nil
 for line in TEXT:gmatch("[^\n]+") do
   local title = line:match("^# (.*)")
   if title then
-    sections[#sections + 1] = { title = title }
+    sections[#sections + 1] = { title = title, own = title == "For moongrad's own files" }
   elseif line:find("^    ") then
     entry.call = entry.call .. line:sub(4)
   elseif line:find("^  ") then

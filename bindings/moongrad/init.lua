@@ -6,7 +6,20 @@
 -- This file puts the module together from the C core (moongrad.core), whose
 -- tables of ops, layers, optimizers and losses become functions here.
 
-local require = require -- a host may take the global one away later
+-- A host may take the global require away later. Lua 5.1 marks what it loads, and leaves the
+-- mark (a number, says LuaJIT) where Ctrl-C, or want of memory, ends that: what has one is
+-- loaded again.
+local plain_require, loaded = require, package and package.loaded or {}
+local marks = { userdata = true, number = true }
+local function require(name)
+  for other, value in pairs(loaded) do
+    if marks[type(value)] and (other == name or tostring(other):find "^moongrad") then
+      loaded[other] = nil
+    end
+  end
+  return plain_require(name)
+end
+
 local core = require "moongrad.core"
 core.own_files()
 local check = require "moongrad.check"

@@ -16,6 +16,12 @@ return function(mg, core)
     check.fail(who, "groups[%d]%s", i, text:format(...))
   end
 
+  -- Those of schedule.lua: objects that are called with a step.
+  core.schedules = setmetatable({}, { __mode = "k" })
+
+  --- Does a learning rate follow the step?
+  local function follows(lr) return type(lr) == "function" or core.schedules[lr] == true end
+
   --- Is a group as it should be? Its pattern too: later is too late.
   local function check_group(who, i, g, lr)
     if type(g) ~= "table" then fail(who, i, " is %s, expected a table", check.what(g)) end
@@ -30,7 +36,7 @@ return function(mg, core)
     for key in pairs(whole) do
       if g[key] ~= nil then fail(who, i, ".%s: this is for all parameters together", key) end
     end
-    if g.lr ~= nil and (g.lr_scale or type(lr) == "function") then
+    if g.lr ~= nil and (g.lr_scale or follows(lr)) then
       fail(who, i, ".lr: give lr_scale %s", g.lr_scale and "or lr"
         or "where the learning rate is a function")
     end
@@ -114,13 +120,14 @@ return function(mg, core)
       if type(options) ~= "table" then return new(options) end
       options = spread_betas(who, options)
       local lr, groups, plain = options.lr, options.groups, {}
-      local scheduled, plateau = type(lr) == "function", is_plateau(lr)
+      local scheduled, plateau = lr ~= nil and follows(lr), is_plateau(lr)
       if not scheduled and not plateau and groups == nil then return new(options) end
       for name, value in pairs(options) do plain[name] = value end
       plain.groups, plain.lr = nil, plateau and lr.lr or not scheduled and lr or nil
       local o = new(plain)
       if groups ~= nil then add_groups(who, o, plain, groups, lr) end
       if plateau then plateaus[o] = lr end
+      if core.schedules[lr] then o.lr = lr(1) end -- what it is told to be before a step
       return scheduled and o:schedule(lr) or o
     end
   end

@@ -44,7 +44,9 @@ return function(mg, core, require)
     for name, v in pairs(options) do
       if known[name] ~= true then check.is(known[name], v, who, name) end
     end
-    local paper = chosen(who, options.out) ~= "terminal"
+    local backend = chosen(who, options.out)
+    local paper = backend ~= "terminal"
+      and (backend ~= "gnuplot" or not (options.out or ".txt"):lower():find("%.txt$"))
     local low, high = paper and 100 or 20, paper and 4000 or 1000
     for name, least in pairs { width = low, height = paper and 60 or 8 } do
       local v = options[name]

@@ -90,12 +90,13 @@ local function set_axis(add, name, axis, shown)
     concat(ticks, ", "))
 end
 
-local function add_panel(add, panel)
+--- Margins in letters are for a panel without a frame.
+local function add_panel(add, panel, margins)
   local shown, words, blocks, labelled = panel.frame ~= false, {}, {}, false
   add("set title %s", quote(panel.title or ""))
   set_axis(add, "x", panel.x, shown)
   set_axis(add, "y", panel.y, shown)
-  for side, lines in pairs { l = 0, r = 0, t = 2, b = 2 } do
+  for side, lines in pairs(margins or { l = 0, r = 0, t = 2, b = 2 }) do
     add(shown and "set %smargin" or "set %smargin %d", side, lines)
   end
   if panel.foot then add("set xlabel %s", quote(panel.foot)) end
@@ -123,6 +124,24 @@ local function add_panel(add, panel)
   end
 end
 
+--- The colours of 'bar' from bottom to top at the right side, with labels beside.
+-- Two columns, as gnuplot draws no image of one.
+local function add_bar(add, bar, wide, high)
+  local rows, ticks, place = 64, {}, scale.place(bar, 0, 1)
+  for i, tick in ipairs(scale.ticks(bar, 6)) do
+    ticks[i] = quote(tick[2]) .. " " .. number(place(tick[1]))
+  end
+  add("set origin %g,0", 1 - wide)
+  add("set size %g,%g", wide, high)
+  add "set y2range [0:1]"
+  add("set y2tics (%s)", concat(ticks, ", "))
+  add_panel(add, { title = bar.label, frame = false,
+    x = { from = 0, to = 1 }, y = { from = 0, to = 1 },
+    { kind = "tiles", x0 = 0, y0 = 0, x1 = 1, y1 = 1, rows = rows, columns = 2,
+      color = function(i) return bar.color((rows - i) / (rows - 1)) end } },
+    { l = 1, r = 7, t = 2, b = 2 })
+end
+
 --- The script that draws a picture.
 local function script(picture, terminal, width, height)
   local lines = {}
@@ -131,9 +150,10 @@ local function script(picture, terminal, width, height)
   add "set tics nomirror"
   add("set multiplot title %s noenhanced", quote(picture.title or ""))
   local shares, y, top = 0, 1, picture.title and 0.94 or 1
+  local beside = picture.bar and 0.14 or 0
   for _, row in ipairs(picture.rows) do shares = shares + (row.share or 1) end
   for _, row in ipairs(picture.rows) do
-    local wide, high = 1 / (row.columns or #row), (row.share or 1) / shares
+    local wide, high = (1 - beside) / (row.columns or #row), (row.share or 1) / shares
     y = y - high
     for i, panel in ipairs(row) do
       add("set origin %g,%g", (i - 1) * wide, y * top)
@@ -141,6 +161,7 @@ local function script(picture, terminal, width, height)
       add_panel(add, panel)
     end
   end
+  if picture.bar then add_bar(add, picture.bar, beside, top) end
   add("unset multiplot")
   return concat(lines, "\n") .. "\n"
 end
@@ -165,11 +186,24 @@ local function run(text)
   return nil, "gnuplot drew nothing: " .. message:gsub("%s+", " "):sub(1, 200)
 end
 
+local function has_tiles(picture)
+  for _, row in ipairs(picture.rows) do
+    for _, panel in ipairs(row) do
+      for _, mark in ipairs(panel) do
+        if mark.kind == "tiles" then return true end
+      end
+    end
+  end
+end
+
 --- The bytes of a picture as the file's name wants it, text without one. A name that ends
 -- in .gp gets the script alone.
 local function render(picture, options)
   local ending = (options.out or ".txt"):match("%.(%w+)$"):lower()
   local text = ending == "txt"
+  if text and has_tiles(picture) then
+    return nil, 'gnuplot draws no areas of colour as text; mg.plot.backend = "terminal" does'
+  end
   local width = options.width or (text and require "moongrad.progress".columns() or 640)
   local height = options.height or math.floor(width * (picture.tall or 0.6) * (text and 0.5 or 1))
   if ending == "pdf" or ending == "eps" then

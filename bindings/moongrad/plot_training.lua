@@ -53,7 +53,7 @@ return function(plot, tools, mg, core, require)
     return files.read(path, function(read, size)
       local rows = {}
       for line in read(size):gmatch("[^\r\n]+") do
-        local fine, row = pcall(json.decode, line)
+        local fine, row = check.pcall(json.decode, line)
         if not fine or type(row) ~= "table" then
           files.fail(("line %d is no row of a log"):format(#rows + 1))
         end

@@ -35,11 +35,11 @@ local function is_terminal(stream)
   return fd ~= nil and isatty ~= nil and isatty(fd) and true or false
 end
 
---- Columns of the terminal, by the environment, or 80.
+--- Columns of the terminal: those that the environment wants, or that it has, or 80.
 function progress.columns()
-  local columns = tonumber(os.getenv and os.getenv("COLUMNS") or "")
-  if not columns or not (columns >= 20 and columns <= 1000) then columns = 80 end
-  return math.floor(columns)
+  local function sound(n) return n and n >= 20 and n <= 1000 and math.floor(n) end
+  local ask = system().columns
+  return sound(tonumber(os.getenv and os.getenv "COLUMNS" or "")) or sound(ask and ask(1)) or 80
 end
 
 --- Columns to draw in. The last one stays free: a full line would wrap.

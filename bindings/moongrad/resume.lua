@@ -174,12 +174,8 @@ return function(mg, core, require)
     local texts = { trainer = encode(json, {
       state = values, plateau = plateau_out(t:parts().optimizer), loop = loop_out(t, tensors),
     }) }
-    local plain, net = pcall(architecture.encode, t:parts().net)
-    if plain then
-      texts.moongrad = net
-    elseif tostring(net):find("interrupted!", 1, true) then -- Ctrl-C, and no word on the net
-      error(net, 0)
-    end
+    local plain, net = check.pcall(architecture.encode, t:parts().net)
+    texts.moongrad = plain and net or nil -- or no word on the net
     for name, tensor in pairs(tensors) do list[#list + 1] = { name = name, tensor = tensor } end
     table.sort(list, function(a, b) return a.name < b.name end)
     return list, texts
@@ -230,7 +226,7 @@ return function(mg, core, require)
 
   --- Takes what contents made: true, or nil and what does not fit; nothing has changed then.
   local function take(t, own, text, keep_run)
-    local fine, all = pcall(cjson "load".decode, text)
+    local fine, all = check.pcall(cjson "load".decode, text)
     if not fine or type(all) ~= "table" or type(all.state) ~= "table" then
       return nil, "load: the state of the trainer is damaged"
     end

@@ -14,7 +14,9 @@ return function(_, core)
   local function wrong(v, spec)
     local kind = spec.kind or "number"
     if v == nil then return not spec.optional and "missing" or nil end
-    if type(v) ~= kind then return ("%s, expected a %s"):format(check.what(v), kind) end
+    if type(v) ~= kind and not (kind == "function" and core.schedules[v]) then
+      return ("%s, expected a %s"):format(check.what(v), kind)
+    end
     if spec.one_of then
       for word in spec.one_of:gmatch("%a+") do
         if v == word then return nil end
@@ -70,15 +72,30 @@ return function(_, core)
     docs[#docs + 1] = entry
   end
 
+  --- Where it is printed a schedule tells its options 'o', in that order.
+  local function text(name, order, o)
+    local parts = {}
+    for word in order:gmatch("%S+") do
+      local v = o[word]
+      if type(v) == "number" then v = ("%.6g"):format(v) end
+      if v then parts[#parts + 1] = word .. (v == true and "" or " " .. tostring(v)) end
+    end
+    return ("%s schedule (%s)"):format(name, table.concat(parts, ", "))
+  end
+
   --- Makes a schedule of 'rate', a function of its options and of the steps done so far.
   local function define(name, order, specs, doc, rate)
-    specs.lr = { nil, 0, doc = "the rate that the others are measured by" }
-    document(name, "lr " .. order, specs, doc)
+    specs.lr, order = { nil, 0, doc = "the rate that the others are measured by" }, "lr " .. order
+    document(name, order, specs, doc)
     schedule[name] = function(options)
       local o = read(name, options, specs)
-      return function(step)
+      local function at(_, step)
         return rate(o, check.is("number", step, "schedule." .. name, "step") - 1)
       end
+      local made = setmetatable({}, { __call = at,
+        __tostring = function() return text(name, order, o) end })
+      core.schedules[made] = true
+      return made
     end
   end
 
@@ -163,9 +180,16 @@ return function(_, core)
     min_lr = { 0, 0, doc = "where it stops falling" },
     eps = { 1e-8, 0, doc = "a fall by less than this is not made" },
   }
-  document("plateau", "lr factor patience metric mode threshold threshold_mode cooldown min_lr"
-    .. " eps", specs, "lr, times 'factor' when a number of the epoch's report has not got"
-    .. " better for more than 'patience' epochs")
+  local order = "lr factor patience metric mode threshold threshold_mode cooldown min_lr eps"
+  document("plateau", order, specs, "lr, times 'factor' when a number of the epoch's report has"
+    .. " not got better for more than 'patience' epochs")
+
+  local function own(o, who)
+    if type(o) == "table" and getmetatable(o) == Plateau then return o end
+    check.fail(who, "self is %s, expected a plateau", check.what(o))
+  end
+
+  function Plateau.__tostring(o) return text("plateau", order, own(o, "tostring")) end
 
   --- lr, times 'factor' when a number has not got better for more than 'patience' epochs.
   function schedule.plateau(options)
@@ -184,9 +208,7 @@ return function(_, core)
 
   --- Takes the number of one more epoch, and gives the rate from now on.
   function Plateau.observe(o, v)
-    if type(o) ~= "table" or getmetatable(o) ~= Plateau then
-      check.fail("observe", "self is %s, expected a plateau", check.what(o))
-    end
+    own(o, "observe")
     check.is("number", v, "observe", "value")
     if better(o, v) then o.best, o.bad = v, 0 else o.bad = o.bad + 1 end
     if o.resting > 0 then o.resting, o.bad = o.resting - 1, 0 end

@@ -116,8 +116,7 @@ return function(_, core, require)
       check.fail("summary", "size is %s, expected a number or a table of up to 7",
         check.what(size))
     end
-    local ok, message = pcall(l.build, l, (table.unpack or unpack)(sizes))
-    if message == "not enough memory" then error(message, 0) end
+    local ok, message = check.pcall(l.build, l, (table.unpack or unpack)(sizes))
     if not ok then check.fail("summary", "%s", tostring(message)) end
   end
 

@@ -5,6 +5,7 @@
 ---@field shape integer[]
 ---@field grad moongrad.Tensor?
 ---@field requires_grad boolean
+---@field [integer] any
 ---@operator add(moongrad.Tensor|number): moongrad.Tensor
 ---@operator sub(moongrad.Tensor|number): moongrad.Tensor
 ---@operator mul(moongrad.Tensor|number): moongrad.Tensor
@@ -15,7 +16,7 @@
 local Tensor = {}
 
 ---@class moongrad.Layer
----@operator call(moongrad.Tensor): moongrad.Tensor
+---@overload fun(x: moongrad.Tensor, others?: table): moongrad.Tensor, ...
 local Layer = {}
 
 ---@class moongrad.Optimizer
@@ -23,6 +24,21 @@ local Layer = {}
 ---@field kind string
 ---@field steps integer
 local Optimizer = {}
+
+---@class moongrad.Schedule
+---@overload fun(step: integer): number
+local Schedule = {}
+
+---@class moongrad.Plateau
+---@field lr number
+local Plateau = {}
+
+--- takes the number of one more epoch, and gives the rate from now on
+---@param value number
+---@return number
+function Plateau:observe(value) end
+
+---@alias moongrad.Rate number|moongrad.Schedule|moongrad.Plateau|fun(step: integer): number
 
 ---@class moongrad.Trainer
 local Trainer = {}
@@ -34,6 +50,9 @@ local Dataset = {}
 ---@class moongrad
 local mg = { data = {}, npy = {}, export = {}, plot = {}, schedule = {} }
 
+---@type nil|"terminal"|"png"|"svg"|"gnuplot"
+mg.plot.backend = nil
+
 ---@class moongrad.options.dense
 ---@field out? integer
 ---@field act? string
@@ -42,7 +61,7 @@ local mg = { data = {}, npy = {}, export = {}, plot = {}, schedule = {} }
 ---@field inputs? integer
 
 --- act(x weight' + bias): {n, in} to {n, out}; weight {out, in} starts by xavier_uniform, bias {out} at 0
----@param out integer
+---@param out integer|moongrad.options.dense
 ---@param act? string|moongrad.options.dense
 ---@param bias? boolean|moongrad.options.dense
 ---@param init? string|moongrad.options.dense
@@ -55,7 +74,7 @@ function mg.dense(out, act, bias, init, inputs, options) end
 ---@field act? string
 
 --- an activation by its name, any shape
----@param act string
+---@param act string|moongrad.options.activation
 ---@return moongrad.Layer
 function mg.activation(act) end
 
@@ -72,14 +91,10 @@ function mg.dropout(p, options) end
 ---@return moongrad.Layer
 function mg.flatten() end
 
----@class moongrad.options.reshape
----@field sizes? integer|integer[]
-
 --- {n, ..} to {n, sizes..}; one size may be -1
----@param sizes? integer|integer[]|moongrad.options.reshape
----@param options? moongrad.options.reshape
+---@param ... integer|integer[]
 ---@return moongrad.Layer
-function mg.reshape(sizes, options) end
+function mg.reshape(...) end
 
 ---@class moongrad.options.batchnorm
 ---@field eps? number
@@ -115,7 +130,7 @@ function mg.layernorm(eps, dims, affine, bias, options) end
 ---@field affine? boolean
 
 --- groups of channels (dimension 2) of each example less their mean, over their deviation; times weight {c}, plus bias {c}, which start at 1 and 0
----@param groups integer
+---@param groups integer|moongrad.options.groupnorm
 ---@param eps? number|moongrad.options.groupnorm
 ---@param affine? boolean|moongrad.options.groupnorm
 ---@param options? moongrad.options.groupnorm
@@ -142,8 +157,8 @@ function mg.rmsnorm(eps, dims, affine, options) end
 ---@field init? string
 
 --- ids from 1, in any shape {..}, as vectors {.., dim}: the rows of weight {n, dim}, which start by standard_normal; that of 'padding' stays 0 (0: there is none)
----@param n integer
----@param dim integer
+---@param n integer|moongrad.options.embedding
+---@param dim integer|moongrad.options.embedding
 ---@param padding? integer|moongrad.options.embedding
 ---@param init? string|moongrad.options.embedding
 ---@param options? moongrad.options.embedding
@@ -158,7 +173,7 @@ function mg.positional_encoding() end
 ---@field n? integer
 
 --- {.., time, features} plus a vector that is learnt for each of at most n places in time: weight {n, features}, which starts by normal
----@param n integer
+---@param n integer|moongrad.options.positional_embedding
 ---@return moongrad.Layer
 function mg.positional_embedding(n) end
 
@@ -169,7 +184,7 @@ function mg.positional_embedding(n) end
 ---@field bias? boolean
 
 --- {batch, time, features}: each place takes what it needs from all places, or with 'causal' from those up to itself, or from the places of context {batch, keys, features}, by several heads; weights start by xavier_uniform, biases at 0; mask is 1 where a key is seen and 0 where not: {batch, keys} for padding, {time, keys} for who sees whom, {batch, time, keys} for both; who sees no key gets zeros
----@param heads integer
+---@param heads integer|moongrad.options.attention
 ---@param causal? boolean|moongrad.options.attention
 ---@param dropout? number|moongrad.options.attention
 ---@param bias? boolean|moongrad.options.attention
@@ -186,7 +201,7 @@ function mg.attention(heads, causal, dropout, bias, options) end
 ---@field dropout? number
 
 --- {batch, time, features}: x + self_attn(norm1(x)), then x + linear2(act(linear1(norm2(x)))); without norm_first the norms are of the sums. linear1 has 'hidden' results, 0 for 4 times the features; act is relu unless it is named; mask is 1 where a key is seen and 0 where not: {batch, keys} for padding, {time, keys} for who sees whom, {batch, time, keys} for both; who sees no key gets zeros
----@param heads integer
+---@param heads integer|moongrad.options.transformer_block
 ---@param hidden? integer|moongrad.options.transformer_block
 ---@param causal? boolean|moongrad.options.transformer_block
 ---@param act? string|moongrad.options.transformer_block
@@ -212,7 +227,7 @@ function mg.prelu(n, start, options) end
 ---@field bias? boolean
 
 --- x' W_k other + b_k for k up to out: {.., in1} and {.., in2} to {.., out}; weight {out, in1, in2} starts by xavier_uniform, bias {out} at 0; other is x where it is left out
----@param out integer
+---@param out integer|moongrad.options.bilinear
 ---@param bias? boolean|moongrad.options.bilinear
 ---@param options? moongrad.options.bilinear
 ---@return moongrad.Layer
@@ -237,7 +252,7 @@ function mg.spatial_dropout(p, options) end
 ---@field nonlinearity? "tanh"|"relu"
 
 --- each step's result goes into the next one: {batch, time, features} to {batch, time, hidden}, or without return_sequence the last step, {batch, hidden}; weights start by xavier_uniform, biases at 0
----@param hidden integer
+---@param hidden integer|moongrad.options.rnn
 ---@param layers? integer|moongrad.options.rnn
 ---@param bidirectional? boolean|moongrad.options.rnn
 ---@param return_sequence? boolean|moongrad.options.rnn
@@ -257,7 +272,7 @@ function mg.rnn(hidden, layers, bidirectional, return_sequence, dropout, bias, n
 ---@field bias? boolean
 
 --- an rnn whose gates say what to keep: {batch, time, features} to {batch, time, hidden}, or without return_sequence the last step, {batch, hidden}; weights start by xavier_uniform, biases at 0
----@param hidden integer
+---@param hidden integer|moongrad.options.gru
 ---@param layers? integer|moongrad.options.gru
 ---@param bidirectional? boolean|moongrad.options.gru
 ---@param return_sequence? boolean|moongrad.options.gru
@@ -276,7 +291,7 @@ function mg.gru(hidden, layers, bidirectional, return_sequence, dropout, bias, o
 ---@field bias? boolean
 
 --- an rnn with a memory c that gates write, keep and read: {batch, time, features} to {batch, time, hidden}, or without return_sequence the last step, {batch, hidden}; weights start by xavier_uniform, biases at 0
----@param hidden integer
+---@param hidden integer|moongrad.options.lstm
 ---@param layers? integer|moongrad.options.lstm
 ---@param bidirectional? boolean|moongrad.options.lstm
 ---@param return_sequence? boolean|moongrad.options.lstm
@@ -312,8 +327,8 @@ function mg.parallel(parts) end
 ---@field init? string
 
 --- convolution, {n, c, l} to {n, out, ..}: weight {out, c / groups, kernel}; weight starts by xavier_uniform, bias {out} at 0
----@param out integer
----@param kernel integer|integer[]
+---@param out integer|moongrad.options.conv1d
+---@param kernel integer|integer[]|moongrad.options.conv1d
 ---@param stride? integer|integer[]|moongrad.options.conv1d
 ---@param padding? integer|integer[]|string|moongrad.options.conv1d
 ---@param dilation? integer|integer[]|moongrad.options.conv1d
@@ -335,8 +350,8 @@ function mg.conv1d(out, kernel, stride, padding, dilation, groups, bias, init, o
 ---@field init? string
 
 --- convolution, {n, c, h, w} to {n, out, ..}: weight {out, c / groups, kernel..}; weight starts by xavier_uniform, bias {out} at 0
----@param out integer
----@param kernel integer|integer[]
+---@param out integer|moongrad.options.conv2d
+---@param kernel integer|integer[]|moongrad.options.conv2d
 ---@param stride? integer|integer[]|moongrad.options.conv2d
 ---@param padding? integer|integer[]|string|moongrad.options.conv2d
 ---@param dilation? integer|integer[]|moongrad.options.conv2d
@@ -359,8 +374,8 @@ function mg.conv2d(out, kernel, stride, padding, dilation, groups, bias, init, o
 ---@field output_padding? integer|integer[]
 
 --- transposed convolution, {n, c, l} to {n, out, ..}: weight {c, out / groups, kernel}; weight starts by xavier_uniform, bias {out} at 0
----@param out integer
----@param kernel integer|integer[]
+---@param out integer|moongrad.options.conv_transpose1d
+---@param kernel integer|integer[]|moongrad.options.conv_transpose1d
 ---@param stride? integer|integer[]|moongrad.options.conv_transpose1d
 ---@param padding? integer|integer[]|moongrad.options.conv_transpose1d
 ---@param dilation? integer|integer[]|moongrad.options.conv_transpose1d
@@ -384,8 +399,8 @@ function mg.conv_transpose1d(out, kernel, stride, padding, dilation, groups, bia
 ---@field output_padding? integer|integer[]
 
 --- transposed convolution, {n, c, h, w} to {n, out, ..}: weight {c, out / groups, kernel..}; weight starts by xavier_uniform, bias {out} at 0
----@param out integer
----@param kernel integer|integer[]
+---@param out integer|moongrad.options.conv_transpose2d
+---@param kernel integer|integer[]|moongrad.options.conv_transpose2d
 ---@param stride? integer|integer[]|moongrad.options.conv_transpose2d
 ---@param padding? integer|integer[]|moongrad.options.conv_transpose2d
 ---@param dilation? integer|integer[]|moongrad.options.conv_transpose2d
@@ -403,7 +418,7 @@ function mg.conv_transpose2d(out, kernel, stride, padding, dilation, groups, bia
 ---@field padding? integer|integer[]
 
 --- the mean of each window; stride is as kernel unless given
----@param kernel integer|integer[]
+---@param kernel integer|integer[]|moongrad.options.avgpool1d
 ---@param stride? integer|integer[]|moongrad.options.avgpool1d
 ---@param padding? integer|integer[]|moongrad.options.avgpool1d
 ---@param options? moongrad.options.avgpool1d
@@ -416,7 +431,7 @@ function mg.avgpool1d(kernel, stride, padding, options) end
 ---@field padding? integer|integer[]
 
 --- the mean of each window; stride is as kernel unless given
----@param kernel integer|integer[]
+---@param kernel integer|integer[]|moongrad.options.avgpool2d
 ---@param stride? integer|integer[]|moongrad.options.avgpool2d
 ---@param padding? integer|integer[]|moongrad.options.avgpool2d
 ---@param options? moongrad.options.avgpool2d
@@ -429,7 +444,7 @@ function mg.avgpool2d(kernel, stride, padding, options) end
 ---@field padding? integer|integer[]
 
 --- the greatest number of each window; stride is as kernel unless given
----@param kernel integer|integer[]
+---@param kernel integer|integer[]|moongrad.options.maxpool1d
 ---@param stride? integer|integer[]|moongrad.options.maxpool1d
 ---@param padding? integer|integer[]|moongrad.options.maxpool1d
 ---@param options? moongrad.options.maxpool1d
@@ -442,7 +457,7 @@ function mg.maxpool1d(kernel, stride, padding, options) end
 ---@field padding? integer|integer[]
 
 --- the greatest number of each window; stride is as kernel unless given
----@param kernel integer|integer[]
+---@param kernel integer|integer[]|moongrad.options.maxpool2d
 ---@param stride? integer|integer[]|moongrad.options.maxpool2d
 ---@param padding? integer|integer[]|moongrad.options.maxpool2d
 ---@param options? moongrad.options.maxpool2d
@@ -453,7 +468,7 @@ function mg.maxpool2d(kernel, stride, padding, options) end
 ---@field size? integer|integer[]
 
 --- windows that share the input out among 'size' results: means
----@param size integer|integer[]
+---@param size integer|integer[]|moongrad.options.adaptive_avgpool1d
 ---@return moongrad.Layer
 function mg.adaptive_avgpool1d(size) end
 
@@ -461,7 +476,7 @@ function mg.adaptive_avgpool1d(size) end
 ---@field size? integer|integer[]
 
 --- windows that share the input out among 'size' results: means
----@param size integer|integer[]
+---@param size integer|integer[]|moongrad.options.adaptive_avgpool2d
 ---@return moongrad.Layer
 function mg.adaptive_avgpool2d(size) end
 
@@ -469,7 +484,7 @@ function mg.adaptive_avgpool2d(size) end
 ---@field size? integer|integer[]
 
 --- windows that share the input out among 'size' results: greatest numbers
----@param size integer|integer[]
+---@param size integer|integer[]|moongrad.options.adaptive_maxpool1d
 ---@return moongrad.Layer
 function mg.adaptive_maxpool1d(size) end
 
@@ -477,7 +492,7 @@ function mg.adaptive_maxpool1d(size) end
 ---@field size? integer|integer[]
 
 --- windows that share the input out among 'size' results: greatest numbers
----@param size integer|integer[]
+---@param size integer|integer[]|moongrad.options.adaptive_maxpool2d
 ---@return moongrad.Layer
 function mg.adaptive_maxpool2d(size) end
 
@@ -503,7 +518,7 @@ function mg.global_maxpool2d() end
 ---@field mode? "zero"|"reflect"|"replicate"
 
 --- numbers around the input, 'before' and 'after' (the same unless given)
----@param before integer|integer[]
+---@param before integer|integer[]|moongrad.options.pad1d
 ---@param after? integer|integer[]|string|moongrad.options.pad1d
 ---@param mode? "zero"|"reflect"|"replicate"|moongrad.options.pad1d
 ---@param options? moongrad.options.pad1d
@@ -516,7 +531,7 @@ function mg.pad1d(before, after, mode, options) end
 ---@field mode? "zero"|"reflect"|"replicate"
 
 --- numbers around the input, 'before' and 'after' (the same unless given)
----@param before integer|integer[]
+---@param before integer|integer[]|moongrad.options.pad2d
 ---@param after? integer|integer[]|string|moongrad.options.pad2d
 ---@param mode? "zero"|"reflect"|"replicate"|moongrad.options.pad2d
 ---@param options? moongrad.options.pad2d
@@ -528,7 +543,7 @@ function mg.pad2d(before, after, mode, options) end
 ---@field mode? "nearest"|"bilinear"|"linear"
 
 --- the input scaled up by a whole factor
----@param factor integer|integer[]
+---@param factor integer|integer[]|moongrad.options.upsample1d
 ---@param mode? "nearest"|"bilinear"|"linear"|moongrad.options.upsample1d
 ---@param options? moongrad.options.upsample1d
 ---@return moongrad.Layer
@@ -539,7 +554,7 @@ function mg.upsample1d(factor, mode, options) end
 ---@field mode? "nearest"|"bilinear"|"linear"
 
 --- the input scaled up by a whole factor
----@param factor integer|integer[]
+---@param factor integer|integer[]|moongrad.options.upsample2d
 ---@param mode? "nearest"|"bilinear"|"linear"|moongrad.options.upsample2d
 ---@param options? moongrad.options.upsample2d
 ---@return moongrad.Layer
@@ -1274,14 +1289,10 @@ function Tensor:linear(weight, bias, act, options) end
 ---@return moongrad.Tensor
 function mg.linear(x, weight, bias, act, options) end
 
----@class moongrad.options.op_reshape
----@field sizes? integer|integer[]
-
 --- the same numbers in another shape; one size may be -1 and is worked out
----@param sizes? integer|integer[]|moongrad.options.op_reshape
----@param options? moongrad.options.op_reshape
+---@param ... integer|integer[]
 ---@return moongrad.Tensor
-function Tensor:reshape(sizes, options) end
+function Tensor:reshape(...) end
 
 ---@class moongrad.options.op_flatten
 ---@field from? integer
@@ -1297,33 +1308,28 @@ function Tensor:flatten(from, options) end
 ---@field b? integer
 
 --- dimensions a and b exchanged
----@param a integer
----@param b integer
+---@param a integer|moongrad.options.op_transpose
+---@param b integer|moongrad.options.op_transpose
 ---@return moongrad.Tensor
 function Tensor:transpose(a, b) end
 
 --- dimensions a and b exchanged
 ---@param x moongrad.Tensor|number|table
----@param a integer
----@param b integer
+---@param a integer|moongrad.options.op_transpose
+---@param b integer|moongrad.options.op_transpose
 ---@return moongrad.Tensor
 function mg.transpose(x, a, b) end
 
----@class moongrad.options.op_permute
----@field dims? integer|integer[]
-
 --- the dimensions in another order
----@param dims? integer|integer[]|moongrad.options.op_permute
----@param options? moongrad.options.op_permute
+---@param ... integer|integer[]
 ---@return moongrad.Tensor
-function Tensor:permute(dims, options) end
+function Tensor:permute(...) end
 
 --- the dimensions in another order
 ---@param x moongrad.Tensor|number|table
----@param dims? integer|integer[]|moongrad.options.op_permute
----@param options? moongrad.options.op_permute
+---@param ... integer|integer[]
 ---@return moongrad.Tensor
-function mg.permute(x, dims, options) end
+function mg.permute(x, ...) end
 
 ---@class moongrad.options.op_narrow
 ---@field dim? integer
@@ -1331,17 +1337,17 @@ function mg.permute(x, dims, options) end
 ---@field count? integer
 
 --- 'count' places of one dimension from place 'first'
----@param dim integer
----@param first integer
----@param count integer
+---@param dim integer|moongrad.options.op_narrow
+---@param first integer|moongrad.options.op_narrow
+---@param count integer|moongrad.options.op_narrow
 ---@return moongrad.Tensor
 function Tensor:narrow(dim, first, count) end
 
 --- 'count' places of one dimension from place 'first'
 ---@param x moongrad.Tensor|number|table
----@param dim integer
----@param first integer
----@param count integer
+---@param dim integer|moongrad.options.op_narrow
+---@param first integer|moongrad.options.op_narrow
+---@param count integer|moongrad.options.op_narrow
 ---@return moongrad.Tensor
 function mg.narrow(x, dim, first, count) end
 
@@ -1350,15 +1356,15 @@ function mg.narrow(x, dim, first, count) end
 ---@field index? integer
 
 --- one place of one dimension, which goes; a negative index is from the end
----@param dim integer
----@param index integer
+---@param dim integer|moongrad.options.op_select
+---@param index integer|moongrad.options.op_select
 ---@return moongrad.Tensor
 function Tensor:select(dim, index) end
 
 --- one place of one dimension, which goes; a negative index is from the end
 ---@param x moongrad.Tensor|number|table
----@param dim integer
----@param index integer
+---@param dim integer|moongrad.options.op_select
+---@param index integer|moongrad.options.op_select
 ---@return moongrad.Tensor
 function mg.select(x, dim, index) end
 
@@ -1382,31 +1388,26 @@ function mg.squeeze(x, dim, options) end
 ---@field dim? integer
 
 --- with a new dimension of size 1 at 'dim'
----@param dim integer
+---@param dim integer|moongrad.options.op_unsqueeze
 ---@return moongrad.Tensor
 function Tensor:unsqueeze(dim) end
 
 --- with a new dimension of size 1 at 'dim'
 ---@param x moongrad.Tensor|number|table
----@param dim integer
+---@param dim integer|moongrad.options.op_unsqueeze
 ---@return moongrad.Tensor
 function mg.unsqueeze(x, dim) end
 
----@class moongrad.options.op_expand
----@field sizes? integer|integer[]
-
 --- repeated along dimensions of size 1 and new ones in front; -1 keeps a size
----@param sizes? integer|integer[]|moongrad.options.op_expand
----@param options? moongrad.options.op_expand
+---@param ... integer|integer[]
 ---@return moongrad.Tensor
-function Tensor:expand(sizes, options) end
+function Tensor:expand(...) end
 
 --- repeated along dimensions of size 1 and new ones in front; -1 keeps a size
 ---@param x moongrad.Tensor|number|table
----@param sizes? integer|integer[]|moongrad.options.op_expand
----@param options? moongrad.options.op_expand
+---@param ... integer|integer[]
 ---@return moongrad.Tensor
-function mg.expand(x, sizes, options) end
+function mg.expand(x, ...) end
 
 --- x itself when its numbers lie in row-major order, else such a copy
 ---@return moongrad.Tensor
@@ -1450,45 +1451,45 @@ function mg.stack(x, dim, options) end
 ---@field dim? integer
 
 --- the places of one dimension that ids names, in that order
+---@param dim integer|moongrad.options.op_index_select
 ---@param ids moongrad.Tensor|number|table
----@param dim integer
 ---@return moongrad.Tensor
-function Tensor:index_select(ids, dim) end
+function Tensor:index_select(dim, ids) end
 
 --- the places of one dimension that ids names, in that order
 ---@param x moongrad.Tensor|number|table
+---@param dim integer|moongrad.options.op_index_select
 ---@param ids moongrad.Tensor|number|table
----@param dim integer
 ---@return moongrad.Tensor
-function mg.index_select(x, ids, dim) end
+function mg.index_select(x, dim, ids) end
 
 ---@class moongrad.options.op_gather
 ---@field dim? integer
 
 --- one number for each id: of its own place in x, but in 'dim' of place id
+---@param dim integer|moongrad.options.op_gather
 ---@param ids moongrad.Tensor|number|table
----@param dim integer
 ---@return moongrad.Tensor
-function Tensor:gather(ids, dim) end
+function Tensor:gather(dim, ids) end
 
 --- one number for each id: of its own place in x, but in 'dim' of place id
 ---@param x moongrad.Tensor|number|table
+---@param dim integer|moongrad.options.op_gather
 ---@param ids moongrad.Tensor|number|table
----@param dim integer
 ---@return moongrad.Tensor
-function mg.gather(x, ids, dim) end
+function mg.gather(x, dim, ids) end
 
 ---@class moongrad.options.op_one_hot
 ---@field n? integer
 
 --- each id as n numbers, 1 at place id and 0 elsewhere
----@param n integer
+---@param n integer|moongrad.options.op_one_hot
 ---@return moongrad.Tensor
 function Tensor:one_hot(n) end
 
 --- each id as n numbers, 1 at place id and 0 elsewhere
 ---@param ids moongrad.Tensor|number|table
----@param n integer
+---@param n integer|moongrad.options.op_one_hot
 ---@return moongrad.Tensor
 function mg.one_hot(ids, n) end
 
@@ -1499,23 +1500,23 @@ function mg.one_hot(ids, n) end
 --- softmax(q k' / sqrt(d)) v for each head, of q {batch, time, e}, k and v {batch, keys, e}; or k {batch, keys, 2 e} with v in it, or q {batch, time, 3 e} with both; mask: 1 where a key is seen, else 0, {batch, keys}, {time, keys} or {batch, time, keys}
 ---@param k? moongrad.Tensor|number|table
 ---@param v? moongrad.Tensor|number|table
----@param mask? moongrad.Tensor|number|table
 ---@param heads? integer|moongrad.options.op_dot_attention
+---@param mask? moongrad.Tensor|number|table
 ---@param causal? boolean|moongrad.options.op_dot_attention
 ---@param options? moongrad.options.op_dot_attention
 ---@return moongrad.Tensor
-function Tensor:dot_attention(k, v, mask, heads, causal, options) end
+function Tensor:dot_attention(k, v, heads, mask, causal, options) end
 
 --- softmax(q k' / sqrt(d)) v for each head, of q {batch, time, e}, k and v {batch, keys, e}; or k {batch, keys, 2 e} with v in it, or q {batch, time, 3 e} with both; mask: 1 where a key is seen, else 0, {batch, keys}, {time, keys} or {batch, time, keys}
 ---@param q moongrad.Tensor|number|table
 ---@param k? moongrad.Tensor|number|table
 ---@param v? moongrad.Tensor|number|table
----@param mask? moongrad.Tensor|number|table
 ---@param heads? integer|moongrad.options.op_dot_attention
+---@param mask? moongrad.Tensor|number|table
 ---@param causal? boolean|moongrad.options.op_dot_attention
 ---@param options? moongrad.options.op_dot_attention
 ---@return moongrad.Tensor
-function mg.dot_attention(q, k, v, mask, heads, causal, options) end
+function mg.dot_attention(q, k, v, heads, mask, causal, options) end
 
 ---@class moongrad.options.op_dot_attention_dropout
 ---@field heads? integer
@@ -1525,25 +1526,25 @@ function mg.dot_attention(q, k, v, mask, heads, causal, options) end
 --- dot_attention whose weights are set to 0 with probability p (below 1), else divided by 1 - p
 ---@param k? moongrad.Tensor|number|table
 ---@param v? moongrad.Tensor|number|table
----@param mask? moongrad.Tensor|number|table
 ---@param heads? integer|moongrad.options.op_dot_attention_dropout
+---@param mask? moongrad.Tensor|number|table
 ---@param causal? boolean|moongrad.options.op_dot_attention_dropout
 ---@param p? number|moongrad.options.op_dot_attention_dropout
 ---@param options? moongrad.options.op_dot_attention_dropout
 ---@return moongrad.Tensor
-function Tensor:dot_attention_dropout(k, v, mask, heads, causal, p, options) end
+function Tensor:dot_attention_dropout(k, v, heads, mask, causal, p, options) end
 
 --- dot_attention whose weights are set to 0 with probability p (below 1), else divided by 1 - p
 ---@param q moongrad.Tensor|number|table
 ---@param k? moongrad.Tensor|number|table
 ---@param v? moongrad.Tensor|number|table
----@param mask? moongrad.Tensor|number|table
 ---@param heads? integer|moongrad.options.op_dot_attention_dropout
+---@param mask? moongrad.Tensor|number|table
 ---@param causal? boolean|moongrad.options.op_dot_attention_dropout
 ---@param p? number|moongrad.options.op_dot_attention_dropout
 ---@param options? moongrad.options.op_dot_attention_dropout
 ---@return moongrad.Tensor
-function mg.dot_attention_dropout(q, k, v, mask, heads, causal, p, options) end
+function mg.dot_attention_dropout(q, k, v, heads, mask, causal, p, options) end
 
 ---@class moongrad.options.op_embedding
 ---@field padding? integer
@@ -1621,21 +1622,23 @@ function mg.layer_norm(x, weight, bias, eps, dims, options) end
 ---@field groups? integer
 
 --- (x - mean) / sqrt(var + eps) * weight + bias, over groups of channels (dimension 2) of each example
----@param weight moongrad.Tensor|number|table
----@param bias moongrad.Tensor|number|table
----@param eps number|moongrad.options.op_group_norm
----@param groups integer
+---@param groups integer|moongrad.options.op_group_norm
+---@param weight? moongrad.Tensor|number|table
+---@param bias? moongrad.Tensor|number|table
+---@param eps? number|moongrad.options.op_group_norm
+---@param options? moongrad.options.op_group_norm
 ---@return moongrad.Tensor
-function Tensor:group_norm(weight, bias, eps, groups) end
+function Tensor:group_norm(groups, weight, bias, eps, options) end
 
 --- (x - mean) / sqrt(var + eps) * weight + bias, over groups of channels (dimension 2) of each example
 ---@param x moongrad.Tensor|number|table
----@param weight moongrad.Tensor|number|table
----@param bias moongrad.Tensor|number|table
----@param eps number|moongrad.options.op_group_norm
----@param groups integer
+---@param groups integer|moongrad.options.op_group_norm
+---@param weight? moongrad.Tensor|number|table
+---@param bias? moongrad.Tensor|number|table
+---@param eps? number|moongrad.options.op_group_norm
+---@param options? moongrad.options.op_group_norm
 ---@return moongrad.Tensor
-function mg.group_norm(x, weight, bias, eps, groups) end
+function mg.group_norm(x, groups, weight, bias, eps, options) end
 
 ---@class moongrad.options.op_rms_norm
 ---@field eps? number
@@ -1662,25 +1665,25 @@ function mg.rms_norm(x, weight, eps, dims, options) end
 ---@field eps? number
 
 --- (x - mean) / sqrt(var + eps) * weight + bias, with a mean and a var given for each channel (dimension 2)
----@param weight moongrad.Tensor|number|table
----@param bias moongrad.Tensor|number|table
 ---@param mean moongrad.Tensor|number|table
 ---@param var moongrad.Tensor|number|table
+---@param weight? moongrad.Tensor|number|table
+---@param bias? moongrad.Tensor|number|table
 ---@param eps? number|moongrad.options.op_standardize
 ---@param options? moongrad.options.op_standardize
 ---@return moongrad.Tensor
-function Tensor:standardize(weight, bias, mean, var, eps, options) end
+function Tensor:standardize(mean, var, weight, bias, eps, options) end
 
 --- (x - mean) / sqrt(var + eps) * weight + bias, with a mean and a var given for each channel (dimension 2)
 ---@param x moongrad.Tensor|number|table
----@param weight moongrad.Tensor|number|table
----@param bias moongrad.Tensor|number|table
 ---@param mean moongrad.Tensor|number|table
 ---@param var moongrad.Tensor|number|table
+---@param weight? moongrad.Tensor|number|table
+---@param bias? moongrad.Tensor|number|table
 ---@param eps? number|moongrad.options.op_standardize
 ---@param options? moongrad.options.op_standardize
 ---@return moongrad.Tensor
-function mg.standardize(x, weight, bias, mean, var, eps, options) end
+function mg.standardize(x, mean, var, weight, bias, eps, options) end
 
 ---@class moongrad.options.op_recurrent
 ---@field cell? "tanh"|"relu"|"gru"|"lstm"
@@ -1788,7 +1791,7 @@ function mg.conv_transpose(x, weight, bias, stride, padding, dilation, groups, o
 ---@field padding? integer|integer[]
 
 --- the mean of each window, zeros around x included
----@param kernel integer|integer[]
+---@param kernel integer|integer[]|moongrad.options.op_avg_pool
 ---@param stride? integer|integer[]|moongrad.options.op_avg_pool
 ---@param padding? integer|integer[]|moongrad.options.op_avg_pool
 ---@param options? moongrad.options.op_avg_pool
@@ -1797,7 +1800,7 @@ function Tensor:avg_pool(kernel, stride, padding, options) end
 
 --- the mean of each window, zeros around x included
 ---@param x moongrad.Tensor|number|table
----@param kernel integer|integer[]
+---@param kernel integer|integer[]|moongrad.options.op_avg_pool
 ---@param stride? integer|integer[]|moongrad.options.op_avg_pool
 ---@param padding? integer|integer[]|moongrad.options.op_avg_pool
 ---@param options? moongrad.options.op_avg_pool
@@ -1810,7 +1813,7 @@ function mg.avg_pool(x, kernel, stride, padding, options) end
 ---@field padding? integer|integer[]
 
 --- the greatest number of each window; the first of equal ones gets the gradient
----@param kernel integer|integer[]
+---@param kernel integer|integer[]|moongrad.options.op_max_pool
 ---@param stride? integer|integer[]|moongrad.options.op_max_pool
 ---@param padding? integer|integer[]|moongrad.options.op_max_pool
 ---@param options? moongrad.options.op_max_pool
@@ -1819,7 +1822,7 @@ function Tensor:max_pool(kernel, stride, padding, options) end
 
 --- the greatest number of each window; the first of equal ones gets the gradient
 ---@param x moongrad.Tensor|number|table
----@param kernel integer|integer[]
+---@param kernel integer|integer[]|moongrad.options.op_max_pool
 ---@param stride? integer|integer[]|moongrad.options.op_max_pool
 ---@param padding? integer|integer[]|moongrad.options.op_max_pool
 ---@param options? moongrad.options.op_max_pool
@@ -1830,13 +1833,13 @@ function mg.max_pool(x, kernel, stride, padding, options) end
 ---@field size? integer|integer[]
 
 --- means of windows that share x out among 'size' results
----@param size integer|integer[]
+---@param size integer|integer[]|moongrad.options.op_adaptive_avg_pool
 ---@return moongrad.Tensor
 function Tensor:adaptive_avg_pool(size) end
 
 --- means of windows that share x out among 'size' results
 ---@param x moongrad.Tensor|number|table
----@param size integer|integer[]
+---@param size integer|integer[]|moongrad.options.op_adaptive_avg_pool
 ---@return moongrad.Tensor
 function mg.adaptive_avg_pool(x, size) end
 
@@ -1844,13 +1847,13 @@ function mg.adaptive_avg_pool(x, size) end
 ---@field size? integer|integer[]
 
 --- greatest numbers of windows that share x out among 'size' results
----@param size integer|integer[]
+---@param size integer|integer[]|moongrad.options.op_adaptive_max_pool
 ---@return moongrad.Tensor
 function Tensor:adaptive_max_pool(size) end
 
 --- greatest numbers of windows that share x out among 'size' results
 ---@param x moongrad.Tensor|number|table
----@param size integer|integer[]
+---@param size integer|integer[]|moongrad.options.op_adaptive_max_pool
 ---@return moongrad.Tensor
 function mg.adaptive_max_pool(x, size) end
 
@@ -1860,7 +1863,7 @@ function mg.adaptive_max_pool(x, size) end
 ---@field mode? "zero"|"reflect"|"replicate"
 
 --- numbers around x: zeros, x reflected at its edge, or its edge again
----@param before integer|integer[]
+---@param before integer|integer[]|moongrad.options.op_pad
 ---@param after? integer|integer[]|string|moongrad.options.op_pad
 ---@param mode? "zero"|"reflect"|"replicate"|moongrad.options.op_pad
 ---@param options? moongrad.options.op_pad
@@ -1869,7 +1872,7 @@ function Tensor:pad(before, after, mode, options) end
 
 --- numbers around x: zeros, x reflected at its edge, or its edge again
 ---@param x moongrad.Tensor|number|table
----@param before integer|integer[]
+---@param before integer|integer[]|moongrad.options.op_pad
 ---@param after? integer|integer[]|string|moongrad.options.op_pad
 ---@param mode? "zero"|"reflect"|"replicate"|moongrad.options.op_pad
 ---@param options? moongrad.options.op_pad
@@ -1881,7 +1884,7 @@ function mg.pad(x, before, after, mode, options) end
 ---@field mode? "nearest"|"bilinear"|"linear"
 
 --- x scaled up by a whole factor; linear in between where it is bilinear
----@param factor integer|integer[]
+---@param factor integer|integer[]|moongrad.options.op_upsample
 ---@param mode? "nearest"|"bilinear"|"linear"|moongrad.options.op_upsample
 ---@param options? moongrad.options.op_upsample
 ---@return moongrad.Tensor
@@ -1889,7 +1892,7 @@ function Tensor:upsample(factor, mode, options) end
 
 --- x scaled up by a whole factor; linear in between where it is bilinear
 ---@param x moongrad.Tensor|number|table
----@param factor integer|integer[]
+---@param factor integer|integer[]|moongrad.options.op_upsample
 ---@param mode? "nearest"|"bilinear"|"linear"|moongrad.options.op_upsample
 ---@param options? moongrad.options.op_upsample
 ---@return moongrad.Tensor
@@ -2260,7 +2263,7 @@ function Tensor:ctc(target, input_lengths, target_lengths, reduction, blank, zer
 function mg.ctc(prediction, target, input_lengths, target_lengths, reduction, blank, zero_infinity, options) end
 
 ---@class moongrad.options.sgd
----@field lr? number|fun(step: integer): number
+---@field lr? moongrad.Rate
 ---@field momentum? number
 ---@field nesterov? boolean
 ---@field weight_decay? number
@@ -2278,7 +2281,7 @@ function mg.ctc(prediction, target, input_lengths, target_lengths, reduction, bl
 function mg.sgd(options) end
 
 ---@class moongrad.options.adam
----@field lr? number|fun(step: integer): number
+---@field lr? moongrad.Rate
 ---@field beta1? number
 ---@field beta2? number
 ---@field eps? number
@@ -2297,7 +2300,7 @@ function mg.sgd(options) end
 function mg.adam(options) end
 
 ---@class moongrad.options.adamw
----@field lr? number|fun(step: integer): number
+---@field lr? moongrad.Rate
 ---@field beta1? number
 ---@field beta2? number
 ---@field eps? number
@@ -2316,7 +2319,7 @@ function mg.adam(options) end
 function mg.adamw(options) end
 
 ---@class moongrad.options.nadam
----@field lr? number|fun(step: integer): number
+---@field lr? moongrad.Rate
 ---@field beta1? number
 ---@field beta2? number
 ---@field eps? number
@@ -2335,7 +2338,7 @@ function mg.adamw(options) end
 function mg.nadam(options) end
 
 ---@class moongrad.options.adamax
----@field lr? number|fun(step: integer): number
+---@field lr? moongrad.Rate
 ---@field beta1? number
 ---@field beta2? number
 ---@field eps? number
@@ -2353,7 +2356,7 @@ function mg.nadam(options) end
 function mg.adamax(options) end
 
 ---@class moongrad.options.lion
----@field lr? number|fun(step: integer): number
+---@field lr? moongrad.Rate
 ---@field beta1? number
 ---@field beta2? number
 ---@field weight_decay? number
@@ -2370,7 +2373,7 @@ function mg.adamax(options) end
 function mg.lion(options) end
 
 ---@class moongrad.options.rmsprop
----@field lr? number|fun(step: integer): number
+---@field lr? moongrad.Rate
 ---@field alpha? number
 ---@field eps? number
 ---@field momentum? number
@@ -2389,7 +2392,7 @@ function mg.lion(options) end
 function mg.rmsprop(options) end
 
 ---@class moongrad.options.adagrad
----@field lr? number|fun(step: integer): number
+---@field lr? moongrad.Rate
 ---@field lr_decay? number
 ---@field eps? number
 ---@field weight_decay? number
@@ -2407,7 +2410,7 @@ function mg.rmsprop(options) end
 function mg.adagrad(options) end
 
 ---@class moongrad.options.adadelta
----@field lr? number|fun(step: integer): number
+---@field lr? moongrad.Rate
 ---@field rho? number
 ---@field eps? number
 ---@field weight_decay? number
@@ -2424,7 +2427,7 @@ function mg.adagrad(options) end
 function mg.adadelta(options) end
 
 ---@class moongrad.options.rprop
----@field lr? number|fun(step: integer): number
+---@field lr? moongrad.Rate
 ---@field eta_minus? number
 ---@field eta_plus? number
 ---@field step_min? number
@@ -2442,7 +2445,7 @@ function mg.adadelta(options) end
 function mg.rprop(options) end
 
 ---@class moongrad.options.lbfgs
----@field lr? number|fun(step: integer): number
+---@field lr? moongrad.Rate
 ---@field max_iter? integer
 ---@field max_eval? integer
 ---@field tolerance_grad? number
@@ -2460,34 +2463,76 @@ function mg.rprop(options) end
 ---@return moongrad.Optimizer
 function mg.lbfgs(options) end
 
+---@class moongrad.options.schedule.step
+---@field lr? moongrad.Rate
+---@field step_size? number
+---@field gamma? number
+
 --- lr, times gamma every step_size steps
----@param options table
----@return number|fun(step: integer): number
+---@param options moongrad.options.schedule.step
+---@return moongrad.Schedule
 function mg.schedule.step(options) end
 
+---@class moongrad.options.schedule.exponential
+---@field lr? moongrad.Rate
+---@field gamma? number
+---@field step_size? number
+
 --- lr, times gamma every step, or in step_size steps
----@param options table
----@return number|fun(step: integer): number
+---@param options moongrad.options.schedule.exponential
+---@return moongrad.Schedule
 function mg.schedule.exponential(options) end
 
+---@class moongrad.options.schedule.cosine
+---@field lr? moongrad.Rate
+---@field steps? number
+---@field min_lr? number
+
 --- from lr to min_lr in 'steps' steps, along a cosine
----@param options table
----@return number|fun(step: integer): number
+---@param options moongrad.options.schedule.cosine
+---@return moongrad.Schedule
 function mg.schedule.cosine(options) end
 
+---@class moongrad.options.schedule.linear_warmup
+---@field lr? moongrad.Rate
+---@field steps? number
+---@field start_factor? number
+---@field after? moongrad.Rate
+
 --- from lr * start_factor to lr in 'steps' steps; then 'after', or lr
----@param options table
----@return number|fun(step: integer): number
+---@param options moongrad.options.schedule.linear_warmup
+---@return moongrad.Schedule
 function mg.schedule.linear_warmup(options) end
 
+---@class moongrad.options.schedule.one_cycle
+---@field lr? moongrad.Rate
+---@field steps? number
+---@field pct_start? number
+---@field div_factor? number
+---@field final_div_factor? number
+---@field anneal? "cos"|"linear"
+---@field three_phase? boolean
+
 --- from lr / div_factor up to lr, then down to far below it (Smith and Topin, 2018)
----@param options table
----@return number|fun(step: integer): number
+---@param options moongrad.options.schedule.one_cycle
+---@return moongrad.Schedule
 function mg.schedule.one_cycle(options) end
 
+---@class moongrad.options.schedule.plateau
+---@field lr? moongrad.Rate
+---@field factor? number
+---@field patience? number
+---@field metric? string
+---@field mode? "min"|"max"
+---@field threshold? number
+---@field threshold_mode? "rel"|"abs"
+---@field cooldown? number
+---@field min_lr? number
+---@field eps? number
+
 --- lr, times 'factor' when a number of the epoch's report has not got better for more than 'patience' epochs
----@param options table
----@return number|fun(step: integer): number
+---@param options moongrad.options.schedule.plateau
+---@return moongrad.Plateau
 function mg.schedule.plateau(options) end
 
 --- a tensor of a number, of nested tables of one shape, or of a tensor's numbers
@@ -2580,7 +2625,7 @@ function Tensor:numel() end
 function Tensor:item() end
 
 --- nested tables of its numbers, or a number where it has no dimensions
----@return table|number
+---@return any
 function Tensor:totable() end
 
 --- one number by its indices, from 1 or from the end as -1
@@ -2678,7 +2723,7 @@ function mg.grad(loss, options, options) end
 function mg.no_grad(f, ...) end
 
 --- the worst relative error of the gradients of f(inputs..), which returns a number, against central differences
----@param f function
+---@param f fun(...: moongrad.Tensor): moongrad.Tensor
 ---@param inputs any
 ---@return number
 function mg.gradcheck(f, inputs) end
@@ -2788,6 +2833,12 @@ function Layer:load_weights(path, rename) end
 --- frees it now, not when it is collected; any later use is an error
 function Layer:close() end
 
+--- the optimizers as a table by name
+mg.optimizers = {}
+
+--- a group for biases and norms that weight decay leaves alone: groups = { mg.no_decay }
+mg.no_decay = {}
+
 --- tells what it is to change; returns the optimizer
 ---@param layer any
 ---@return moongrad.Optimizer
@@ -2843,7 +2894,7 @@ function Trainer:epochs(n, data, options) end
 ---@return any code
 function Trainer:fit(n, data, options) end
 
---- trains for about ms milliseconds or steps batches; returns "more" or "done" and the mean loss; the same data goes on where the last call stopped
+--- trains for ms milliseconds or steps batches; returns "more" or "done" and the mean loss; the same data goes on where the last call stopped. Time may be over in the middle of a batch: until the next call all is as after the batch before, but gradients may be nil
 ---@param data any
 ---@param options table
 ---@return string state
@@ -2870,6 +2921,15 @@ function Trainer:save(path) end
 ---@return string? message
 ---@return any code
 function Trainer:load(path, options) end
+
+--- the epoch, and how many of its examples are done
+---@return integer epoch
+---@return integer done
+function Trainer:position() end
+
+--- net, optimizer and metrics as a table
+---@return { net: moongrad.Layer, optimizer: moongrad.Optimizer, metrics: table[] }
+function Trainer:parts() end
 
 --- frees it now, not when it is collected; any later use is an error
 function Trainer:close() end
@@ -3170,64 +3230,10 @@ function mg.type(v) end
 ---@return string? message
 function mg.help(name) end
 
---- begins a run; epochs, fit and run do
----@param dataset any
----@param batch integer
----@param epochs integer
----@param shuffle any
-function Trainer:begin(dataset, batch, epochs, shuffle) end
+--- the version as text
+mg._VERSION = ""
 
---- goes on with a run that was loaded
----@param dataset any
----@param epochs integer
-function Trainer:resume(dataset, epochs) end
-
---- a bounded piece of a run
----@param steps any
----@param ms any
----@param one_epoch any
-function Trainer:advance(steps, ms, one_epoch) end
-
---- examples, loss and metrics of an evaluation
----@param dataset any
----@param batch integer
-function Trainer:assess(dataset, batch) end
-
---- the same of the epoch under way
-function Trainer:progress() end
-
---- the epoch, and how many of its examples are done
-function Trainer:position() end
-
---- the counts of a metric that is a table
----@param metric any
----@param evaluated any
-function Trainer:table(metric, evaluated) end
-
---- how many batches share an update from now on
----@param n integer
-function Trainer:accumulate(n) end
-
---- net, optimizer and metrics as a table
-function Trainer:parts() end
-
---- adds a group; the option groups does
----@param options any
-function Optimizer:group(options) end
-
---- says by a function of name and dimensions which group a parameter belongs to
----@param f function
-function Optimizer:grouping(f) end
-
---- asks a function of the step for each learning rate; a function as lr does
----@param f function
-function Optimizer:schedule(f) end
-
---- lets parameters and their averages change places; averaged does
-function Optimizer:swap() end
-
---- tells how pictures are changed; augment does
----@param options any
-function Dataset:change(options) end
+--- the C module beneath; programs need nothing of it, and it may change
+mg.core = {}
 
 return mg

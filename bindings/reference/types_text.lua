@@ -6,7 +6,7 @@ local core = require "moongrad.core"
 local TYPES = { -- of options in the tables of the core
   number = "number", integer = "integer", boolean = "boolean", dimension = "integer",
   activation = "string", initialiser = "string", string = "string", pair = "integer|integer[]",
-  sizes = "integer|integer[]", ["function"] = "number|fun(step: integer): number",
+  sizes = "integer|integer[]", ["function"] = "moongrad.Rate",
 }
 
 local ARGUMENTS = { -- of functions, by their names
@@ -15,6 +15,7 @@ local ARGUMENTS = { -- of functions, by their names
   path = "string", name = "string", bytes = "string", type = "string", f = "function",
   shape = "integer[]", sizes = "integer|integer[]", images = "string", labels = "string",
   folder = "string", share = "number", on = "boolean", epochs = "integer", batch = "integer",
+  ["mg.gradcheck f"] = "fun(...: moongrad.Tensor): moongrad.Tensor",
 }
 
 local T, L, O, S = "moongrad.Tensor", "moongrad.Layer", "moongrad.Optimizer", "moongrad.Dataset"
@@ -22,7 +23,7 @@ local FAILING = "?; string? message; any code"
 
 local RESULTS = { -- of functions, apart by "; "; else that of their section
   ["tensor:size"] = "integer|integer[]", ["tensor:dim"] = "integer", ["tensor:numel"] = "integer",
-  ["tensor:item"] = "number", ["tensor:totable"] = "table|number", ["tensor:get"] = "number",
+  ["tensor:item"] = "number", ["tensor:totable"] = "any", ["tensor:get"] = "number",
   ["tensor:split"] = T .. "[]", ["tensor:chunk"] = T .. "[]", ["tensor:to_string"] = "string",
   ["tensor:close"] = "nil", ["tensor:backward"] = "nil", ["mg.seed"] = "nil",
   ["mg.grad"] = T .. "[]", ["mg.no_grad"] = "any", ["mg.gradcheck"] = "number",
@@ -37,7 +38,9 @@ local RESULTS = { -- of functions, apart by "; "; else that of their section
   ["trainer:epochs"] = "fun(): table?", ["trainer:fit"] = "table[]" .. FAILING,
   ["trainer:run"] = "string state; number loss", ["trainer:evaluate"] = "table",
   ["trainer:save"] = "boolean" .. FAILING, ["trainer:load"] = "boolean" .. FAILING,
-  ["trainer:close"] = "nil", ["mg.data.idx"] = S .. FAILING, ["mg.data.csv"] = S .. FAILING,
+  ["trainer:parts"] = "{ net: " .. L .. ", optimizer: " .. O .. ", metrics: table[] }",
+  ["trainer:position"] = "integer epoch; integer done", ["trainer:close"] = "nil",
+  ["mg.data.idx"] = S .. FAILING, ["mg.data.csv"] = S .. FAILING,
   ["mg.data.mnist"] = S .. "? train; " .. S .. "|string test",
   ["mg.data.fashion_mnist"] = S .. "? train; " .. S .. "|string test",
   ["dataset:split"] = S .. " first; " .. S .. " rest",
@@ -59,6 +62,10 @@ local BY_SECTION = {
   ["Pictures"] = "string|boolean" .. FAILING,
 }
 
+-- What is no function; mg.plot and its like are made at the head.
+local FIELDS = { ["mg.optimizers"] = "{}", ["mg.no_decay"] = "{}", ["mg._VERSION"] = '""',
+                 ["mg.core"] = "{}" }
+
 local CLASSES = { tensor = "Tensor", layer = "Layer", optimizer = "Optimizer",
                   trainer = "Trainer", dataset = "Dataset" }
 
@@ -70,6 +77,7 @@ local HEAD = [[
 ---@field shape integer[]
 ---@field grad moongrad.Tensor?
 ---@field requires_grad boolean
+---@field [integer] any
 ---@operator add(moongrad.Tensor|number): moongrad.Tensor
 ---@operator sub(moongrad.Tensor|number): moongrad.Tensor
 ---@operator mul(moongrad.Tensor|number): moongrad.Tensor
@@ -80,7 +88,7 @@ local HEAD = [[
 local Tensor = {}
 
 ---@class moongrad.Layer
----@operator call(moongrad.Tensor): moongrad.Tensor
+---@overload fun(x: moongrad.Tensor, others?: table): moongrad.Tensor, ...
 local Layer = {}
 
 ---@class moongrad.Optimizer
@@ -88,6 +96,21 @@ local Layer = {}
 ---@field kind string
 ---@field steps integer
 local Optimizer = {}
+
+---@class moongrad.Schedule
+---@overload fun(step: integer): number
+local Schedule = {}
+
+---@class moongrad.Plateau
+---@field lr number
+local Plateau = {}
+
+--- takes the number of one more epoch, and gives the rate from now on
+---@param value number
+---@return number
+function Plateau:observe(value) end
+
+---@alias moongrad.Rate number|moongrad.Schedule|moongrad.Plateau|fun(step: integer): number
 
 ---@class moongrad.Trainer
 local Trainer = {}
@@ -98,6 +121,9 @@ local Dataset = {}
 
 ---@class moongrad
 local mg = { data = {}, npy = {}, export = {}, plot = {}, schedule = {} }
+
+---@type nil|"terminal"|"png"|"svg"|"gnuplot"
+mg.plot.backend = nil
 ]]
 
 return function(all, tables)
@@ -121,7 +147,7 @@ return function(all, tables)
   end
 
   local function type_of(attr)
-    if attr.name == "lr" then return "number|fun(step: integer): number" end
+    if attr.name == "lr" then return "moongrad.Rate" end
     if attr.type == "choice" then return '"' .. attr.choices:gsub("|", '"|"') .. '"' end
     local text = TYPES[attr.type] or "any"
     if attr.type == "pair" and attr.choices then text = text .. "|string" end
@@ -142,16 +168,36 @@ return function(all, tables)
     return class
   end
 
-  --- One parameter for each attribute, of which the last may be a table with the others.
+  --- One parameter for each attribute, each of which may be a table with those that follow.
+  -- Sizes alone are given one by one, too.
   local function attributes(name, attrs)
     if #attrs == 0 then return {} end
-    local list, options = {}, options_of(name, attrs)
+    if #attrs == 1 and attrs[1].type == "sizes" then return { { "...", type_of(attrs[1]) } } end
+    local list, options, optional = {}, options_of(name, attrs), false
     for i, attr in ipairs(attrs) do
-      local optional = attr.default ~= nil
-      list[i] = { attr.name, type_of(attr) .. (optional and "|" .. options or ""), optional }
+      list[i] = { attr.name, type_of(attr) .. "|" .. options, attr.default ~= nil }
+      optional = optional or list[i][3]
     end
-    if list[#attrs][3] then list[#attrs + 1] = { "options", options, true } end
+    if optional then list[#attrs + 1] = { "options", options, true } end
     return list
+  end
+
+  --- Operands and attributes of an op in the order of its arguments.
+  local function op_parameters(op)
+    local list, by_name, ordered = {}, {}, {}
+    for word in op.operands:gmatch("%S+") do
+      local name, many = word:match("^[%w_]+"), word:find("..", 1, true)
+      list[#list + 1] = { name, many and T .. "[]" or T .. "|number|table", word:sub(-1) == "?" }
+    end
+    for _, p in ipairs(attributes("op_" .. op.name, op.attrs)) do list[#list + 1] = p end
+    for _, p in ipairs(list) do by_name[p[1]] = p end
+    for name in (op.order or ""):gmatch("%S+") do
+      ordered[#ordered + 1], by_name[name] = by_name[name], nil
+    end
+    for _, p in ipairs(list) do
+      if by_name[p[1]] then ordered[#ordered + 1] = p end
+    end
+    return ordered
   end
 
   local described = {}
@@ -168,12 +214,7 @@ return function(all, tables)
   end
 
   for _, op in ipairs(tables.ops) do
-    local list, own = {}, {}
-    for word in op.operands:gmatch("%S+") do
-      local name, many = word:match("^[%w_]+"), word:find("..", 1, true)
-      list[#list + 1] = { name, many and T .. "[]" or T .. "|number|table", word:sub(-1) == "?" }
-    end
-    for _, p in ipairs(attributes("op_" .. op.name, op.attrs)) do list[#list + 1] = p end
+    local list, own = op_parameters(op), {}
     for i = 2, #list do own[i - 1] = list[i] end
     if not op.operands:find("..", 1, true) then
       write("Tensor:" .. op.name, op.doc, own, T)
@@ -189,9 +230,10 @@ return function(all, tables)
       { { "options", options_of(optimizer.name, optimizer.attrs, tables.optimizer_common),
           true } }, O)
   end
-  for _, entry in ipairs(all.schedule) do
-    write("mg.schedule." .. entry.name, entry.doc, { { "options", "table" } },
-      "number|fun(step: integer): number")
+  for _, entry in ipairs(core.schedule_docs) do
+    write("mg.schedule." .. entry.name, entry.doc,
+      { { "options", options_of("schedule." .. entry.name, entry.attrs) } },
+      entry.name == "plateau" and "moongrad.Plateau" or "moongrad.Schedule")
   end
 
   --- "name(a, b [, c])" as parameters.
@@ -204,7 +246,8 @@ return function(all, tables)
     for mark, word in inside:gmatch("(%[?)%s*,?%s*([^,%[%]]+)") do
       optional = optional or mark == "["
       local name = word:match("^%s*([%w_]+)")
-      local known = ARGUMENTS[name] or "any"
+      local known = ARGUMENTS[("%s %s"):format(call:match "^[%w_.:]+", name)] or ARGUMENTS[name]
+        or "any"
       if name == "TABLE" then name, known = "options", "table" end
       if word:find(" or ", 1, true) then known = "any" end
       if name == "function" then name = "f" end
@@ -217,13 +260,15 @@ return function(all, tables)
   end
 
   for _, section in ipairs(require "moongrad.functions") do
-    for _, entry in ipairs(section) do
+    for _, entry in ipairs(section.own and {} or section) do
       local kind, method = entry.name:match("^(%l+):(.*)$")
       local callable = entry.call:find("[%({]")
       local name = kind and CLASSES[kind] .. ":" .. method or entry.name
       if callable and not entry.name:find("%.function$") then
         write(name, entry.doc, parameters(entry.call),
           RESULTS[entry.name] or BY_SECTION[section.title])
+      elseif FIELDS[entry.name] then
+        add(("--- %s\n%s = %s\n"):format(entry.doc, entry.name, FIELDS[entry.name]))
       end
     end
   end

@@ -34,6 +34,7 @@
 #define mgrad_reduce_to MGRAD_CODE(mgrad_reduce_to)
 #define mgrad_sum MGRAD_CODE(mgrad_sum)
 #define mgrad_sum_squares MGRAD_CODE(mgrad_sum_squares)
+#define mgrad_largest MGRAD_CODE(mgrad_largest)
 #define mgrad_walk MGRAD_CODE(mgrad_walk)
 #define mgrad_words MGRAD_CODE(mgrad_words)
 #endif
@@ -80,6 +81,8 @@ static inline uint32_t mgrad_words_limit(double p) {
 ** 16 numbers one after the other. */
 double mgrad_sum(int64_t n, const mgrad_real *x, int64_t step);
 double mgrad_sum_squares(int64_t n, const mgrad_real *x, int64_t step);
+/* The largest number, -infinity where all are NaN. */
+mgrad_real mgrad_largest(int64_t n, const mgrad_real *x, int64_t step);
 /* Folds m columns of n numbers, rows 'stride' apart, into m doubles: a sum of x,
 ** of (x - center)^2, of |x| or of (|x| / center)^p; the greatest or the least, NaN
 ** if there is one. 'center' holds m numbers; NULL means zeros. The order of a fold

@@ -9,7 +9,11 @@
 #include "vec.h"
 #include "maths.h"
 
-enum { FOLDS = 16, NARROW = 8 }; /* columns below NARROW would wait for each sum */
+enum {
+  FOLDS = 16,
+  NARROW = 8, /* columns below it would wait for each sum */
+  MANY = 16   /* vectors, for which four sums pay */
+};
 
 /* GCC would unroll the loop over lanes first, and then fail to vectorize it. */
 #if defined(__GNUC__) && !defined(__clang__)
@@ -86,17 +90,60 @@ double mgrad_sum_squares(int64_t n, const mgrad_real *x, int64_t step) {
   return squares_lanes(n, x, step, 0, 0);
 }
 
-/* x * 0 is 0, or NaN where x is none or infinite. */
-bool mgrad_all_finite(int64_t n, const mgrad_real *x) {
-  enum { AT_ONCE = 4 };
-  vec rest[AT_ONCE] = { { 0 } };
-  mgrad_real sum = 0;
+mgrad_real mgrad_largest(int64_t n, const mgrad_real *x, int64_t step) {
+  enum { SIDE = 16 };
+  mgrad_real most[SIDE];
   int64_t i = 0;
-  for (; i + AT_ONCE * LANES <= n; i += AT_ONCE * LANES)
-    for (int v = 0; v < AT_ONCE; v++) rest[v] += vec_load(x + i + v * LANES) * 0;
-  for (; i + LANES <= n; i += LANES) rest[0] += vec_load(x + i) * 0;
-  for (; i < n; i++) sum += x[i] * 0;
-  rest[0] += rest[1] + (rest[2] + rest[3]);
-  for (int l = 0; l < LANES; l++) sum += rest[0][l];
-  return sum == 0;
+  for (int l = 0; l < SIDE; l++) most[l] = REAL(-HUGE_VAL);
+  for (; step == 1 && i + SIDE <= n; i += SIDE)
+    for (int l = 0; l < SIDE; l++) most[l] = x[i + l] > most[l] ? x[i + l] : most[l];
+  for (; i < n; i++) most[0] = x[i * step] > most[0] ? x[i * step] : most[0];
+  for (int l = 1; l < SIDE; l++) most[0] = most[l] > most[0] ? most[l] : most[0];
+  return most[0];
+}
+
+/* x * 0 is 0, or NaN where x is none or infinite. What does not fill the vectors at the
+** end is looked at twice. */
+#define LOOK(sum, x) sum = vec_mul_add(0, vec_load(x), sum)
+
+/* Is no bit of a sum set? A NaN has some, and so has -0, which it is where the host
+** rounds downwards. */
+INLINE bool no_bit(vec sum) {
+  half_vec half[2];
+  uint64_t bits[sizeof *half / sizeof(uint64_t)], all = 0;
+  memcpy(half, &sum, sizeof half);
+  half[0] += half[1];
+  memcpy(bits, half, sizeof bits);
+  for (size_t i = 0; i < sizeof bits / sizeof *bits; i++) all |= bits[i];
+  return all == 0;
+}
+
+static bool each_finite(int64_t n, const mgrad_real *x) {
+  int64_t i = 0;
+  while (i < n && x[i] - x[i] == 0) i++;
+  return i == n;
+}
+
+bool mgrad_all_finite(int64_t n, const mgrad_real *x) {
+  if (n < 2 * LANES) return each_finite(n, x);
+  const mgrad_real *at = x, *last = x + n - 2 * LANES;
+  vec a = { 0 }, b = a;
+  if (n >= MANY * LANES) {
+    vec c = a, d = a;
+    for (; at <= last - 2 * LANES; at += 4 * LANES) {
+      LOOK(a, at);
+      LOOK(b, at + LANES);
+      LOOK(c, at + 2 * LANES);
+      LOOK(d, at + 3 * LANES);
+    }
+    a += c;
+    b += d;
+  }
+  for (; at < last; at += 2 * LANES) {
+    LOOK(a, at);
+    LOOK(b, at + LANES);
+  }
+  LOOK(a, last);
+  LOOK(b, last + LANES);
+  return no_bit(a + b) || each_finite(n, x);
 }

@@ -6,6 +6,8 @@
 #include "kernels.h"
 #include "maths.h"
 
+enum { AHEAD = 8 }; /* rows of B that are fetched before their turn, from another core too */
+
 static int32_t count(int64_t n, const mgrad_real *x) {
   int32_t found = 0;
   for (int64_t i = 0; i < n; i++) found += x[i] != 0;
@@ -20,6 +22,14 @@ bool mgrad_is_sparse(int64_t m, int64_t k, const mgrad_real *a) {
   return true;
 }
 
+/* The first number from i on that is not 0, or n. */
+static int64_t skip_zeros(int64_t i, int64_t n, const mgrad_real *x) {
+  enum { TOGETHER = 16 };
+  while (i + TOGETHER <= n && count(TOGETHER, x + i) == 0) i += TOGETHER;
+  while (i < n && x[i] == 0) i++;
+  return i;
+}
+
 /* c = start + a b */
 static void add_scaled(int64_t n, mgrad_real a, const mgrad_real *b, const mgrad_real *start,
                        mgrad_real *c) {
@@ -32,20 +42,42 @@ static void begin(int64_t n, const mgrad_real *start, mgrad_real *c) {
   else if (start != c) memcpy(c, start, (size_t)n * sizeof *c);
 }
 
-void mgrad_gemm_sparse(const mgrad_product *x) {
-  const mgrad_real *from = x->start.data;
+static const mgrad_real *start_of(const mgrad_product *x, int64_t i) {
+  return x->start.data != NULL ? x->start.data + i * x->start.row : NULL;
+}
+
+/* A is read the way it lies, its rows contiguous: a row of C after the other. */
+static void by_rows(const mgrad_product *x) {
   for (int64_t i = 0; i < x->m; i++) {
-    begin(x->n, from != NULL ? from + i * x->start.row : NULL, x->c + i * x->c_row);
+    const mgrad_real *a = x->a.data + i * x->a.row, *start = start_of(x, i);
+    mgrad_real *c = x->c + i * x->c_row;
+    if (start == NULL) begin(x->n, start, c), start = c;
+    for (int64_t p = skip_zeros(0, x->k, a); p < x->k; p = skip_zeros(p + 1, x->k, a)) {
+      add_scaled(x->n, a[p], x->b.data + p * x->b.row, start, c);
+      start = c;
+    }
+    begin(x->n, start, c);
   }
-  bool rows = x->a.col == 1; /* A is read the way it lies */
-  int64_t outer = rows ? x->m : x->k, inner = rows ? x->k : x->m;
-  int64_t step = rows ? x->a.row : x->a.col;
-  for (int64_t o = 0; o < outer; o++) {
-    const mgrad_real *a = x->a.data + o * step;
-    for (int64_t i = 0; i < inner; i++) {
-      if (a[i] == 0) continue;
-      mgrad_real *c = x->c + (rows ? o : i) * x->c_row;
-      add_scaled(x->n, a[i], x->b.data + (rows ? i : o) * x->b.row, c, c);
+}
+
+static void fetch(int64_t n, const mgrad_real *x) {
+  for (int64_t i = 0; i < n; i += 64 / (int64_t)sizeof *x) __builtin_prefetch(x + i);
+}
+
+/* The same where its columns are contiguous. */
+static void by_columns(const mgrad_product *x) {
+  for (int64_t i = 0; i < x->m; i++) begin(x->n, start_of(x, i), x->c + i * x->c_row);
+  for (int64_t p = 0; p < x->k; p++) {
+    const mgrad_real *a = x->a.data + p * x->a.col, *b = x->b.data + p * x->b.row;
+    if (p + AHEAD < x->k) fetch(x->n, b + AHEAD * x->b.row);
+    for (int64_t i = skip_zeros(0, x->m, a); i < x->m; i = skip_zeros(i + 1, x->m, a)) {
+      mgrad_real *c = x->c + i * x->c_row;
+      add_scaled(x->n, a[i], b, c, c);
     }
   }
+}
+
+void mgrad_gemm_sparse(const mgrad_product *x) {
+  if (x->a.col == 1) by_rows(x);
+  else by_columns(x);
 }

@@ -242,10 +242,8 @@ static void hide(const job *j, int64_t part, int64_t i, mgrad_real *s) {
 /* The weights of one query out of its scores, which hide() has seen. 'saved' is the
 ** greatest and 1 / sum, worked out unless they are known. */
 static void weigh(int64_t n, mgrad_real *s, mgrad_real *saved, bool known) {
-  mgrad_real largest = REAL(-HUGE_VAL);
-  for (int64_t k = 0; k < n && !known; k++) largest = s[k] > largest ? s[k] : largest;
-  if (known) largest = saved[0];
-  else if (largest == REAL(-HUGE_VAL)) largest = 0; /* it sees none, or only NaN */
+  mgrad_real largest = known ? saved[0] : mgrad_largest(n, s, 1);
+  if (!known && largest == REAL(-HUGE_VAL)) largest = 0; /* it sees none, or only NaN */
   MGRAD_EACH(k, n) s[k] = EXP(s[k] - largest);
   double sum = known ? 0 : add_up(n, s, NULL);
   if (!known) saved[1] = sum == 0 ? 0 : REAL(1 / sum);
@@ -291,10 +289,9 @@ static void share(job *j, int64_t nwork, int blocks, mgrad_part_fn f) {
   mgrad_pool_run(pool, !alone, parts, f, j);
 }
 
-/* Are more queries to be looked at? */
-static bool goes_on(const job *j, int64_t first, int worker) {
-  int64_t work = 2 * ROWS * j->keys * j->d;
-  return first < j->time && mgrad_pool_goes_on(j->c->ctx->pool, worker, work);
+/* Are the next queries to be looked at? */
+static bool piece(const job *j, int worker) {
+  return mgrad_pool_piece(j->c->ctx->pool, worker, 2 * ROWS * j->keys * j->d);
 }
 
 /* ---- forward ---- */
@@ -303,7 +300,8 @@ static void part_forward(void *ud, int64_t part, int worker) {
   job *j = ud;
   scratch s = scratch_of(j, worker, 1);
   window v = window_of(j, V, part, false, NULL), y = result_of(j, j->c->y->data, part);
-  for (int64_t first = 0; goes_on(j, first, worker); first += ROWS) {
+  for (int64_t first = 0; first < j->time; first += ROWS) {
+    if (!piece(j, worker)) continue;
     int64_t m = mgrad_min_size(ROWS, j->time - first);
     window to = { y.data + first * y.row, y.row };
     weights(j, part, first, m, &s, false);
@@ -360,13 +358,15 @@ static void part_backward(void *ud, int64_t part, int worker) {
   job *j = ud;
   scratch s = scratch_of(j, worker, 2);
   window g[3];
+  bool begins = piece(j, worker);
   for (int i = Q; i <= V; i++) {
     bool add;
     g[i] = window_of(j, i, part, true, &add);
-    if (!add) clear(g[i], i == Q ? j->time : j->keys, j->d);
+    if (begins && !add) clear(g[i], i == Q ? j->time : j->keys, j->d);
   }
-  for (int64_t first = 0; goes_on(j, first, worker); first += ROWS)
-    block_backward(j, part, first, mgrad_min_size(ROWS, j->time - first), g, &s);
+  for (int64_t first = 0; first < j->time; first += ROWS)
+    if (piece(j, worker))
+      block_backward(j, part, first, mgrad_min_size(ROWS, j->time - first), g, &s);
 }
 
 static void attention_backward(mgrad_call *c) {

@@ -147,14 +147,15 @@ static rows entropy_rows(const mgrad_call *c) {
 /* Rows whose exps are taken together: a loop over a few classes would not fill a
 ** vector. */
 static int64_t rows_at_once(int64_t classes) { return classes < BLOCK ? BLOCK / classes : 1; }
+static int64_t at_once(int64_t classes) { return rows_at_once(classes) * classes; }
 
-/* Saves the largest number of a row and the log of the sum of exps below it; works
-** in some rows of numbers, after the values in forward. */
+/* Saves the largest number of a row and the log of the sum of exps below it; each thread
+** works in some rows of numbers, after the values in forward. */
 static mgrad_status cross_entropy_infer(mgrad_call *c) {
   MGRAD_TRY(infer_rows(c, true));
   mgrad_split s = mgrad_shape_split(c->x[0], 1);
   c->nsaved = 2 * s.outer * s.inner;
-  c->nwork_backward = rows_at_once(s.n) * s.n;
+  c->nwork_backward = mgrad_threads(c->ctx) * at_once(s.n);
   c->nwork += c->nwork_backward;
   return MGRAD_OK;
 }
@@ -194,9 +195,7 @@ static void normalise(const rows *r, int64_t first, int64_t end, mgrad_real *wor
   mgrad_real *w = work;
   for (int64_t i = first; i < end; i++, w += r->classes) {
     const mgrad_real *x = r->x + row_start(r, i);
-    mgrad_real max = x[0];
-    for (int64_t j = 1; j < r->classes; j++)
-      if (x[j * r->inner] > max) max = x[j * r->inner];
+    mgrad_real max = mgrad_largest(r->classes, x, r->inner);
     for (int64_t j = 0; j < r->classes; j++) w[j] = below(x[j * r->inner], max);
     norm[2 * i] = max;
   }
@@ -205,48 +204,87 @@ static void normalise(const rows *r, int64_t first, int64_t end, mgrad_real *wor
     norm[2 * i + 1] = LOG1P(REAL(mgrad_sum(r->classes, work, 1) - 1));
 }
 
-static void cross_entropy_forward(mgrad_call *c) {
-  rows r = entropy_rows(c);
-  mgrad_real *values = values_of(c);
-  mgrad_real *work = c->work + (values == c->work ? r.count : 0);
-  int64_t most = rows_at_once(r.classes);
-  for (int64_t first = 0; first < r.count; first += most) {
-    int64_t end = mgrad_min_size(first + most, r.count);
-    normalise(&r, first, end, work, c->saved);
-    for (int64_t i = first; i < end; i++)
-      values[i] = row_ignored(&r, i) ? 0 : entropy_value(&r, i, c->saved + 2 * i);
+typedef struct entropy {
+  const mgrad_call *c;
+  rows r;
+  upstream up;             /* in backward */
+  mgrad_real *work;        /* of all threads */
+  int64_t each;            /* rows of one part */
+  void (*some)(const struct entropy *e, int64_t first, int64_t end, mgrad_real *work);
+} entropy;
+
+static void entropy_part(void *ud, int64_t part, int worker) {
+  const entropy *e = ud;
+  int64_t most = rows_at_once(e->r.classes), first = part * e->each;
+  int64_t last = mgrad_min_size(first + e->each, e->r.count);
+  for (; first < last; first += most) {
+    int64_t end = mgrad_min_size(first + most, last);
+    e->some(e, first, end, e->work + worker * at_once(e->r.classes));
   }
-  reduce(c, r.count, row_total(&r));
+}
+
+/* Calls e->some for all rows, as many at once as share their exps. */
+static void entropy_all(entropy *e) {
+  mgrad_pool *pool = e->c->ctx->pool;
+  bool few = mgrad_pool_few(pool, e->r.count * e->r.classes);
+  int64_t parts = few ? 1 : 2 * mgrad_pool_threads(pool);
+  e->each = (e->r.count + parts - 1) / parts;
+  mgrad_pool_run(pool, !few, parts, entropy_part, e);
+}
+
+static void some_values(const entropy *e, int64_t first, int64_t end, mgrad_real *work) {
+  mgrad_real *norm = e->c->saved, *values = values_of(e->c);
+  normalise(&e->r, first, end, work, norm);
+  for (int64_t i = first; i < end; i++)
+    values[i] = row_ignored(&e->r, i) ? 0 : entropy_value(&e->r, i, norm + 2 * i);
+}
+
+static void cross_entropy_forward(mgrad_call *c) {
+  entropy e = { .c = c, .r = entropy_rows(c), .work = c->work, .some = some_values };
+  if (values_of(c) == c->work) e.work += e.r.count;
+  entropy_all(&e);
+  reduce(c, e.r.count, row_total(&e.r));
+}
+
+/* dx = scale * x, or added to it; of numbers 'step' apart in dx */
+static inline void put_scaled(int64_t n, mgrad_real scale, const mgrad_real *x, bool add,
+                       mgrad_real *dx, int64_t step) {
+  if (add) MGRAD_EACH(j, n) dx[j * step] += scale * x[j];
+  else MGRAD_EACH(j, n) dx[j * step] = scale * x[j];
 }
 
 /* d loss / d logit j = probability j * sum of all shares - share j; 'chance' holds the
-** probabilities of row i */
-static void row_slope(const mgrad_call *c, const rows *r, const upstream *u, int64_t i,
-                      const mgrad_real *chance) {
-  int64_t start = row_start(r, i), first, last;
-  bool ignored = row_ignored(r, i);
+** probabilities of row i, and then that */
+static void row_slope(const entropy *e, int64_t i, mgrad_real *chance) {
+  const rows *r = &e->r;
+  int64_t n = r->classes, step = r->inner, first, last;
+  mgrad_real *dx = e->c->dx[0] + row_start(r, i);
+  if (row_ignored(r, i)) {
+    for (int64_t j = 0; j < n; j++) put(dx + j * step, e->c->add[0], 0);
+    return;
+  }
   double total = 0;
   row_classes(r, i, &first, &last);
-  for (int64_t j = first; !ignored && j < last; j++) total += share(r, i, j);
-  for (int64_t j = 0; j < r->classes; j++) {
-    double d = ignored ? 0 : total * (double)chance[j];
-    if (!ignored && j >= first && j < last) d -= share(r, i, j);
-    put(c->dx[0] + start + j * r->inner, c->add[0], ignored ? 0 : up(u, i) * REAL(d));
+  for (int64_t j = first; j < last; j++) total += share(r, i, j);
+  for (int64_t j = 0; total != 1 && j < n; j++) {
+    if (j < first || j >= last) chance[j] = REAL(total * (double)chance[j]);
   }
+  for (int64_t j = first; j < last; j++) {
+    chance[j] = REAL(total * (double)chance[j] - share(r, i, j));
+  }
+  if (step == 1) put_scaled(n, up(&e->up, i), chance, e->c->add[0], dx, 1);
+  else put_scaled(n, up(&e->up, i), chance, e->c->add[0], dx, step);
 }
 
-static void entropy_slope(const mgrad_call *c, const rows *r, const upstream *u) {
-  int64_t most = rows_at_once(r->classes);
-  for (int64_t first = 0; first < r->count; first += most) {
-    int64_t end = mgrad_min_size(first + most, r->count);
-    mgrad_real *w = c->work;
-    for (int64_t i = first; i < end; i++)
-      for (int64_t j = 0; j < r->classes; j++)
-        *w++ = log_chance(r->x[row_start(r, i) + j * r->inner], c->saved + 2 * i);
-    exp_all(w - c->work, c->work);
-    w = c->work;
-    for (int64_t i = first; i < end; i++, w += r->classes) row_slope(c, r, u, i, w);
-  }
+static void some_slopes(const entropy *e, int64_t first, int64_t end, mgrad_real *work) {
+  const rows *r = &e->r;
+  mgrad_real *w = work;
+  for (int64_t i = first; i < end; i++)
+    for (int64_t j = 0; j < r->classes; j++)
+      *w++ = log_chance(r->x[row_start(r, i) + j * r->inner], e->c->saved + 2 * i);
+  exp_all(w - work, work);
+  for (int64_t i = first; i < end; i++, work += r->classes)
+    row_slope(e, i, work);
 }
 
 /* d loss / d target probability j = minus its weight * log-probability */
@@ -261,11 +299,11 @@ static void entropy_target_slope(const mgrad_call *c, const rows *r, const upstr
 }
 
 static void cross_entropy_backward(mgrad_call *c) {
-  rows r = entropy_rows(c);
-  upstream u = upstream_of(c, row_total(&r));
-  if (c->dx[0]) entropy_slope(c, &r, &u);
-  if (c->dx[1] && r.chances) entropy_target_slope(c, &r, &u);
-  if (c->dx[1] && !r.chances) mgrad_call_clear(c, 1);
+  entropy e = { .c = c, .r = entropy_rows(c), .work = c->work, .some = some_slopes };
+  e.up = upstream_of(c, row_total(&e.r));
+  if (c->dx[0]) entropy_all(&e);
+  if (c->dx[1] && e.r.chances) entropy_target_slope(c, &e.r, &e.up);
+  if (c->dx[1] && !e.r.chances) mgrad_call_clear(c, 1);
 }
 
 MGRAD_OP(cross_entropy) = { CLASSES_OF(cross_entropy), .reads = 7,

@@ -180,10 +180,17 @@ static void share_sets(job *j, mgrad_part_fn f) {
 
 /* ---- forward ---- */
 
+/* (x - mean) scale, of half the mean and twice the scale: the difference of the largest
+** numbers fits a float when it is halved. */
+INLINE mgrad_real standard(mgrad_real x, mgrad_real half, mgrad_real twice) {
+  return MGRAD_FMA(x, REAL(0.5), -half) * twice;
+}
+
 /* y = (x - mean) scale w + b; a step is 1 for numbers of their own, 0 for one. */
 INLINE void put(int64_t n, const mgrad_real *x, mgrad_real mean, mgrad_real scale,
                 const mgrad_real *w, const mgrad_real *b, int step, mgrad_real *y) {
-  MGRAD_EACH(i, n) y[i] = (x[i] - mean) * scale * w[i * step] + b[i * step];
+  mgrad_real half = mean / 2, twice = scale * 2;
+  MGRAD_EACH(i, n) y[i] = standard(x[i], half, twice) * w[i * step] + b[i * step];
 }
 
 static double deviation_scale(const job *j, double var) {
@@ -271,12 +278,14 @@ static void block_forward(void *ud, int64_t part, int worker) {
   settle(j, b);
   const mgrad_real *mean = j->mean + b.first, *scale = j->scale + b.first;
   const mgrad_real *w = j->weight + b.first, *bias = j->bias + b.first;
+  mgrad_real half[COLUMNS], twice[COLUMNS];
+  for (int64_t k = 0; k < b.m; k++) half[k] = mean[k] / 2, twice[k] = scale[k] * 2;
   for (int64_t o = 0; o < v->outer; o++) {
     int64_t at = (o * v->channels + b.first) * v->inner;
     const mgrad_real *x = j->x + at;
     mgrad_real *y = j->c->y->data + at;
     if (v->inner > 1) put(v->inner, x, *mean, *scale, w, bias, 0, y);
-    else MGRAD_EACH(k, b.m) y[k] = (x[k] - mean[k]) * scale[k] * w[k] + bias[k];
+    else MGRAD_EACH(k, b.m) y[k] = standard(x[k], half[k], twice[k]) * w[k] + bias[k];
   }
 }
 
@@ -284,7 +293,8 @@ static void norm_forward(mgrad_call *c) {
   job j = job_of(c);
   if (j.v.within) share_sets(&j, sets_forward);
   else share(&j, blocks(&j.v), block_forward);
-  if (is(c, MGRAD_ID_batch_norm) && c->x[BATCHES] != NULL) c->x[BATCHES]->data[0] += 1;
+  bool counts = is(c, MGRAD_ID_batch_norm) && c->x[BATCHES] != NULL;
+  if (counts && mgrad_pool_piece(c->ctx->pool, 0, 1)) c->x[BATCHES]->data[0] += 1;
 }
 
 /* ---- backward ---- */

@@ -121,39 +121,51 @@ static void columns_inside(const axis *a, int64_t b, int64_t *from, int64_t *to)
       : mgrad_min_size((a->large - 1 - first) / a->stride + 1, a->small);
 }
 
-INLINE void add_row(int64_t n, const mgrad_real *x, const int64_t step, mgrad_real *y) {
-  MGRAD_EACH(j, n) y[j] += x[j * step];
+/* A power of 2 that the sum of a window is times, so that it fits where its mean does. */
+static mgrad_real part_of(const pooling *p) {
+  const axis *h = &p->h, *w = &p->w;
+  int64_t most = (h->adaptive ? h->large : h->kernel) * (w->adaptive ? w->large : w->kernel);
+  mgrad_real part = 1;
+  for (; most > 1; most = (most + 1) / 2) part /= 2;
+  return part;
+}
+
+INLINE void add_row(int64_t n, const mgrad_real *x, const int64_t step, mgrad_real part,
+                    mgrad_real *y) {
+  MGRAD_EACH(j, n) y[j] = MGRAD_FMA(x[j * step], part, y[j]);
 }
 
 /* NaN wins. */
-INLINE void raise_row(int64_t n, const mgrad_real *x, const int64_t step, mgrad_real *y) {
+INLINE void raise_row(int64_t n, const mgrad_real *x, const int64_t step, mgrad_real part,
+                      mgrad_real *y) {
+  (void)part;
   MGRAD_EACH(j, n) y[j] = x[j * step] > y[j] || x[j * step] != x[j * step] ? x[j * step] : y[j];
 }
 
 /* Steps of 1 and 2 are loops of their own, for the compiler to make vectors of. */
-#define BY_STEP(f, n, x, step, y)                                                 \
+#define BY_STEP(f, n, x, step, part, y)                                           \
   do {                                                                            \
-    if ((step) == 1) f(n, x, 1, y);                                               \
-    else if ((step) == 2) f(n, x, 2, y);                                          \
-    else f(n, x, step, y);                                                        \
+    if ((step) == 1) f(n, x, 1, part, y);                                         \
+    else if ((step) == 2) f(n, x, 2, part, y);                                    \
+    else f(n, x, step, part, y);                                                  \
   } while (0)
 
-/* One row of x into the results of one row. */
-static void take_row(const axis *w, const mgrad_real *x, mgrad_real *y, bool greatest) {
+/* One row of x into the results of one row: the part of it to sums; part 0: the greatest. */
+static void take_row(const axis *w, const mgrad_real *x, mgrad_real *y, mgrad_real part) {
   for (int64_t b = 0; b < w->kernel; b++) {
     int64_t from, to;
     columns_inside(w, b, &from, &to);
     const mgrad_real *first = x + from * w->stride + b - w->pad;
-    if (greatest) BY_STEP(raise_row, to - from, first, w->stride, y + from);
-    else BY_STEP(add_row, to - from, first, w->stride, y + from);
+    if (part == 0) BY_STEP(raise_row, to - from, first, w->stride, part, y + from);
+    else BY_STEP(add_row, to - from, first, w->stride, part, y + from);
   }
 }
 
 static void take_row_adaptive(const axis *w, const mgrad_real *x, mgrad_real *y,
-                              bool greatest) {
+                              mgrad_real part) {
   for (int64_t j = 0; j < w->small; j++)
     for (int64_t k = begin(w, j); k < end(w, j); k++) {
-      if (!greatest) y[j] += x[k];
+      if (part != 0) y[j] = MGRAD_FMA(x[k], part, y[j]);
       else if (x[k] > y[j] || x[k] != x[k]) y[j] = x[k];
     }
 }
@@ -169,8 +181,11 @@ static bool squares(const pooling *p) {
 static void mean_of_squares(const pooling *p, const mgrad_real *x, mgrad_real *y) {
   int64_t n = p->w.small, width = p->w.large;
   for (int64_t i = 0; i < p->h.small; i++, x += 2 * width, y += n)
-    MGRAD_EACH(j, n)
-      y[j] = (x[2 * j] + x[2 * j + 1] + x[width + 2 * j] + x[width + 2 * j + 1]) / 4;
+    MGRAD_EACH(j, n) {
+      mgrad_real upper = MGRAD_FMA(x[2 * j + 1], REAL(0.25), x[2 * j] / 4);
+      mgrad_real lower = MGRAD_FMA(x[width + 2 * j], REAL(0.25), upper);
+      y[j] = MGRAD_FMA(x[width + 2 * j + 1], REAL(0.25), lower);
+    }
 }
 
 /* Their slopes: each share goes to two places of two rows. */
@@ -193,6 +208,7 @@ static void slopes_of_squares(const pooling *p, const mgrad_real *dy, mgrad_real
 
 static void pool_rows(const pooling *p, const mgrad_real *x, mgrad_real *y, bool greatest) {
   const axis *h = &p->h, *w = &p->w;
+  mgrad_real part = greatest ? 0 : part_of(p);
   if (!greatest && squares(p)) {
     mean_of_squares(p, x, y);
     return;
@@ -200,11 +216,11 @@ static void pool_rows(const pooling *p, const mgrad_real *x, mgrad_real *y, bool
   for (int64_t i = 0; i < h->small; i++, y += w->small) {
     for (int64_t j = 0; j < w->small; j++) y[j] = greatest ? -INFINITY : 0;
     for (int64_t k = inside(h, begin(h, i)); k < inside(h, end(h, i)); k++) {
-      if (w->adaptive) take_row_adaptive(w, x + k * w->large, y, greatest);
-      else take_row(w, x + k * w->large, y, greatest);
+      if (w->adaptive) take_row_adaptive(w, x + k * w->large, y, part);
+      else take_row(w, x + k * w->large, y, part);
     }
     if (greatest) continue;
-    mgrad_real rows = REAL(end(h, i) - begin(h, i));
+    mgrad_real rows = REAL(end(h, i) - begin(h, i)) * part;
     MGRAD_EACH(j, w->small) y[j] /= rows * REAL(end(w, j) - begin(w, j));
   }
 }

@@ -51,17 +51,16 @@ static void each_backward(mgrad_call *c, void (*f)(line l, const mgrad_real *y,
 }
 
 /* y = exp(x - max); returns the sum of y, and max. */
-static mgrad_real exponentials(line l, const mgrad_real *x, mgrad_real *y,
+static double exponentials(line l, const mgrad_real *x, mgrad_real *y,
                                mgrad_real *max) {
-  mgrad_real largest = x[0];
-  EACH(at) largest = x[at] > largest ? x[at] : largest;
+  mgrad_real largest = mgrad_largest(l.n, x, l.step);
   EACH(at) y[at] = EXP(x[at] - largest);
   *max = largest;
-  return REAL(mgrad_sum(l.n, y, l.step));
+  return mgrad_sum(l.n, y, l.step);
 }
 
 static void softmax_line(line l, const mgrad_real *x, mgrad_real *y) {
-  mgrad_real max, scale = 1 / exponentials(l, x, y, &max);
+  mgrad_real max, scale = 1 / REAL(exponentials(l, x, y, &max));
   EACH(at) y[at] *= scale;
 }
 
@@ -76,8 +75,9 @@ static void softmax_slope(line l, const mgrad_real *y, const mgrad_real *dy,
   }
 }
 
+/* One of the exponentials is 1; the others may be far smaller than that. */
 static void log_softmax_line(line l, const mgrad_real *x, mgrad_real *y) {
-  mgrad_real max, log_sum = LOG(exponentials(l, x, y, &max));
+  mgrad_real max, rest = REAL(exponentials(l, x, y, &max) - 1), log_sum = LOG1P(rest);
   EACH(at) y[at] = x[at] - max - log_sum;
 }
 

@@ -2,7 +2,10 @@
 -- callgrind: the same figures whatever else the machine does. Each is the difference
 -- between a long and a short run, so that loading Lua and building nets drop out.
 --
---   lua5.4 tests/bench/count.lua
+--   lua5.4 tests/bench/count.lua [--unchecked FOLDER]
+--
+-- With the folder of a build that does not look for NaN and infinity: what it costs to look,
+-- in percent of a step.
 local bench = require "tests.bench.bench"
 local models = require "tests.bench.models"
 local mg = bench.mg
@@ -40,26 +43,38 @@ local counts = {
   end },
 }
 
---- Instructions that one run of this script takes.
-local function callgrind(which, n)
-  local command = ("valgrind --tool=callgrind --callgrind-out-file=/dev/null %s %s %d %d 2>&1")
-    :format(arg[-1], arg[0], which, n)
+--- Instructions that one run of this script takes, with the module of that folder.
+local function callgrind(which, n, folder)
+  local first = folder and ([[-e 'package.cpath = "%s/?.so;" .. package.cpath']]):format(folder)
+  local command = ("valgrind --tool=callgrind --callgrind-out-file=/dev/null %s %s %s %d %d 2>&1")
+    :format(arg[-1], first or "", arg[0], which, n)
   local pipe = assert(io.popen(command))
   local text = pipe:read("*a")
   pipe:close()
   return tonumber(text:match("Collected : (%d+)")) or error(text, 0)
 end
 
-if arg[1] then
+--- Instructions of one step.
+local function of_step(i, folder)
+  local short, long = counts[i][3], counts[i][4]
+  return (callgrind(i, long, folder) - callgrind(i, short, folder)) / (long - short)
+end
+
+if tonumber(arg[1]) then
   pcall(mg.core.isa, "avx2") -- the most that valgrind knows
   if mg.set_threads then mg.set_threads(1) end
   return counts[tonumber(arg[1])][5](tonumber(arg[2]))
 end
 
 if not io.popen("valgrind --version 2>/dev/null"):read("*l") then
-  return print("count: no valgrind here, which is in the Debian package valgrind")
+  print("count: no valgrind here, which is in the Debian package valgrind")
+  os.exit(arg[1] and 1 or 0)
 end
 for i, c in ipairs(counts) do
-  local short, long = callgrind(i, c[3]), callgrind(i, c[4])
-  bench.out(c[1], c[2], (long - short) / (c[4] - c[3]))
+  if not arg[1] then
+    bench.out(c[1], c[2], of_step(i))
+  elseif c[2]:find "run" or c[2]:find "step" then
+    local with, without = of_step(i), of_step(i, arg[2])
+    print(("figure E4 cost_percent %.2f (%s)"):format(100 * (with / without - 1), c[1]))
+  end
 end

@@ -9,6 +9,7 @@
 #include "../../core/random.h"
 #include "../../core/kernels/kernels.h"
 
+#include <fenv.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -113,6 +114,33 @@ static void test_shapes(mgrad_context *ctx) {
   t = tensor(ctx, 1, 5, 0, 0);
   CHECK((uintptr_t)mgrad_tensor_array(t)->data % MGRAD_ALIGN == 0);
   mgrad_tensor_release(t);
+}
+
+/* Every place of every length up to 300, in code for this machine and for any. */
+static void test_finite(void) {
+  extern const mgrad_code mgrad_code_table;
+  const mgrad_code *codes[] = { &mgrad_code_table, mgrad_code_best() };
+  const mgrad_real bad[] = { NAN, INFINITY, -INFINITY };
+  const int rounding[] = { FE_TONEAREST, FE_DOWNWARD };
+  mgrad_real x[300];
+  int wrong = 0;
+  test("a number that is not finite is seen anywhere, others never, however it is rounded");
+  for (int i = 0; i < 300; i++) x[i] = (mgrad_real)(i % 3 - 1) * 1000;
+  for (int k = 0; k < 4; k++) {
+    bool (*all_finite)(int64_t, const mgrad_real *) = codes[k % 2]->all_finite;
+    fesetround(rounding[k / 2]);
+    for (int n = 0; n <= 300; n++) {
+      wrong += !all_finite(n, x);
+      for (int i = 0; i < n; i++) {
+        mgrad_real good = x[i];
+        x[i] = bad[(i + n) % 3];
+        wrong += all_finite(n, x);
+        x[i] = good;
+      }
+    }
+    fesetround(FE_TONEAREST);
+  }
+  CHECK(wrong == 0);
 }
 
 static void test_random(void) {
@@ -418,6 +446,36 @@ static void test_failing(bool persistent) {
   CHECK(refused > total / 2);
 }
 
+/* Calls its part, and once more where there was no memory. */
+static mgrad_status stubborn(void *ud, mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
+  (void)l;
+  mgrad_status status = mgrad_layer_forward(ud, x, y);
+  return status == MGRAD_NOMEM ? mgrad_layer_forward(ud, x, y) : status;
+}
+
+static void test_stubborn(void) {
+  test("what is built once more, for want of memory, has the same numbers");
+  uint64_t hash = 0;
+  for (uint64_t k = 0; k < 40; k++) { /* of the 0th none fails */
+    counter c = { 0 };
+    mgrad_context *ctx = mgrad_context_new(counted, &c);
+    mgrad_layer *outer = NULL, *part = dense(ctx, 4);
+    mgrad_tensor *x = tensor(ctx, 2, 1, 3, 1), *y = NULL;
+    OK(mgrad_layer_custom(ctx, "stubborn", stubborn, part, &outer));
+    OK(mgrad_layer_add(outer, "part", part));
+    if (k > 0) c.fail_at = c.calls + k;
+    if (mgrad_layer_forward(outer, x, &y) == MGRAD_OK) {
+      if (k == 0) hash = mgrad_layer_hash(part);
+      CHECK(mgrad_layer_hash(part) == hash);
+    }
+    mgrad_tensor_release(y);
+    mgrad_tensor_release(x);
+    mgrad_layer_release(outer);
+    mgrad_layer_release(part);
+    mgrad_context_release(ctx);
+  }
+}
+
 static void test_steps(mgrad_context *ctx) {
   test("a loss that is no number names the layer and touches no weight");
   mgrad_layer *l = net(ctx, 4, 1);
@@ -526,6 +584,7 @@ int main(void) {
   test_memory();
   test_shapes(ctx);
   test_random();
+  test_finite();
   test_graph(ctx);
   test_layers(ctx);
   test_further(ctx);
@@ -534,6 +593,7 @@ int main(void) {
   test_accumulate(ctx);
   test_failing(false);
   test_failing(true);
+  test_stubborn();
   test_chain(ctx);
   test("nothing is left allocated");
   CHECK(mgrad_memory_used(ctx) == 0);

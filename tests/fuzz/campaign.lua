@@ -99,7 +99,9 @@ while done < options.programs and os.time() - start < options.seconds and failur
     if i <= 3 then totals[i] = totals[i] + count end
   end
   done = done + n
+  io.stderr:write(("\r%d of %d programs, %d failures"):format(done, options.programs, failures))
 end
+io.stderr:write "\n"
 print(("campaign: %d programs from seed %d, %d steps, %d without error, %d calls of the API,"
   .. " %d s; %d passed, %d failed"):format(done, options.seed, totals[1], totals[2], totals[3],
   os.time() - start, done - failures, failures))

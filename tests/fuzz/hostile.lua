@@ -425,7 +425,11 @@ walk("bytes.", debug.getmetatable(core.bytes("abc")))
 
 -- What functions return.
 for _, o in ipairs(options_of_schedules()) do
-  add("schedule " .. o[1], mg.schedule[o[1]](o[2]), function() return 1 end, o[1], "step")
+  local schedule = mg.schedule[o[1]](o[2])
+  add("schedule " .. o[1], function(...) return schedule(...) end, function() return 1 end, o[1],
+    "step")
+  add("opt:schedule " .. o[1], getmetatable(schedule).__call, function() return schedule, 1 end,
+    o[1], "step")
 end
 add("plateau.observe", mg.schedule.plateau({ lr = 1 }).observe, function()
   return mg.schedule.plateau { lr = 1 }, 1

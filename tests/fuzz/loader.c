@@ -4,9 +4,7 @@
 */
 #include "fuzz.h"
 
-#include <lua.h>
-#include <lauxlib.h>
-#include <lualib.h>
+#include "../c/newstate.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -11,6 +11,13 @@ local function run(command)
   return tonumber(text:match(" status (%d+)%s*$")), text
 end
 
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
 local function script(name, arguments)
   return run(("%s scripts/%s.lua %s"):format(LUA, name, arguments or ""))
 end
@@ -24,6 +31,43 @@ local seeds = tonumber(os.getenv "SCRIPT_SEEDS") or 3
 local quick = { char_rnn = "--epochs 2 --sample 50 ", -- what would take long
                 char_gpt = "--epochs 2 --sample 50 " }
 
+--- Columns of the widest line.
+local function width(text)
+  local most = 0
+  for line in text:gsub("\27%[[%d;]*m", ""):gmatch "[^\n]+" do
+    most = math.max(most, #line:gsub("[\128-\191]", ""))
+  end
+  return most
+end
+
+--- What README.md shows of each script: lists of lines, from the part that is about it. One
+-- of which the script prints less than two lines is about other options, and does not count.
+local shown = {}
+for part in (read "scripts/README.md" .. "\n## "):gmatch "(.-)\n## " do
+  for name in part:match "^[^\n]*":gmatch "`([%w_]+)%.lua`" do
+    shown[name] = shown[name] or {}
+    for block in part:gmatch "```\n(.-)```" do table.insert(shown[name], block) end
+  end
+end
+local exact = require "moongrad".info().isa:find "avx" -- others may round differently
+local timed = { batch_size = true } -- these lines have seconds in them
+
+--- Lines of what is shown that are not in the text.
+local function stale(name, text)
+  local list, printed = {}, {}
+  for line in text:gmatch "[^\n]+" do printed[line:match "^%s*(.-)%s*$"] = true end
+  for _, block in ipairs(shown[name] or {}) do
+    local missing, found = {}, 0
+    for line in block:gmatch "[^\n]+" do
+      line = line:match "^%s*(.-)%s*$"
+      if printed[line] then found = found + 1
+      elseif line:find "[^.]" then missing[#missing + 1] = line end
+    end
+    for _, line in ipairs(found > 1 and missing or {}) do list[#list + 1] = line end
+  end
+  return table.concat(list, "\n")
+end
+
 describe("the script", function()
   for _, name in ipairs(names) do
     for seed = 1, seeds do
@@ -31,12 +75,17 @@ describe("the script", function()
         local status, text = script(name, (quick[name] or "") .. "--seed " .. seed)
         assert.equal(0, status, text)
         assert.truthy(text:find("The claim held", 1, true))
+        assert.is_true(width(text) <= 80, "wider than a terminal:\n" .. text)
+        if seed == 1 and not quick[name] and not timed[name] and exact then
+          assert.equal("", stale(name, text), "scripts/README.md shows something else")
+        end
       end)
     end
     it(name .. " explains itself", function()
       local status, text = script(name, "--help")
       assert.equal(0, status)
       assert.truthy(text:find("usage: " .. name, 1, true) and text:find("%-%-seed"))
+      assert.is_true(width(text) <= 80, text)
     end)
     it(name .. " refuses an unknown option in one line", function()
       local status, text = script(name, "--sed 1")
@@ -106,6 +155,9 @@ describe("the script", function()
     status, text = script("neuron", "--plot /nowhere/x.png")
     assert.equal(2, status)
     assert.truthy(text:find("/nowhere/x.png", 1, true))
+    status, text = script("neuron", "--plot x.gif")
+    assert.equal(2, status)
+    assert.truthy(text:find('^neuron: %-%-plot takes a name .*not "x.gif"\n'), text)
   end)
   it("the LÖVE game learns XOR while it draws", function()
     if not io.open("build/luajit/moongrad/core.so", "rb") or

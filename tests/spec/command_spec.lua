@@ -65,6 +65,23 @@ when("the command", function()
     assert.truthy(text:find("epoch 203/203", 1, true), text)
   end)
 
+  it("says in one line, without a place in its own files, what it cannot read", function()
+    for _, words in ipairs { "plot /nowhere/run.jsonl", "plot " .. config, "train /nowhere/x.lua",
+                             "predict /nowhere/x", "predict " .. model .. " /nowhere/x.csv",
+                             "info " .. config, "convert /nowhere/x.npz " .. path "x.onnx",
+                             "plot " .. path "run.jsonl" .. " --out x.gif" } do
+      local status, text = run(words)
+      assert.equal(1, status, text)
+      assert.truthy(text:find "^moongrad: [^\n]+\n$", text)
+      assert.is_nil(text:find ":%d+:", text)
+    end
+    local _, text = run("predict " .. model, "1 2 3\\n")
+    assert.equal("moongrad: dense (layer 1 of sequential): input is {1, 3}, expected {n, 2}\n",
+      text)
+    _, text = run("train " .. write("bad.lua", "\nreturn nil + 1"))
+    assert.truthy(text:find "bad.lua:2: attempt", text)
+  end)
+
   it("train names a field that is missing or unknown", function()
     local status, text = run("train " .. write("no.lua", "return { net = 1, data = 2 }"))
     assert.equal(1, status)
@@ -110,7 +127,7 @@ when("the command", function()
   it("info lists layers and tensors", function()
     local status, text = run("info " .. model)
     assert.equal(0, status, text)
-    assert.truthy(text:find("dense", 1, true) and text:find("0.weight", 1, true))
+    assert.truthy(text:find("dense  *{n, 8}  *24\n") and text:find("0.weight", 1, true), text)
     assert.truthy(text:find("4 tensors, 33 numbers", 1, true), text)
     assert.truthy(text:find(mg.load(model):hash(), 1, true))
   end)

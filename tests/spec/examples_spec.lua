@@ -4,11 +4,9 @@ local mg = require "moongrad"
 local reference = require "moongrad.reference"
 local examples = dofile "bindings/reference/examples.lua"
 
-local OWN = "For moongrad's own files"
-
 local inner = {}
 for _, section in ipairs(require "moongrad.functions") do
-  for _, entry in ipairs(section) do inner[entry.name] = section.title == OWN end
+  for _, entry in ipairs(section) do inner[entry.name] = section.own end
 end
 
 describe("the example of", function()

@@ -1,5 +1,6 @@
 -- The examples of README and guides are run as they stand. Where one ends with
--- "close to N", the last number that it prints is.
+-- "close to N", the last number that it prints is. Other blocks of code name the file that
+-- they are quoted from, after the language; tests/guides.lua tries the remaining ones.
 
 local load = loadstring or load
 
@@ -15,6 +16,13 @@ local function printed_by(code, name)
   return printed
 end
 
+local function read(name)
+  local file = assert(io.open(name, "rb"))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
 local function files()
   local pipe, list = io.popen("ls README.md bindings/guides/*.md"), {}
   for name in pipe:lines() do list[#list + 1] = name end
@@ -23,9 +31,7 @@ local function files()
 end
 
 for _, name in ipairs(files()) do
-  local file = assert(io.open(name))
-  local text, count = file:read("*a"), 0
-  file:close()
+  local text, count = read(name), 0
   describe("the example of " .. name, function()
     for code in text:gmatch("```lua\n(.-)```") do
       count = count + 1
@@ -39,5 +45,10 @@ for _, name in ipairs(files()) do
       end)
     end
     it("is there", function() assert.truthy(count >= 1) end)
+    for path, code in text:gmatch("```%l+ ([%w_/.]+)\n(.-)```") do
+      it(("is quoted from %s: %s"):format(path, code:match "[^\n]*"), function()
+        assert.truthy(read(path):find(code, 1, true))
+      end)
+    end
   end)
 end

@@ -327,6 +327,23 @@ describe("a module that may be missing", function()
   end)
 end)
 
+describe("a part whose loading is interrupted", function()
+  it("is loaded at the next call, on Lua 5.1 too", function()
+    assert.equal("saved", h.script [[
+      local mg = require "moongrad"
+      local net = mg.dense(2, { inputs = 2 })
+      for n = 1, 100 do
+        pcall(function()
+          debug.sethook(function() debug.sethook() error("interrupted!", 0) end, "", n * 10)
+          mg.dump(net)
+          debug.sethook()
+        end)
+      end
+      io.write(#mg.dump(net) > 0 and "saved")
+    ]])
+  end)
+end)
+
 describe("an interruption while fit puts the best weights back", function()
   -- The hash after three epochs of which the first counts as the best; 'count' instructions
   -- of Lua after the last one there is an error, as a hook's at Ctrl-C.

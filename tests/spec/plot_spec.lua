@@ -196,6 +196,17 @@ describe("a picture", function()
   before_each(function() mg.seed(1) mg.plot.backend = nil end)
   after_each(function() mg.plot.backend = nil h.remove_files() end)
 
+  it("is as wide as the terminal, where COLUMNS is not set", function()
+    local path = h.file 'print("wide " .. require "moongrad.progress".columns())'
+    local lua = jit and "luajit" or "lua" .. _VERSION:match "%d%.%d"
+    for _, columns in ipairs { 40, 200 } do
+      local pipe = io.popen(([[script -qec "stty cols %d; env -u COLUMNS %s %s" /dev/null]]):format(
+        columns, lua, path))
+      assert.equal("wide " .. columns, pipe:read "*a":match "wide %d+")
+      pipe:close()
+    end
+    h.remove_files()
+  end)
   it("is as wide as COLUMNS says, or 80, and coloured as the environment says", function()
     local code = [=[
       local env = %s
@@ -502,11 +513,41 @@ describe("gnuplot", function()
     assert.truthy(text:find("title 'a''b touch x  !ls'", 1, true), text)
     assert.is_nil(text:find("`", 1, true))
   end)
+  it("draws the colours of surface and weights with what they stand for", function()
+    local function script(kind, ...)
+      local path = h.file("") .. ".gp"
+      assert.is_true(mg.plot[kind](..., { out = path }))
+      local file = assert(io.open(path))
+      local text = file:read("*a")
+      file:close()
+      os.remove(path)
+      return text
+    end
+    local text = script("surface", function(a, b) return a ^ 2 + b ^ 2 + 0.01 end)
+    assert.truthy(text:find("set title 'loss'", 1, true))
+    assert.truthy(text:find("set y2tics %('0.1' [%d.]+, '1' [%d.]+, '10' [%d.]+%)"), text)
+    text = script("weights", mg.tensor { { -1, 0.5 }, { 0.25, 1 } })
+    assert.truthy(text:find("'-1.0' 0, ", 1, true) and text:find("'1.0' 1)", 1, true), text)
+    assert.is_nil(script("curve", math.sin):find("y2tics", 1, true))
+  end)
+  it("counts columns where it draws text, in which there are no colours", function()
+    h.refuses("no areas of colour as text", mg.plot.surface, math.max, { width = 80 })
+    h.fails("width is 99, expected an integer from 100", mg.plot.curve, math.sin,
+      { width = 99, out = "x.png" })
+  end)
   it("draws each kind, or is said to be missing", function()
+    local path = h.file("") .. ".svg"
     for kind in pairs(kinds) do
-      local text, message = call(kind, {})
-      if there then assert.truthy(text and #text > 200, message)
-      else assert.truthy(message:find("gnuplot", 1, true)) end
+      local drawn, message = call(kind, { out = path })
+      if there then
+        assert(drawn, message)
+        local file = assert(io.open(path))
+        assert.truthy(file:read("*a"):find("<svg.*</svg>"), kind)
+        file:close()
+        os.remove(path)
+      else
+        assert.truthy(message:find("gnuplot", 1, true))
+      end
     end
   end)
 end)

@@ -211,3 +211,32 @@ describe("help", function()
     h.fails("help: name is a table, expected a string", reference.help, {})
   end)
 end)
+
+describe("types.lua", function()
+  local file = assert(io.open "bindings/reference/types.lua")
+  local types = file:read "*a"
+  file:close()
+
+  it("is Lua, and names no class of ours that it does not declare", function()
+    assert((loadstring or load)(types, "=types.lua"))
+    local declared = { moongrad = true }
+    for name in types:gmatch "%-%-%-@%l+ (moongrad[%w_.]*)" do declared[name] = true end
+    for line in types:gmatch "%-%-%-@[^\n]*" do
+      for name in line:gmatch "moongrad%.[%a_][%w_.]*" do assert.is_true(declared[name], name) end
+    end
+  end)
+  it("has arguments in the order in which they are given", function()
+    has(types, "function Tensor:index_select(dim, ids) end")
+    has(types, "function mg.group_norm(x, groups, weight, bias, eps, options) end")
+  end)
+  it("lets sizes be given one by one, and options in place of any argument", function()
+    has(types, "---@param ... integer|integer[]\n---@return moongrad.Tensor\n"
+      .. "function Tensor:reshape(...) end")
+    has(types, "---@param heads integer|moongrad.options.transformer_block\n")
+  end)
+  it("has what is no function, too", function()
+    for name in pairs(mg) do
+      assert(types:find("mg." .. name .. "[ .(]") or types:find("[{ ]" .. name .. " = {}"), name)
+    end
+  end)
+end)

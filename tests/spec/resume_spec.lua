@@ -478,4 +478,34 @@ describe("a state that does not fit", function()
                            net = mg.sequential { 3, mg.dense(4), mg.dense(2) } }
     assert.is_true(t:load(path)) -- what is there is a whole file
   end)
+
+  it("is not taken for damaged, nor left without its net, where JSON has no memory", function()
+    local path = file()
+    assert.equal("fine", helper.script(([[
+      local cjson, calls, last = require "cjson", 0, math.huge
+      local function short(name)
+        return function(...)
+          calls = calls + 1
+          if calls > last then error("not enough memory", 0) end
+          return cjson[name](...)
+        end
+      end
+      local json = { null = cjson.null, decode = short "decode", encode = short "encode" }
+      function json.new() return json end
+      package.loaded.cjson = json
+      local mg = require "moongrad"
+      local net = mg.sequential { 3, mg.dense(4) }
+      local t = mg.trainer { loss = "mse", optimizer = "adam", net = net }
+      for _, what in ipairs { "save", "load" } do
+        calls, last = 0, math.huge
+        assert(t[what](t, PATH) and calls > 0)
+        for k = 0, calls - 1 do
+          calls, last = 0, k
+          local ok, message = pcall(t[what], t, PATH)
+          assert(not ok and message == "not enough memory", what .. tostring(message))
+        end
+      end
+      io.write "fine"
+    ]]):gsub("PATH", function() return ("%q"):format(path) end), nil))
+  end)
 end)

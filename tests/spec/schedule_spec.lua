@@ -53,6 +53,40 @@ describe("a schedule", function()
   end)
 end)
 
+describe("where it is printed, a schedule", function()
+  it("tells its kind and its numbers", function()
+    local cosine = mg.schedule.cosine { lr = 0.1, steps = 1000 }
+    assert.equal("cosine schedule (lr 0.1, steps 1000, min_lr 0)", tostring(cosine))
+    assert.equal("linear_warmup schedule (lr 0.1, steps 5, start_factor 0.333333, after "
+      .. tostring(cosine) .. ")", tostring(mg.schedule.linear_warmup { lr = 0.1, after = cosine }))
+    assert.truthy(tostring(mg.schedule.plateau { lr = 0.1, mode = "max" })
+      :find("^plateau schedule %(lr 0.1, factor 0.1, patience 10, mode max, "))
+  end)
+  it("does so on one line, of each kind", function()
+    for name, new in pairs(mg.schedule) do
+      local text = tostring(new { lr = 0.5, steps = name ~= "step" and name ~= "exponential"
+        and name ~= "plateau" and 8 or nil, step_size = name == "step" and 2 or nil,
+        gamma = name == "exponential" and 0.5 or nil })
+      assert.truthy(text:find("^" .. name .. " schedule %(lr 0.5, [^\n]+%)$"), text)
+    end
+  end)
+  it("is told by the rate of its optimizer, before the first step too", function()
+    local opt = mg.adam { lr = mg.schedule.linear_warmup { lr = 0.3, steps = 4 } }
+    assert.equal("adam (lr 0.1, 0 steps done)", tostring(opt))
+  end)
+  it("may be given to an optimizer later, as may any table that is called", function()
+    local w = h.leaf { 1 }
+    for _, rate in ipairs { mg.schedule.step { lr = 0.25, step_size = 1 },
+                            setmetatable({}, { __call = function() return 0.25 end }) } do
+      local opt = mg.sgd { lr = 1 }:schedule(rate):attach { w }
+      w.grad = mg.ones(1)
+      opt:step()
+      assert.equal(0.25, opt.lr)
+    end
+    fails("schedule: lr is table, expected a function", function() mg.sgd {}:schedule {} end)
+  end)
+end)
+
 describe("a plateau", function()
   it("lowers the rate when a number does not get better", function()
     local opt = mg.sgd { lr = mg.schedule.plateau { lr = 1, factor = 0.5, patience = 1 } }

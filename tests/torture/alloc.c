@@ -1,35 +1,84 @@
 /*
 ** alloc.c - a host whose memory runs out: Lua and moongrad share one allocator that fails
-** at its N-th call, once, for good, or even while the state is closed, for the N of each
-** piece of work in alloc.lua (or in another file: alloc FILE).
+** at its N-th call: once, then for good, then even while the state is closed, for the N
+** of each piece of work in alloc.lua (or in another file: alloc FILE).
 **
 ** Expected each time: the work ends, well or with "not enough memory"; done once more on
 ** the same objects, with memory there again, it gives what it gives where nothing fails;
 ** and closing the state leaves nothing behind. Each attempt is a forked process, so the
-** module is loaded once; the first piece, loading it, begins with no state at all.
+** module is loaded once; the first piece, loading it, begins with no state at all. What a
+** piece reads when it is first done, other files of moongrad say, is there for the next.
 **
-**   alloc [--points N] [--persistent | --closing] [--only NAME] [FILE]
+** A loop allocates at one place many times. A place is the lines of Lua under way and
+** the size and kind of what is asked for; of each, the 1st, 4th, 16th .. time in a piece
+** is let fail, or every N-th of all these. Each ten seconds a line says how far it is;
+** stopped by SIGINT or SIGTERM it says what it has seen.
+**
+**   alloc [--every N] [--only NAME] [FILE]
 */
 #define _POSIX_C_SOURCE 200809L
-#include <lua.h>
-#include <lauxlib.h>
-#include <lualib.h>
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#include "../c/newstate.h"
 
+#include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-typedef enum mode { ONCE, PERSISTENT, CLOSING } mode;
+enum { ONCE, PERSISTENT, CLOSING, MODES };
 
 typedef struct memory {
   size_t used;
   unsigned long calls, fail_at; /* 0: never */
-  mode mode;
+  int mode;
+  lua_State *L; /* where places are listed */
 } memory;
 
-enum { SECONDS = 60, REPORT = 1024, MOST_WORK = 4096 };
+enum {
+  SECONDS = 300, PROGRESS = 10, REPORT = 1024,
+  MOST_POINTS = 1 << 16, TABLE = 2 * MOST_POINTS
+};
+
+/* What a child tells its parent, in memory that both have. */
+typedef struct message {
+  char text[REPORT];
+  unsigned long calls, count, points[MOST_POINTS]; /* to let fail, from nothing failing */
+} message;
+
+static message *told;
+
+/* ---- memory ---- */
+
+static uint64_t mix(uint64_t h, uint64_t v) { return (h ^ v) * 1099511628211u; }
+
+/* A number for where the allocation of so many bytes is made. */
+static uint64_t place_of(lua_State *L, size_t kind, size_t bytes) {
+  uint64_t h = mix(mix(14695981039346656037u, kind), bytes);
+  lua_Debug d;
+  for (int level = 0; lua_getstack(L, level, &d); level++) {
+    lua_getinfo(L, "Sl", &d);
+    h = mix(mix(h, (uintptr_t)d.source), (uint64_t)d.currentline);
+  }
+  return h ^ h >> 32;
+}
+
+/* Lists the allocation the 1st, 4th, 16th .. time that its place comes up. */
+static void list_point(const memory *m, size_t kind, size_t bytes) {
+  static struct { uint64_t place; unsigned long times; } table[TABLE];
+  if (told->count == MOST_POINTS) return;
+  uint64_t place = place_of(m->L, kind, bytes);
+  unsigned at = place % TABLE;
+  while (table[at].times > 0 && table[at].place != place) at = (at + 1) % TABLE;
+  table[at].place = place;
+  unsigned long times = ++table[at].times;
+  while (times % 4 == 0) times /= 4;
+  if (times == 1) told->points[told->count++] = m->calls;
+}
 
 static void *alloc(void *ud, void *p, size_t osize, size_t nsize) {
   memory *m = ud;
@@ -41,6 +90,7 @@ static void *alloc(void *ud, void *p, size_t osize, size_t nsize) {
   }
   if (nsize > before) { /* Lua counts on shrinking */
     m->calls++;
+    if (m->L != NULL) list_point(m, osize, nsize);
     if (m->fail_at != 0 &&
         (m->calls == m->fail_at || (m->mode != ONCE && m->calls > m->fail_at))) {
       return NULL;
@@ -79,10 +129,13 @@ static int load_and_probe(lua_State *L) {
   return 1;
 }
 
-/* The pieces of work that the file returns, {name, make} each, stay at index 1. */
+/* The pieces of work that the file returns, {name, make} each, stay at index 1. Lua 5.4 can
+** never again make a long string where memory has run out while it made the metatable of
+** its buffers; so that is there before. */
 static int load_list(lua_State *L, const char *file) {
   luaL_openlibs(L);
-  return luaL_loadfile(L, file) != 0 || lua_pcall(L, 0, 1, 0) != 0;
+  int wrong = luaL_loadstring(L, "return (' '):rep(1e5)") != 0 || lua_pcall(L, 0, 0, 0) != 0;
+  return wrong || luaL_loadfile(L, file) != 0 || lua_pcall(L, 0, 1, 0) != 0;
 }
 
 static const char *name_of(lua_State *L, int k) {
@@ -107,133 +160,150 @@ static int push_work(lua_State *L, int k) {
 
 /* ---- one attempt, in a process of its own ---- */
 
-/* Does what is at the top of the stack; of no state, loading. Writes "+calls result", or
-** "-what is wrong", into 'to'. */
-static void attempt(memory *m, lua_State *L, unsigned long n, mode how,
-                    const char *expected, char *to) {
-  memory fresh = { L != NULL ? m->used : 0, 0, n, how };
+/* The answer of a child; "-" begins what is wrong, "+" what the work gives. */
+static void say(char sign, const char *format, const char *what, const char *expected) {
+  told->text[0] = sign;
+  snprintf(told->text + 1, REPORT - 1, format, what, expected);
+}
+
+/* Does what is at the top of the stack; of no state, loading. The n-th allocation fails,
+** or for n = 0 none, and points are listed. */
+static void attempt(memory *m, lua_State *L, unsigned long n, int how,
+                    const char *expected) {
+  memory fresh = { .used = L != NULL ? m->used : 0, .fail_at = n, .mode = how };
   *m = fresh;
   if (L == NULL) {
     L = lua_newstate(alloc, m);
-    if (L == NULL) {
-      snprintf(to, REPORT, m->used == 0 ? "+0 " : "-lua_newstate leaks");
-      return;
-    }
+    if (L == NULL) return say(m->used == 0 ? '+' : '-', "lua_newstate leaks", "", "");
     m->fail_at = 0;
     lua_pushcfunction(L, load_and_probe);
     m->fail_at = n;
   }
   lua_pushvalue(L, -1); /* to do it twice */
+  if (n == 0) {
+    told->count = 0;
+    for (unsigned long i = 1; i <= m->calls; i++) told->points[told->count++] = i;
+    m->L = L;
+  }
   int failed = lua_pcall(L, 0, 1, 0);
-  unsigned long calls = m->calls;
+  m->L = NULL;
+  told->calls = m->calls;
   if (how != CLOSING) m->fail_at = 0;
   if (failed && strstr(text(L), "not enough memory") == NULL) {
-    snprintf(to, REPORT, "-says: %s", text(L));
-    return;
+    return say('-', "says: %s", text(L), "");
   }
   if (how != CLOSING) {
     if (!failed && n != 0 && strcmp(text(L), expected) != 0) {
-      snprintf(to, REPORT, "-gives %s, expected %s", text(L), expected);
-      return;
+      return say('-', "gives %.400s, expected %.400s", text(L), expected);
     }
     lua_pop(L, 1);
     if (lua_pcall(L, 0, 1, 0) != 0 || (n != 0 && strcmp(text(L), expected) != 0)) {
-      snprintf(to, REPORT, "-afterwards: %s, expected %s", text(L), expected);
-      return;
+      return say('-', "afterwards: %.400s, expected %.400s", text(L), expected);
     }
-    snprintf(to, REPORT, "+%lu %s", calls, text(L));
-  } else {
-    snprintf(to, REPORT, "+%lu ", calls);
   }
+  say('+', "%s", how != CLOSING ? text(L) : "", "");
   lua_close(L);
-  if (m->used != 0) snprintf(to, REPORT, "-%lu bytes are left", (unsigned long)m->used);
+  if (m->used != 0) say('-', "memory is left", "", "");
 }
 
-static void in_child(memory *m, lua_State *L, int k, unsigned long n, mode how,
-                     const char *expected, char *report) {
-  int ends[2], status = 0;
-  if (pipe(ends) != 0) exit(2);
+static void in_child(memory *m, lua_State *L, unsigned long n, int how,
+                     const char *expected) {
+  int status = -1;
+  told->text[0] = '\0';
   pid_t child = fork();
   if (child == 0) {
     alarm(SECONDS);
-    memset(report, 0, REPORT);
-    attempt(m, k != 0 ? L : NULL, n, how, expected, report);
-    ssize_t unused = write(ends[1], report, REPORT);
-    (void)unused;
+    attempt(m, L, n, how, expected);
     _exit(0);
   }
-  close(ends[1]);
-  size_t got = 0;
-  ssize_t more = 1;
-  while (more > 0 && got < REPORT) {
-    more = read(ends[0], report + got, REPORT - got);
-    if (more > 0) got += (size_t)more;
-  }
-  close(ends[0]);
-  waitpid(child, &status, 0);
-  if (got != REPORT || status != 0) {
-    snprintf(report, REPORT, "-ended with status %x", (unsigned)status);
-  }
+  if (child > 0) waitpid(child, &status, 0);
+  if (status == 0) return;
+  snprintf(told->text, REPORT, "-ended with status %x", (unsigned)status);
 }
 
 /* ---- all of them ---- */
 
-static unsigned long passed, failures;
+static unsigned long passed, failures, every = 1, places, calls;
+static volatile sig_atomic_t stopped;
 
-static void report_failure(const char *name, unsigned long n, mode how,
-                           const char *what) {
+static void stop(int signal) { stopped = signal; }
+
+static void count(const char *name, unsigned long n, int how) {
   static const char *const words[] = { "", " and all after it", " to the very end" };
+  if (told->text[0] == '+') {
+    passed++;
+    return;
+  }
   failures++;
-  printf("not ok - %s, allocation %lu%s: %s\n", name, n, words[how], what);
+  printf("not ok - %s, allocation %lu%s: %s\n", name, n, words[how], told->text + 1);
+}
+
+static void show_progress(const char *name) {
+  static time_t began, shown;
+  time_t now = time(NULL);
+  if (began == 0) began = shown = now;
+  if (now - shown < PROGRESS) return;
+  shown = now;
+  printf("torture: after %ld s %lu points, %lu of them failed, at: %s\n",
+         (long)(now - began), passed + failures, failures, name);
+  fflush(stdout);
+}
+
+static int going(void) { return !stopped && failures < 20; }
+
+/* Piece k: its points, from a child in which nothing fails, each in all three modes. Then
+** it is done here. */
+static void try_piece(memory *m, lua_State *L, int k) {
+  const char *name = name_of(L, k);
+  char expected[REPORT];
+  if (push_work(L, k)) in_child(m, k != 0 ? L : NULL, 0, ONCE, "");
+  else say('-', "cannot begin: %s", text(L), "");
+  if (told->count == MOST_POINTS) say('-', "has too many places", "", "");
+  if (told->text[0] != '+') return count(name, 0, ONCE);
+  strcpy(expected, told->text + 1);
+  calls += told->calls;
+  for (unsigned long i = 0; i < told->count && going(); i++) {
+    if (places++ % every != every / 2) continue;
+    for (int how = ONCE; how < MODES; how++) {
+      in_child(m, k != 0 ? L : NULL, told->points[i], how, expected);
+      count(name, told->points[i], how);
+    }
+    show_progress(name);
+  }
+  if (k == 0 || !going()) return;
+  int wrong = lua_pcall(L, 0, 1, 0) != 0 || strcmp(text(L), expected) != 0;
+  if (wrong) say('-', "in the end gives %.400s, expected %.400s", text(L), expected);
+  if (wrong) count(name, 0, ONCE);
 }
 
 int main(int argc, char **argv) {
   const char *file = "tests/torture/alloc.lua", *only = NULL;
-  unsigned long points = 1000, total = 0, at = 0;
-  mode how = ONCE;
   for (int i = 1; i < argc; i++) {
-    if (strcmp(argv[i], "--persistent") == 0) how = PERSISTENT;
-    else if (strcmp(argv[i], "--closing") == 0) how = CLOSING;
-    else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) only = argv[++i];
-    else if (strcmp(argv[i], "--points") == 0 && i + 1 < argc) {
-      points = strtoul(argv[++i], NULL, 10);
+    if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) only = argv[++i];
+    else if (strcmp(argv[i], "--every") == 0 && i + 1 < argc) {
+      every = strtoul(argv[++i], NULL, 10);
     }
     else file = argv[i];
   }
+  if (every == 0) every = 1;
+  struct sigaction end = { .sa_handler = stop, .sa_flags = SA_RESTART };
+  sigaction(SIGINT, &end, NULL);
+  sigaction(SIGTERM, &end, NULL);
+  told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+              0);
   memory m = { 0 };
-  lua_State *L = lua_newstate(alloc, &m);
+  lua_State *L = told != MAP_FAILED ? lua_newstate(alloc, &m) : NULL;
   if (L == NULL || load_list(L, file)) {
-    return fprintf(stderr, "alloc: %s\n", L != NULL ? text(L) : "no state"), 1;
+    return fprintf(stderr, "alloc: %s\n", L != NULL ? text(L) : "no memory"), 1;
   }
-  static char expected[MOST_WORK][REPORT], report[REPORT];
-  static unsigned long calls[MOST_WORK];
   int pieces = (int)lua_rawlen(L, 1);
-  /* without failures, to compare with */
-  for (int k = 0; k <= pieces && k < MOST_WORK; k++) {
-    if (only != NULL && strcmp(only, name_of(L, k)) != 0) continue;
-    if (push_work(L, k)) in_child(&m, L, k, 0, ONCE, "", report);
-    else snprintf(report, REPORT, "-cannot begin: %s", text(L));
-    if (report[0] != '+') {
-      report_failure(name_of(L, k), 0, ONCE, report + 1);
-      continue;
-    }
-    char *rest;
-    calls[k] = strtoul(report + 1, &rest, 10);
-    snprintf(expected[k], REPORT, "%s", rest + 1);
-    total += calls[k];
-  }
-  unsigned long every = points > 0 && total > points ? total / points : 1;
-  unsigned long next = every / 2 + 1;
-  for (int k = 0; k <= pieces && k < MOST_WORK && failures < 20; at += calls[k++]) {
-    if (calls[k] > 0 && !push_work(L, k)) report_failure(name_of(L, k), 0, ONCE, text(L));
-    for (; next <= at + calls[k] && failures < 20; next += every) {
-      in_child(&m, L, k, next - at, how, expected[k], report);
-      if (report[0] == '+') passed++;
-      else report_failure(name_of(L, k), next - at, how, report + 1);
-    }
+  for (int k = 0; k <= pieces && going(); k++) {
+    if (only == NULL || strcmp(only, name_of(L, k)) == 0) try_piece(&m, L, k);
   }
   lua_close(L);
+  if (stopped) printf("torture: stopped\n");
   printf("torture: %lu passed, %lu failed\n", passed, failures);
-  printf("figure C1 points %lu of %lu allocations\n", passed, total);
-  return failures != 0;
+  printf("figure C1 points %lu, at %lu places, of %lu allocations\n", passed, places,
+         calls);
+  return failures != 0 || stopped || passed == 0;
 }
