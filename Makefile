@@ -108,8 +108,12 @@ $(CORE_DIR)/%.o: %.c
 
 $(CORE_DIR)/core/code.o: COMPILE += $(if $(ISAS),-DMGRAD_X86_SETS)
 
+GNU := $(findstring Free Software,$(shell $(CC) --version))
+
+# Where jumps lead needs no alignment, where loops begin does.
+$(CORE_OBJ) $(BIND_OBJ): COMPILE += $(if $(GNU),-fno-align-jumps)
+
 # Ops are many short loops. GCC would unroll the tail of each, a quarter of their code.
-GNU   := $(findstring Free Software,$(shell $(CC) --version))
 TAILS := $(if $(GNU),--param=max-completely-peeled-insns=20)
 SHORT := core/optimizers.c $(addprefix core/kernels/,philox.c walk.c windows.c) $(wildcard core/ops/*.c)
 $(filter $(addprefix %/,$(SHORT:.c=.o)),$(CORE_OBJ)): COMPILE += $(TAILS)
