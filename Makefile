@@ -111,16 +111,16 @@ $(CORE_DIR)/core/code.o: COMPILE += $(if $(ISAS),-DMGRAD_X86_SETS)
 # Ops are many short loops. GCC would unroll the tail of each, a quarter of their code.
 GNU   := $(findstring Free Software,$(shell $(CC) --version))
 TAILS := $(if $(GNU),--param=max-completely-peeled-insns=20)
-SHORT := core/optimizers.c core/kernels/walk.c core/kernels/windows.c $(wildcard core/ops/*.c)
+SHORT := core/optimizers.c $(addprefix core/kernels/,philox.c walk.c windows.c) $(wildcard core/ops/*.c)
 $(filter $(addprefix %/,$(SHORT:.c=.o)),$(CORE_OBJ)): COMPILE += $(TAILS)
 
 # -O3 makes code faster where loops are all there is. It would double the size of the
 # other ops, for which vectors are enough, and of what has no loops that matter. What is
-# as small as can be: layers, which call ops, ops for machines without AVX2, and what
-# makes objects for Lua.
+# as small as can be: layers, which call ops, what runs once where ops run often, ops for
+# machines without AVX2, and what makes objects for Lua.
 O2     = $(if $(filter -O3,$(CFLAGS)),-O2)
-LOOPS := core/random.c core/dataset.c core/init.c core/optimizers.c core/table.c \
-         $(wildcard core/kernels/*.c) $(addprefix core/ops/,elementwise.c binary.c softmax.c)
+LOOPS := core/optimizers.c core/table.c $(wildcard core/kernels/*.c) \
+         $(addprefix core/ops/,elementwise.c softmax.c)
 OPS   := $(filter-out $(LOOPS),$(wildcard core/ops/*.c))
 FAST  := $(if $(ISAS),$(ISAS:%=$(CORE_DIR)/%/),$(CORE_DIR)/)
 $(foreach o,$(OPS:.c=.o),$(FAST:%=%$(o))): \
@@ -128,7 +128,9 @@ $(foreach o,$(OPS:.c=.o),$(FAST:%=%$(o))): \
 $(if $(ISAS),$(ISA_SRC:%.c=$(CORE_DIR)/%.o)): COMPILE += $(O2)
 $(filter-out $(addprefix %/,$(ISA_SRC:.c=.o) $(LOOPS:.c=.o)),$(CORE_OBJ)) $(BIND_OBJ): \
   COMPILE += $(O2)
-SMALL := $(wildcard core/layers/*.c) $(if $(ISAS),core/optimizers.c $(wildcard core/ops/*.c))
+ONCE  := $(addprefix core/,anomaly.c attrs.c augment.c backup.c call.c further.c fuse.c init.c \
+         layer.c lbfgs.c metric.c minimise.c params.c recall.c resume.c state.c where.c)
+SMALL := $(ONCE) $(wildcard core/layers/*.c) $(if $(ISAS),core/optimizers.c $(wildcard core/ops/*.c))
 BUILDERS := $(filter-out $(addprefix bindings/,args.c box.c gunzip.c ops.c trainer.c),$(BIND_SRC))
 $(SMALL:%.c=$(CORE_DIR)/%.o) $(BUILDERS:%.c=$(BIND_DIR)/%.o): COMPILE += $(if $(O2),-Os)
 
