@@ -213,11 +213,13 @@ maths-quick:
 
 test-c: ## C tests of the core, in float and double
 	@$(MAKE) --no-print-directory -s $(BUILD)/tests-float/core $(BUILD)/tests-float/tree \
-	  $(BUILD)/tests-float/pool $(BUILD)/tests-float/resume $(BUILD)/tests-float/extreme
+	  $(BUILD)/tests-float/pool $(BUILD)/tests-float/resume $(BUILD)/tests-float/pause \
+	  $(BUILD)/tests-float/extreme
 	@$(MAKE) --no-print-directory -s REAL=double $(BUILD)/tests-double/core
 	$(BUILD)/tests-float/core
 	$(BUILD)/tests-float/tree
 	$(BUILD)/tests-float/resume
+	$(BUILD)/tests-float/pause
 	$(BUILD)/tests-float/pool
 	$(BUILD)/tests-float/extreme
 	$(BUILD)/tests-double/core
@@ -487,8 +489,8 @@ run-luas spec-luas:
 	@set -e; for v in 5.4 $(LUAS); do $(MAKE) --no-print-directory -s LUA=$$v $(@:-luas=) S='$(S)'; done
 
 ROWS ?=
-reliability: ## run the commands of all promises, ROWS='C5 F2' for some, and write build/reliability.md
-	@$(LUA_BIN) tests/reliability.lua '$(ROWS)'
+reliability: ## run the commands of all promises, ROWS='C5 F2' for some (help lists them), and write build/reliability.md
+	@QUICK='$(QUICK)' $(LUA_BIN) tests/reliability.lua '$(ROWS)'
 
 soak: all $(STATES) ## 518,400 frames of a game, with states reopened and faults in between
 	$(LUA_ENV) $(STATES) soak

@@ -43,6 +43,12 @@ typedef struct lmgrad_clock { double (*now)(void); } lmgrad_clock;
 static inline void lmgrad_gc_work(lua_State *L, int kb) {
   if (lua_gc(L, LUA_GCISRUNNING, 0)) lmgrad_gc_step(L, kb);
 }
+/* A full collection, after which LuaJIT's collector would run where it was stopped. */
+static inline void lmgrad_gc_full(lua_State *L) {
+  int runs = lua_gc(L, LUA_GCISRUNNING, 0);
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  if (!runs) lua_gc(L, LUA_GCSTOP, 0);
+}
 /* In generational mode a step looks at what is young: now and then all must be seen. */
 static inline void lmgrad_gc_all(lua_State *L) {
 #ifdef LUA_GCGEN
@@ -53,6 +59,7 @@ static inline void lmgrad_gc_all(lua_State *L) {
 }
 #else
 static inline void lmgrad_gc_all(lua_State *L) { (void)L; }
+static inline void lmgrad_gc_full(lua_State *L) { lua_gc(L, LUA_GCCOLLECT, 0); }
 /* 5.1 cannot tell whether the host has stopped it, and LUA_GCSTEP would start it again.
 ** So it gets garbage that it sees, half as much, and after it the occasions to work that
 ** so many values would have been: an empty string takes no memory, but counts. */

@@ -201,7 +201,7 @@ mgrad_status lmgrad_call(lmgrad_state *S, lmgrad_callback which, void *argument)
 }
 
 static int collect(lua_State *L) {
-  lua_gc(L, LUA_GCCOLLECT, 0);
+  lmgrad_gc_full(L);
   return 0;
 }
 

@@ -256,6 +256,7 @@ static int trainer_advance(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   mgrad_trainer *t = check_self(L, "run");
   mgrad_run r = { .one_epoch = lua_toboolean(L, 4) };
+  r.pauses = !r.one_epoch; /* the loops of train.lua call the user's code after a batch */
   deadline end;
   if (!lua_isnoneornil(L, 2)) r.steps = lmgrad_integer(L, 2, "run", "steps", 1, LMGRAD_EXACT);
   if (!lua_isnoneornil(L, 3)) {

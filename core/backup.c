@@ -8,6 +8,7 @@ typedef struct mgrad_kept_buffer {
   mgrad_tensor *t;  /* held */
   mgrad_real *numbers;
   uint64_t version; /* of its storage, when it was copied */
+  bool exchanged;
 } kept_buffer;
 
 static mgrad_array kept(const kept_buffer *k) {
@@ -34,6 +35,7 @@ static mgrad_status add(void *ud, const char *name, mgrad_tensor *t, int buffer)
     copy(&b->list[b->n]);
   }
   b->n++;
+  b->packed = b->packed && mgrad_shape_packed(&t->a);
   b->numel += mgrad_tensor_numel(t);
   return MGRAD_OK;
 }
@@ -45,7 +47,7 @@ void mgrad_backup_free(mgrad_backup *b) {
 }
 
 static mgrad_status list_buffers(mgrad_backup *b, mgrad_layer *net) {
-  mgrad_backup fresh = { .ctx = net->ctx, .changes = net->ctx->changes };
+  mgrad_backup fresh = { .ctx = net->ctx, .changes = net->ctx->changes, .packed = true };
   mgrad_backup_free(b);
   MGRAD_TRY(mgrad_layer_visit(net, add, &fresh));
   if (fresh.n > 0) {
@@ -64,6 +66,7 @@ static mgrad_status list_buffers(mgrad_backup *b, mgrad_layer *net) {
 mgrad_status mgrad_backup_begin(mgrad_backup *b, mgrad_layer *net) {
   if (b->ctx == NULL || b->changes != b->ctx->changes) MGRAD_TRY(list_buffers(b, net));
   for (int i = 0; i < b->n; i++) {
+    b->list[i].exchanged = false;
     if (b->list[i].version != b->list[i].t->storage->version) copy(&b->list[i]);
   }
   b->begun = true;
@@ -79,5 +82,21 @@ void mgrad_backup_end(mgrad_backup *b, bool well) {
     mgrad_array from = kept(k);
     mgrad_array_copy(&k->t->a, &from);
     k->version = ++k->t->storage->version;
+  }
+}
+
+void mgrad_backup_exchange(mgrad_backup *b) {
+  b->begun = !b->begun;
+  for (int i = 0; i < b->n; i++) {
+    kept_buffer *k = &b->list[i];
+    mgrad_real *data = k->t->a.data;
+    if (!k->exchanged && k->version == k->t->storage->version) continue;
+    for (int64_t j = 0; j < mgrad_tensor_numel(k->t); j++) {
+      mgrad_real x = data[j];
+      data[j] = k->numbers[j];
+      k->numbers[j] = x;
+    }
+    k->exchanged = !k->exchanged;
+    k->t->storage->version++;
   }
 }

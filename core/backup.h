@@ -18,6 +18,7 @@ typedef struct mgrad_backup {
   int64_t numel;
   uint64_t changes;      /* of the context, when the list was made */
   bool begun;            /* a step is under way */
+  bool packed;           /* all of them are */
 } mgrad_backup;
 
 /* Before a step: remembers the buffers of a net. Allocates only where layers have
@@ -25,6 +26,8 @@ typedef struct mgrad_backup {
 mgrad_status mgrad_backup_begin(mgrad_backup *b, mgrad_layer *net);
 /* After it, if it was begun: unless all went well the buffers are as they were. */
 void mgrad_backup_end(mgrad_backup *b, bool well);
+/* Exchanges what buffers are and what they were before, in the middle of a step; and back. */
+void mgrad_backup_exchange(mgrad_backup *b);
 void mgrad_backup_free(mgrad_backup *b);
 
 #endif

@@ -323,7 +323,7 @@ static mgrad_status predict(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
   mgrad_plan *plan = plannable ? find_plan(l, &x->a) : NULL;
   if (plan != NULL) {
     mgrad_array_copy(mgrad_plan_x(plan), &x->a);
-    mgrad_status status = mgrad_plan_forward(plan);
+    mgrad_status status = mgrad_plan_forward(plan, NULL);
     if (status == MGRAD_OK) return take_result(ctx, plan, y);
     if (status == MGRAD_INTERRUPTED) return status;
     plannable = false; /* what was refused comes up again, with the name of its layer */

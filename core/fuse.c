@@ -17,8 +17,8 @@ static void mark(const mgrad_recorder *r, const mgrad_plan_ends *e, bool count) 
 static bool is_plain_activation(const mgrad_note *note) {
   double p[MGRAD_MAX_ATTRS];
   if (!(note->op->flags & MGRAD_OP_ACTIVATION) || !mgrad_op_fusible(note->op)) return false;
-  mgrad_attrs_initial(note->op->attrs, p);
-  const mgrad_attr_spec *specs = mgrad_attrs_listed(note->op->attrs);
+  const mgrad_attr_spec *specs = mgrad_attrs_listed(mgrad_op_attrs(note->op));
+  mgrad_attrs_initial(specs, p);
   for (int i = 0; specs[i].type != MGRAD_ATTR_NONE; i++)
     if (note->attrs.value[i] != p[i]) return false;
   return true;

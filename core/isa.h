@@ -4,6 +4,7 @@
 */
 #undef MGRAD_CODE
 #undef MGRAD_SHARED
+#undef MGRAD_ATTRS
 
 #define MGRAD_CODE_JOIN(name, isa) name##_##isa
 #define MGRAD_CODE_EXPAND(name, isa) MGRAD_CODE_JOIN(name, isa)
@@ -11,6 +12,14 @@
 #define MGRAD_CODE(name) MGRAD_CODE_EXPAND(name, MGRAD_ISA)
 #else
 #define MGRAD_CODE(name) name
+#endif
+
+/* The options of a descriptor, at most MGRAD_MAX_ATTRS: told once, by the baseline. */
+#ifdef MGRAD_ISA
+#define MGRAD_ATTRS(...) .attrs = NULL
+#else
+#define MGRAD_ATTRS(...)                                                          \
+  .attrs = (const mgrad_attr_spec[]){ __VA_ARGS__, { .type = MGRAD_ATTR_NONE } }
 #endif
 
 /* What needs no wider vectors than those of another set is taken from there. */

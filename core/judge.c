@@ -312,6 +312,18 @@ void mgrad_tally_take_back(mgrad_tally *t, const mgrad_held *held) {
   else memset(t->sums, 0, sums_bytes(t));
 }
 
+void mgrad_tally_exchange(mgrad_tally *t, mgrad_held *held) {
+  mgrad_held now = { t->examples, t->loss, t->sums };
+  for (int64_t i = 0; t->sums != NULL && i < t->spare - t->sums; i++) {
+    double sum = t->sums[i];
+    t->sums[i] = t->spare[i]; /* zeros, if the batch has made them */
+    t->spare[i] = sum;
+  }
+  t->examples = held->examples;
+  t->loss = held->loss;
+  *held = now;
+}
+
 void mgrad_tally_report(const mgrad_judge *j, const mgrad_tally *t, mgrad_report *out) {
   *out = (mgrad_report){ .examples = t->examples };
   if (t->examples == 0) return;

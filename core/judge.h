@@ -69,6 +69,8 @@ void mgrad_tally_free(mgrad_context *ctx, mgrad_tally *t);
 /* Between these, what was added can be taken back; the sums' memory stays. */
 mgrad_held mgrad_tally_hold(mgrad_tally *t);
 void mgrad_tally_take_back(mgrad_tally *t, const mgrad_held *held);
+/* Exchanges what it is and what it was; and back. */
+void mgrad_tally_exchange(mgrad_tally *t, mgrad_held *held);
 void mgrad_tally_report(const mgrad_judge *j, const mgrad_tally *t, mgrad_report *out);
 /* The table of metric i as a new tensor, or NULL. */
 mgrad_status mgrad_tally_table(const mgrad_judge *j, const mgrad_tally *t, int i,

@@ -677,11 +677,24 @@ MGRAD_API mgrad_status mgrad_trainer_accumulate(mgrad_trainer *t, int64_t batche
 ** shuffled anew each epoch when asked to. */
 MGRAD_API mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d,
                                            int64_t batch, int64_t epochs, int shuffle);
-/* Trains on from where the last run stopped: until 'steps' batches (0 = no
+/*
+** Trains on from where the last run stopped: until 'steps' batches (0 = no
 ** bound), the end of the epoch when 'one_epoch', or 'expired' (may be NULL)
-** says so; at least one batch. *done tells that all epochs are over; after that a run
-** fails with MGRAD_INVALID, "trainer: all epochs are over; begin again". 'report' covers
-** the current epoch so far. */
+** says so. *done tells that all epochs are over; after that a run fails with
+** MGRAD_INVALID, "trainer: all epochs are over; begin again". 'report' covers
+** the current epoch so far.
+**
+** 'expired' is asked after each batch. With 'pauses' also about every 20 microseconds
+** (a millisecond without vectors) within one: a batch is then left in its middle, and the
+** next run goes on with it, to the same bits. Until then weights, buffers, optimizer,
+** generator and report are as after the batch before; but parameters have no gradients
+** while it is on the way back. Where anything that it depends on has changed meanwhile
+** (parameters, buffers, gradients, layers, modes, settings; for a net that draws random
+** numbers, the generator) or the trainer has taken another step, the batch is as if never
+** begun, and the next run does it in one go. In one go in any case: the first batch of each
+** shape, those that no plan replays because a function of the host takes part, the update,
+** and an optimizer that evaluates the loss many times.
+*/
 typedef int (*mgrad_expired_fn)(void *ud);
 /* How far one call of mgrad_trainer_run goes. */
 typedef struct mgrad_run {
@@ -689,6 +702,7 @@ typedef struct mgrad_run {
   int one_epoch;
   mgrad_expired_fn expired;
   void *ud;
+  int pauses;
 } mgrad_run;
 MGRAD_API mgrad_status mgrad_trainer_run(mgrad_trainer *t, const mgrad_run *run,
                                          mgrad_report *report, int *done);

@@ -80,7 +80,7 @@ void mgrad_map_backward(mgrad_call *c) {
 }
 
 int mgrad_op_act(const mgrad_op *op) {
-  const mgrad_attr_spec *specs = mgrad_attrs_listed(op->attrs);
+  const mgrad_attr_spec *specs = mgrad_attrs_listed(mgrad_op_attrs(op));
   for (int i = 0; specs[i].type != MGRAD_ATTR_NONE; i++)
     if (specs[i].type == MGRAD_ATTR_ACT) return i;
   return -1;
@@ -271,7 +271,7 @@ static void note_updates(const applying *a, mgrad_tensor *const *x, int n) {
   }
 }
 
-static bool attrs_used(const mgrad_op *op) { return op->attrs != NULL; }
+static bool attrs_used(const mgrad_op *op) { return mgrad_op_attrs(op) != NULL; }
 
 /* The node, without operands yet. Its block: node, kept, x, attrs, saved, where. */
 static mgrad_status make_node(applying *a) {

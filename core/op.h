@@ -97,7 +97,7 @@ struct mgrad_op {
   const char *doc;          /* one line, no full stop */
   const char *operands;     /* "x weight bias?"; "x.." for a list */
   const char *order;        /* order of arguments; NULL = operands, then attrs */
-  const mgrad_attr_spec *attrs; /* by MGRAD_ATTRS; NULL = none */
+  const mgrad_attr_spec *attrs; /* by MGRAD_ATTRS; NULL = none, or not the baseline's */
   unsigned flags;
   unsigned reads;           /* bit i: backward reads x[i]; MGRAD_READS_Y: y */
   unsigned constant;        /* bit i: no gradient flows to x[i] */
@@ -115,10 +115,6 @@ struct mgrad_op {
   mgrad_map map;            /* set for functions of one operand */
   const mgrad_example *examples; /* by MGRAD_EXAMPLES */
 };
-
-/* The attributes of a descriptor, at most MGRAD_MAX_ATTRS. */
-#define MGRAD_ATTRS(...)                                                          \
-  .attrs = (const mgrad_attr_spec[]){ __VA_ARGS__, { .type = MGRAD_ATTR_NONE } }
 
 /* The examples of a descriptor. The gradient test runs in double, so only there are
 ** they compiled in: they outweigh all else that is known of an op. */
@@ -147,6 +143,11 @@ enum {
 /* The same op in the code of the context's instruction set. */
 static inline const mgrad_op *mgrad_op_code(const mgrad_context *ctx, const mgrad_op *op) {
   return ctx->code->ops[op->id];
+}
+
+/* Its options, whichever set it is of; NULL = none. */
+static inline const mgrad_attr_spec *mgrad_op_attrs(const mgrad_op *op) {
+  return mgrad_op_at(op->id)->attrs;
 }
 
 /* infer: y has the shape of x[0] */

@@ -71,13 +71,14 @@ typedef struct step {
   struct step *back; /* of a forward step that draws random numbers */
   const mgrad_storage *source; /* of what call.packed is made from, or NULL */
   uint64_t version;            /* of the source when it was */
+  int64_t work;                /* about how many multiplications take as long */
 } step;
 
 struct mgrad_plan {
   mgrad_context *ctx;
   uint64_t changes;       /* of the context, when the plan was made */
   step *forward, *backward;
-  int nforward, nbackward;
+  int nforward, nbackward, nrandom;
   mgrad_tensor **outside; /* held: parameters and constants */
   mgrad_tensor **leaves;  /* those of them that get a gradient, once each */
   mgrad_tensor **updated; /* those that forward changes in place */
@@ -85,6 +86,12 @@ struct mgrad_plan {
   mgrad_array x, y, prediction;
   const mgrad_real *loss;
   mgrad_real *loss_gradient;
+  uint64_t seed, stream;  /* of the next random numbers of this run */
+  /* a pause */
+  mgrad_bookmark *mark;   /* in the step to go on with */
+  step *next;             /* that step, or NULL: there is no pause */
+  bool half;              /* it is begun */
+  uint64_t versions;      /* of what the rest depends on */
 };
 
 /* ---- laying out ---- */
@@ -295,7 +302,19 @@ static mgrad_array located(const filling *f, const mgrad_tensor *t) {
   return a;
 }
 
+/* A number takes as long as some multiplications. */
+static int64_t work_of(const mgrad_call *c) {
+  enum { EACH_NUMBER = 32 };
+  int64_t most = mgrad_shape_numel(c->y);
+  for (int i = 0; i < c->n; i++) {
+    int64_t n = c->x[i] != NULL ? mgrad_call_numel(c, i) : 0;
+    if (n > most) most = n;
+  }
+  return EACH_NUMBER * most;
+}
+
 static void prepare_ahead(filling *f, step *s) {
+  s->work = work_of(&s->call);
   if (s->call.op->prepare == NULL) return;
   s->call.prepared = take(&f->at, s->call.op->bytes);
   s->call.op->prepare(&s->call);
@@ -323,6 +342,7 @@ static void fill_forward(filling *f, int k) {
                           .nwork = note->nwork, .nwork_backward = note->nwork_backward };
   s->run = note->op->forward;
   s->check = note->op->check;
+  if (note->op->flags & MGRAD_OP_RANDOM) f->p->nrandom++;
   if (d->packed >= 0) {
     s->call.packed = buffer_data(f, d->packed);
     s->source = note->x[1]->storage;
@@ -366,6 +386,11 @@ enum { MOST_NOTES = 8192 }; /* placing takes time that grows with the square: 0.
 
 static size_t padded(size_t bytes) { return (bytes + 15) & ~(size_t)15; }
 
+static size_t mark_bytes(const mgrad_context *ctx) {
+  const mgrad_bookmark *m = NULL;
+  return sizeof *m + (size_t)mgrad_threads(ctx) * sizeof m->of[0];
+}
+
 /* Bytes of the plan's lists and arrays, without its numbers. */
 static size_t lists_size(const layout *l) {
   size_t bytes = padded(sizeof(mgrad_plan)) + MGRAD_ALIGN;
@@ -377,6 +402,7 @@ static size_t lists_size(const layout *l) {
              padded(sizeof(mgrad_attrs)) + padded(n * sizeof(bool)) +
              2 * padded(l->r->notes[k].op->bytes);
   }
+  bytes += padded(mark_bytes(l->r->ctx));
   return bytes + 3 * padded(l->noperands * sizeof(mgrad_tensor *));
 }
 
@@ -431,6 +457,7 @@ static mgrad_status fill(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) 
   memset(f.at, 0, (size_t)(end - f.at));
   p->forward = take(&f.at, (size_t)p->nforward * sizeof(step));
   p->backward = take(&f.at, (size_t)p->nbackward * sizeof(step));
+  p->mark = take(&f.at, mark_bytes(ctx));
   p->outside = take(&f.at, l->noperands * sizeof *p->outside);
   p->leaves = take(&f.at, l->noperands * sizeof *p->leaves);
   p->updated = take(&f.at, l->noperands * sizeof *p->updated);
@@ -538,15 +565,15 @@ const mgrad_array *mgrad_plan_prediction(const mgrad_plan *p) { return &p->predi
 mgrad_real mgrad_plan_loss(const mgrad_plan *p) { return *p->loss; }
 
 /* What comes before an op in each run. */
-static mgrad_status make_ready(mgrad_context *ctx, step *s) {
+INLINE mgrad_status make_ready(mgrad_plan *p, step *s) {
   if (s->check != NULL) MGRAD_TRY(s->check(&s->call));
   if (s->source != NULL && s->version != s->source->version) {
     s->call.op->prepare(&s->call);
     s->version = s->source->version;
   }
   if (s->call.op->flags & MGRAD_OP_RANDOM) {
-    s->call.seed = ctx->seed;
-    s->call.stream = ctx->stream++;
+    s->call.seed = p->seed;
+    s->call.stream = p->stream++;
     if (s->back != NULL) {
       s->back->call.seed = s->call.seed;
       s->back->call.stream = s->call.stream;
@@ -558,33 +585,107 @@ static mgrad_status make_ready(mgrad_context *ctx, step *s) {
 /* About as long as a small op takes: many small ops are a long loop as well. */
 enum { SMALL_OP = MGRAD_POOL_ASK / 64 };
 
-static mgrad_status run_steps(mgrad_plan *p, bool forward) {
+static mgrad_status run_steps(mgrad_plan *p, step *s, step *end, bool forward) {
   mgrad_pool *pool = p->ctx->pool;
-  mgrad_status status = MGRAD_OK;
-  step *s = forward ? p->forward : p->backward;
-  int n = forward ? p->nforward : p->nbackward;
-  mgrad_pool_watch(pool);
-  bool going = mgrad_pool_goes_on(pool, 0, (int64_t)n * SMALL_OP);
-  for (step *end = s + n; s < end && going; s++) {
-    if (forward && (status = make_ready(p->ctx, s)) != MGRAD_OK) break;
+  bool going = mgrad_pool_goes_on(pool, 0, (end - s) * SMALL_OP);
+  for (; s < end && going; s++) {
+    if (forward) MGRAD_TRY(make_ready(p, s));
     if (s->run != NULL) s->run(&s->call); /* NULL: a view */
     going = !pool->stopped;
   }
-  bool whole = mgrad_pool_finish(pool);
-  return status == MGRAD_OK && !whole ? mgrad_fail_interrupted(p->ctx) : status;
+  return MGRAD_OK;
 }
 
-mgrad_status mgrad_plan_forward(mgrad_plan *p) {
-  for (int i = 0; i < p->nupdated; i++) p->updated[i]->storage->version++;
-  return run_steps(p, true);
+/* The same, where it may pause or goes on. */
+static mgrad_status run_until(mgrad_plan *p, step *s, step *end, bool forward) {
+  mgrad_pool *pool = p->ctx->pool;
+  mgrad_bookmark *m = pool->mark = p->mark;
+  if (p->next != NULL) s = p->next;
+  for (; s < end; s++) {
+    if (!p->half) {
+      if (!mgrad_pool_goes_on(pool, 0, s->work)) break;
+      if (forward) MGRAD_TRY(make_ready(p, s));
+      m->call.done = m->call.done_in = 0;
+      m->inside = false;
+    }
+    m->call.seen = 0;
+    m->call.in = m->call.refused = false;
+    if (s->run != NULL) s->run(&s->call);
+    p->half = m->call.refused;
+    if (p->half) break;
+    pool->until->moved = true;
+  }
+  p->next = s < end ? s : NULL;
+  return MGRAD_OK;
 }
 
-mgrad_status mgrad_plan_backward(mgrad_plan *p) {
-  *p->loss_gradient = 1;
-  MGRAD_TRY(run_steps(p, false));
+static mgrad_status run(mgrad_plan *p, mgrad_until *until, bool forward) {
+  mgrad_pool *pool = p->ctx->pool;
+  step *s = forward ? p->forward : p->backward, *end = s + (forward ? p->nforward : p->nbackward);
+  pool->until = until;
+  mgrad_pool_watch(pool);
+  mgrad_status status = until == NULL ? run_steps(p, s, end, forward)
+                                      : run_until(p, s, end, forward);
+  if (!mgrad_pool_finish(pool) && status == MGRAD_OK) status = mgrad_fail_interrupted(p->ctx);
+  if (status != MGRAD_OK) mgrad_plan_rewind(p);
+  return p->next != NULL ? MGRAD_PAUSED : status;
+}
+
+mgrad_status mgrad_plan_forward(mgrad_plan *p, mgrad_until *until) {
+  if (p->next == NULL) {
+    for (int i = 0; i < p->nupdated; i++) p->updated[i]->storage->version++;
+    p->seed = p->ctx->seed;
+    p->stream = p->ctx->stream;
+    p->ctx->stream += (uint64_t)p->nrandom;
+  }
+  return run(p, until, true);
+}
+
+mgrad_status mgrad_plan_backward(mgrad_plan *p, mgrad_until *until) {
+  if (p->next == NULL) *p->loss_gradient = 1;
+  MGRAD_TRY(run(p, until, false));
   for (int i = 0; i < p->nleaves; i++) {
     p->leaves[i]->has_grad = true;
     p->leaves[i]->zeroed = 0;
   }
   return MGRAD_OK;
+}
+
+/* ---- pausing ---- */
+
+static bool going_back(const mgrad_plan *p) {
+  return p->next >= p->backward && p->next < p->backward + p->nbackward;
+}
+
+/* Of all that is read or written outside the plan. They only grow, and so their sum tells
+** whether one did. */
+static uint64_t versions(const mgrad_plan *p) {
+  uint64_t sum = 0;
+  for (int i = 0; i < p->noutside; i++) sum += p->outside[i]->storage->version;
+  for (int i = 0; i < p->nleaves; i++) sum += p->leaves[i]->grad->storage->version;
+  return sum;
+}
+
+/* Whoever writes a gradient sets its 'zeroed': as long as that is ours, nobody did. */
+static uint64_t own_sign(const mgrad_plan *p) { return (uint64_t)(uintptr_t)p; }
+
+void mgrad_plan_seal(mgrad_plan *p) {
+  p->versions = versions(p);
+  for (int i = 0; i < p->nleaves && going_back(p); i++) {
+    p->leaves[i]->has_grad = false;
+    p->leaves[i]->zeroed = own_sign(p);
+  }
+}
+
+bool mgrad_plan_sealed(const mgrad_plan *p) {
+  if (p->next == NULL || !mgrad_plan_fresh(p) || p->versions != versions(p)) return false;
+  for (int i = 0; i < p->nleaves && going_back(p); i++) {
+    if (p->leaves[i]->has_grad || p->leaves[i]->zeroed != own_sign(p)) return false;
+  }
+  return true;
+}
+
+void mgrad_plan_rewind(mgrad_plan *p) {
+  p->next = NULL;
+  p->half = false;
 }

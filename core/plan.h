@@ -64,11 +64,21 @@ const mgrad_array *mgrad_plan_y(const mgrad_plan *p);
 const mgrad_array *mgrad_plan_prediction(const mgrad_plan *p);
 mgrad_real mgrad_plan_loss(const mgrad_plan *p);
 
-/* Fails only where an op's check of values (labels) does, or the host interrupts; nothing
-** has happened to parameters then. */
-mgrad_status mgrad_plan_forward(mgrad_plan *p);
+/*
+** Fails only where an op's check of values (labels) does, or the host interrupts; nothing
+** has happened to parameters then. With 'until' (or NULL) it may come to MGRAD_PAUSED: the
+** same call then goes on where it was, also where 'until' has no clock any more.
+*/
+#define MGRAD_PAUSED ((mgrad_status)(MGRAD_INTERRUPTED + 1)) /* never leaves the core */
+mgrad_status mgrad_plan_forward(mgrad_plan *p, mgrad_until *until);
 /* Fills the gradients of all parameters that take part, overwriting them. Fails only where
-** the host interrupts: they are no gradients then. */
-mgrad_status mgrad_plan_backward(mgrad_plan *p);
+** the host interrupts: they are no gradients then, nor while it is paused. */
+mgrad_status mgrad_plan_backward(mgrad_plan *p, mgrad_until *until);
+/* After a pause: remembers what the rest depends on, once all is as the host will find it. */
+void mgrad_plan_seal(mgrad_plan *p);
+/* Is all of that as it was: parameters, gradients, layers, settings? */
+bool mgrad_plan_sealed(const mgrad_plan *p);
+/* Forgets that it is paused. */
+void mgrad_plan_rewind(mgrad_plan *p);
 
 #endif

@@ -1,9 +1,11 @@
 /*
 ** trainer.c - batches, shuffling, one step, evaluation, where a run stands.
 **
-** A step either happens whole or leaves the weights as they were, and every
-** run stops between two steps: so a break, an error or a time limit never
-** finds a model that is half updated.
+** A step either happens whole or leaves the weights as they were: so a break, an
+** error or a time limit never finds a model that is half updated. A run that is
+** short of time may leave a batch in its middle; what others can see is then as
+** before it, and what the batch has come to is exchanged for that again when the
+** next run goes on with it.
 **
 ** The first step of each batch shape runs op by op and is recorded; where the
 ** recording can be frozen, the following ones replay its plan.
@@ -43,7 +45,16 @@ mgrad_status mgrad_trainer_new(mgrad_context *ctx, const mgrad_trainer_options *
   return MGRAD_OK;
 }
 
+void mgrad_trainer_drop_begun(mgrad_trainer *t) {
+  if (t->begun.plan == NULL) return;
+  mgrad_plan_rewind(t->begun.plan);
+  t->begun.plan = NULL;
+  t->late = true;
+}
+
 void mgrad_trainer_end_run(mgrad_trainer *t) {
+  mgrad_trainer_drop_begun(t);
+  t->late = false;
   mgrad_free(t->ctx, t->order);
   mgrad_dataset_release(t->data);
   t->order = NULL;
@@ -93,6 +104,7 @@ typedef struct step_input {
   const int64_t *at;
   int64_t n;
   bool last; /* of an epoch */
+  mgrad_until *until; /* when it is to be left in its middle, or NULL */
 } step_input;
 
 /* What pictures of this step are changed by, or NULL. */
@@ -138,10 +150,10 @@ static mgrad_status evaluate_again(void *ud, double *loss) {
   b->t->ctx->stream = b->stream;
   if (b->plan == NULL) return evaluate_ops(b, loss);
   fill_places(b->t, b->plan, b->input);
-  MGRAD_TRY(mgrad_plan_forward(b->plan));
+  MGRAD_TRY(mgrad_plan_forward(b->plan, NULL));
   *loss = (double)mgrad_plan_loss(b->plan);
   mgrad_optimizer_clear(b->t->optimizer);
-  return mgrad_plan_backward(b->plan);
+  return mgrad_plan_backward(b->plan, NULL);
 }
 
 /* ---- an update ---- */
@@ -264,26 +276,72 @@ static mgrad_plan *find_plan(mgrad_trainer *t, const mgrad_array *x, const mgrad
   return found;
 }
 
+static mgrad_status explain_plan(const again *b, double loss) {
+  mgrad_tensor *x;
+  MGRAD_TRY(mgrad_tensor_like(b->t->ctx, mgrad_plan_x(b->plan), &x));
+  mgrad_array_copy(&x->a, mgrad_plan_x(b->plan));
+  mgrad_status status = explain(b->t, x, loss, b->stream);
+  mgrad_tensor_release(x);
+  return status;
+}
+
+/* Forward, loss and metrics. */
+static mgrad_status replay_forward(again *b, mgrad_until *until, mgrad_tally *tally) {
+  mgrad_trainer *t = b->t;
+  MGRAD_TRY(mgrad_plan_forward(b->plan, until));
+  double loss = t->begun.loss = (double)mgrad_plan_loss(b->plan);
+  if (loss - loss != 0) return explain_plan(b, loss);
+  MGRAD_TRY(mgrad_judge_arrays(&t->judge, mgrad_plan_prediction(b->plan),
+                               mgrad_plan_y(b->plan), loss, tally));
+  mgrad_optimizer_clear(t->optimizer);
+  t->begun.judged = true;
+  return MGRAD_OK;
+}
+
+/* Begins, or goes on with the batch that is begun. */
 static mgrad_status replay(mgrad_trainer *t, mgrad_plan *p, const step_input *input,
                            mgrad_tally *tally) {
-  again b = { t, p, input, t->ctx->stream };
-  fill_places(t, p, input);
-  MGRAD_TRY(mgrad_backup_begin(&t->backup, t->net));
-  MGRAD_TRY(mgrad_plan_forward(p));
-  double loss = (double)mgrad_plan_loss(p);
-  if (loss - loss != 0) {
-    mgrad_tensor *x;
-    MGRAD_TRY(mgrad_tensor_like(t->ctx, mgrad_plan_x(p), &x));
-    mgrad_array_copy(&x->a, mgrad_plan_x(p));
-    mgrad_status status = explain(t, x, loss, b.stream);
-    mgrad_tensor_release(x);
-    return status;
+  again b = { t, p, input, t->begun.stream };
+  mgrad_until *until = input->until;
+  if (t->begun.plan == NULL) {
+    fill_places(t, p, input);
+    MGRAD_TRY(mgrad_backup_begin(&t->backup, t->net));
+    bool pauses = until != NULL && until->expired != NULL && t->backup.packed &&
+                  t->optimizer->def->solve == NULL;
+    if (!pauses) until = NULL;
+    t->begun.plan = p;
+    t->begun.judged = false;
   }
-  MGRAD_TRY(mgrad_judge_arrays(&t->judge, mgrad_plan_prediction(p), mgrad_plan_y(p), loss,
-                               tally));
-  mgrad_optimizer_clear(t->optimizer);
-  MGRAD_TRY(mgrad_plan_backward(p));
-  return update(&b, mgrad_plan_y(p), loss);
+  if (!t->begun.judged) MGRAD_TRY(replay_forward(&b, until, tally));
+  MGRAD_TRY(mgrad_plan_backward(p, until));
+  return update(&b, mgrad_plan_y(p), t->begun.loss);
+}
+
+/* ---- a batch that is left in its middle ---- */
+
+/* What others find is from here on as before the batch, and back. */
+static void exchange(mgrad_trainer *t) {
+  mgrad_tally_exchange(&t->tally, &t->begun.held);
+  mgrad_backup_exchange(&t->backup);
+}
+
+/* Goes on with a batch that is begun, unless another one is to be done or what it depends on
+** has changed: then it is given up. */
+static bool take_up(mgrad_trainer *t, const step_input *b) {
+  mgrad_context *ctx = t->ctx;
+  bool drew = ctx->seed != t->begun.seed || ctx->stream != t->begun.stream;
+  bool fits = b->at != NULL && plannable(t) && mgrad_layer_training(t->net) &&
+              !(drew && t->begun.drawn > 0) &&
+              mgrad_optimizer_unpin(t->optimizer) == MGRAD_OK &&
+              mgrad_plan_sealed(t->begun.plan);
+  if (!fits) {
+    mgrad_trainer_drop_begun(t);
+    return false;
+  }
+  exchange(t);
+  t->begun.stream = ctx->stream;
+  ctx->stream += t->begun.drawn;
+  return true;
 }
 
 /* ---- one batch ---- */
@@ -305,7 +363,8 @@ static bool has_history(const step_input *b) {
 }
 
 static mgrad_status step_batch(mgrad_trainer *t, const step_input *b, mgrad_tally *tally) {
-  mgrad_plan *plan = NULL;
+  mgrad_plan *plan = t->begun.plan;
+  if (plan != NULL) return replay(t, plan, b, tally);
   MGRAD_TRY(mgrad_optimizer_unpin(t->optimizer));
   if (plannable(t) && !has_history(b)) {
     plan = b->at != NULL ? find_plan_for(t, b->n) : find_plan(t, &b->x->a, &b->y->a);
@@ -327,30 +386,46 @@ mgrad_status mgrad_trainer_idle(const mgrad_trainer *t) {
                     " train with it");
 }
 
+/* The end of a step, or of a part of it. */
+static mgrad_status settle(mgrad_trainer *t, mgrad_status status, mgrad_tally *tally) {
+  if (status == MGRAD_PAUSED) {
+    exchange(t);
+    t->begun.drawn = t->ctx->stream - t->begun.stream;
+    t->ctx->stream = t->begun.stream;
+    mgrad_plan_seal(t->begun.plan);
+    return status;
+  }
+  mgrad_backup_end(&t->backup, status == MGRAD_OK);
+  if (status != MGRAD_OK) {
+    mgrad_tally_take_back(tally, &t->begun.held);
+    t->ctx->stream = t->begun.stream; /* the same again, later */
+    if (status != MGRAD_INTERRUPTED) mgrad_trainer_drop_gathered(t);
+  }
+  t->begun.plan = NULL;
+  return status;
+}
+
 /* A step in training mode, recording whatever the caller has switched off. */
 static mgrad_status train(mgrad_trainer *t, const step_input *b, mgrad_tally *tally) {
   MGRAD_TRY(mgrad_trainer_idle(t));
   mgrad_layer *net = t->net;
   int training = mgrad_layer_training(net);
   int recording = mgrad_grad_enable(t->ctx, 1);
+  if (t->begun.plan == NULL || !take_up(t, b)) {
+    t->begun.seed = t->ctx->seed;
+    t->begun.stream = t->ctx->stream;
+    t->begun.held = mgrad_tally_hold(tally);
+  }
   if (!training) mgrad_layer_train(net, 1);
-  mgrad_held before = mgrad_tally_hold(tally);
-  uint64_t stream = t->ctx->stream;
   int anomaly = t->anomaly ? mgrad_anomaly(t->ctx, 1) : 0;
   t->busy = true;
   t->last = b->last;
   mgrad_status status = step_batch(t, b, tally);
-  mgrad_backup_end(&t->backup, status == MGRAD_OK);
   t->busy = false;
   if (t->anomaly) mgrad_anomaly(t->ctx, anomaly);
   if (!training) mgrad_layer_train(net, 0);
   mgrad_grad_enable(t->ctx, recording);
-  if (status != MGRAD_OK) {
-    mgrad_tally_take_back(tally, &before);
-    t->ctx->stream = stream; /* the same again, later */
-    if (status != MGRAD_INTERRUPTED) mgrad_trainer_drop_gathered(t);
-  }
-  return status;
+  return settle(t, status, tally);
 }
 
 mgrad_status mgrad_trainer_step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
@@ -447,11 +522,13 @@ static void next_epoch(mgrad_trainer *t) {
   put_in_order(t);
 }
 
-static mgrad_status next_batch(mgrad_trainer *t) {
-  step_input b = { .at = t->order + t->at, .n = mgrad_min_size(t->batch, t->count - t->at) };
+static mgrad_status next_batch(mgrad_trainer *t, mgrad_until *until) {
+  step_input b = { .at = t->order + t->at, .n = mgrad_min_size(t->batch, t->count - t->at),
+                   .until = t->late ? NULL : until };
   b.last = t->at + b.n == t->count;
   MGRAD_TRY(train(t, &b, &t->tally));
   t->at += b.n;
+  t->late = false;
   return MGRAD_OK;
 }
 
@@ -465,12 +542,15 @@ mgrad_status mgrad_trainer_run(mgrad_trainer *t, const mgrad_run *run, mgrad_rep
   if (t->epoch == t->epochs && t->at == t->count) {
     return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: all epochs are over; begin again");
   }
+  mgrad_until until = { run->pauses ? run->expired : NULL, run->ud, false };
   bool over = false;
   for (int64_t steps = 0; !over;) {
     bool epoch_over = t->epoch == 0 || t->at == t->count;
     if (epoch_over && t->epoch == t->epochs) break;
     if (epoch_over) next_epoch(t);
-    MGRAD_TRY(next_batch(t));
+    mgrad_status status = next_batch(t, &until);
+    if (status == MGRAD_PAUSED) break;
+    MGRAD_TRY(status);
     over = ++steps == run->steps || (run->one_epoch && t->at == t->count) ||
            (run->expired != NULL && run->expired(run->ud));
   }

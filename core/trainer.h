@@ -13,6 +13,15 @@
 
 enum { MGRAD_TRAINER_PLANS = 4 }; /* of different batch shapes; a whole and a last batch, usually */
 
+/* A batch of the data that a run has left in its middle. */
+typedef struct mgrad_begun {
+  mgrad_plan *plan;             /* NULL: there is none */
+  uint64_t seed, stream, drawn; /* of the generator, before it; and its own numbers */
+  mgrad_held held;              /* of the tally */
+  bool judged;                  /* it is on the way back */
+  double loss;
+} mgrad_begun;
+
 struct mgrad_trainer {
   mgrad_context *ctx;
   mgrad_layer *net;
@@ -37,12 +46,16 @@ struct mgrad_trainer {
   bool last;                        /* its batch ends an epoch */
   mgrad_array input;                /* the shape of an input, once there was one */
   mgrad_backup backup;              /* of the net's buffers, for a step that fails */
+  mgrad_begun begun;                /* all else is as before it */
+  bool late;                        /* it was given up: the next is done in one go */
 };
 
 /* Its net and its loss may call the host, which may call this trainer. */
 mgrad_status mgrad_trainer_idle(const mgrad_trainer *t);
 /* Lets go of the data. */
 void mgrad_trainer_end_run(mgrad_trainer *t);
+/* Gives up a batch that was begun, as if it never had been. */
+void mgrad_trainer_drop_begun(mgrad_trainer *t);
 /* Forgets the gradients of batches that were to share an update. */
 void mgrad_trainer_drop_gathered(mgrad_trainer *t);
 

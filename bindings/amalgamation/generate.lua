@@ -329,8 +329,8 @@ local function write_core()
   write("#ifndef MGRAD_AGAIN", "#ifndef _POSIX_C_SOURCE", "#define _POSIX_C_SOURCE 200809L",
         "#endif", '#include "moongrad.h"', "")
   system_headers(core)
-  write(STRICT, HIDDEN, "#if defined __x86_64__ && defined __GNUC__ && !defined MGRAD_REAL_DOUBLE && \\",
-        "    !defined MGRAD_ONE_SET",
+  write(STRICT, HIDDEN, "#if defined __x86_64__ && defined __GNUC__ && \\",
+        "    !defined MGRAD_REAL_DOUBLE && !defined MGRAD_ONE_SET",
         "#define MGRAD_X86_SETS", "#endif")
   write_headers(core, function(h) return not each_set(h) end)
   write("#endif /* MGRAD_AGAIN */", "", "#ifdef MGRAD_ISA")

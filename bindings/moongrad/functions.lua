@@ -173,8 +173,9 @@ trainer:fit(n, data [, {progress=, patience=, min_delta=, restore_best=, monitor
   written. patience: epochs without a better one that it waits; log: a file of JSON lines;
   checkpoint: a file for trainer:load
 trainer:run(data, {ms=, steps= [, epochs=1, batch=, shuffle=, accumulate=]})
-  trains for about ms milliseconds or steps batches; returns "more" or "done" and the mean loss;
-  the same data goes on where the last call stopped
+  trains for ms milliseconds or steps batches; returns "more" or "done" and the mean loss; the
+  same data goes on where the last call stopped. Time may be over in the middle of a batch: until
+  the next call all is as after the batch before, but gradients may be nil
 trainer:evaluate(data [, {batch=}])
   loss and metrics over data, in eval mode, as a table by name
 trainer:save(path)

@@ -93,18 +93,20 @@ return function(mg, core, require)
     return now
   end
 
-  --- Trains for about 'ms' milliseconds or 'steps' batches (at least one batch),
-  -- going on where the last call with the same data stopped, or trainer:load did.
+  --- Trains for 'ms' milliseconds or 'steps' batches, going on where the last call with the
+  -- same data stopped, or trainer:load did. Time may be over in the middle of a batch: the
+  -- next call goes on there, and until then all is as after the batch before.
   -- @param data  dataset or {x=, y=, batch=, shuffle=}
   -- @tparam table options  ms, steps, epochs (1), batch, shuffle, accumulate
   -- @treturn string  "more", or "done" when all epochs are over
-  -- @treturn number  mean loss of the epoch so far
+  -- @treturn number  mean loss of the epoch so far; of the one before until a batch is done
   function methods.run(t, data, options)
     check.is("trainer", t, "run", "self")
     options = check.options(options or {}, run_options, "run")
     local now = run_of(t, data, options, option("epochs", options, data, 1))
     if now.over then return "done", now.loss end
-    local done, _, loss = t:advance(options.steps, options.ms)
+    local done, examples, loss = t:advance(options.steps, options.ms)
+    if examples == 0 then loss = now.loss or loss end -- none of this epoch is whole yet
     now.over, now.loss = done, loss
     return done and "done" or "more", loss
   end

@@ -2894,7 +2894,7 @@ function Trainer:epochs(n, data, options) end
 ---@return any code
 function Trainer:fit(n, data, options) end
 
---- trains for about ms milliseconds or steps batches; returns "more" or "done" and the mean loss; the same data goes on where the last call stopped
+--- trains for ms milliseconds or steps batches; returns "more" or "done" and the mean loss; the same data goes on where the last call stopped. Time may be over in the middle of a batch: until the next call all is as after the batch before, but gradients may be nil
 ---@param data any
 ---@param options table
 ---@return string state

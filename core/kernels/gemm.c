@@ -37,7 +37,8 @@ enum {
   STACK = 48 * 1024 / (int)sizeof(mgrad_real), /* numbers packed without scratch */
   FEW_ROWS = 96,       /* of A that do not pay for packing B */
   IN_L1 = 16384,       /* numbers of B that are near enough as they lie */
-  WAKING = 1 << 20     /* m * n * k that pays for waking a thread */
+  WAKING = 1 << 20,    /* m * n * k that pays for waking a thread */
+  FINISHING = 16       /* multiplications that a number takes as long as */
 };
 
 /* ---- tiles ---- */
@@ -281,7 +282,7 @@ INLINE void run_tile(int64_t rows, int64_t n, const task *t) {
 
 /* The tile of C from (i, j) on by way of a copy: C cannot be read and written by
 ** vectors. */
-static void tile_copied(const gemm *x, int64_t i, int64_t j, int64_t rows, int64_t n,
+static __attribute__((noinline)) void tile_copied(const gemm *x, int64_t i, int64_t j, int64_t rows, int64_t n,
                         task *t) {
   mgrad_real copy[SUMS * LANES] __attribute__((aligned(64)));
   int64_t width = vecs_of(n) * LANES;
@@ -306,14 +307,19 @@ INLINE int64_t strip_rows(int64_t rows) {
   return rows > TILE_ROWS ? (rows + 1) / 2 : rows;
 }
 
-/* Is there reason to go on with so many rows of C? */
-INLINE bool goes_on(const gemm *x, int64_t rows) {
-  return mgrad_pool_goes_on(x->pool, x->worker, rows * x->n * x->k);
+/* Does what comes after so much ask before it is done? */
+INLINE bool asks(const gemm *x, int64_t before) {
+  return before > 0 || mgrad_pool_counts(x->pool);
 }
 
-/* All rows of A against a block of B, strip by strip. A strip read often is packed
+/* A block is a section of strips. */
+static bool enters(const gemm *x) {
+  return mgrad_pool_enters(x->pool, x->worker, strip_rows(x->m) * x->n * x->k);
+}
+
+/* All rows of A against a block of B, strip by strip, each a piece of the call. A strip read often is packed
 ** into 'room' (NULL: never). */
-static void block(const gemm *x, const source *b, mgrad_real *room) {
+INLINE void block(const gemm *x, const source *b, mgrad_real *room) {
   const mgrad_real *start = x->start.data;
   bool vectors = x->c_col == 1 && x->n >= last_width(x->n) &&
                  (start == NULL || x->start.col == 1);
@@ -323,7 +329,7 @@ static void block(const gemm *x, const source *b, mgrad_real *room) {
   if (room != NULL) t.a_row = 1, t.a_col = TILE_ROWS;
   for (int64_t i = 0, rows; i < x->m; i += rows) {
     rows = strip_rows(x->m - i);
-    if (i > 0 && !goes_on(x, rows)) return;
+    if (asks(x, i) && !mgrad_pool_piece(x->pool, x->worker, rows * x->n * x->k)) continue;
     const mgrad_real *a = x->a.data + i * x->a.row;
     if (room != NULL) {
       mgrad_pack(x->k, rows, (mgrad_matrix){ a, x->a.col, x->a.row }, room, TILE_ROWS);
@@ -385,29 +391,35 @@ static void multiply_packing(const gemm *x) {
       n = take(x->n - j, vecs);
       gemm part = row;
       part.n = n;
-      if (p + j > 0 && !goes_on(&part, strip_rows(x->m))) return;
+      if (asks(x, p + j) && !enters(&part)) continue;
       part.b.data += j * x->b.col;
       part.c += j * x->c_col;
       if (part.start.data != NULL) part.start.data += j * row.start.col;
       pack_panels(part.k, n, part.b, to, part.k * LANES);
       block(&part, &(source){ to, LANES, part.k * LANES, true },
             scratch && packs_strips(x, n) ? room : NULL);
+      mgrad_pool_leaves(x->pool, x->worker);
     }
     p += kc;
   } while (p < x->k);
+}
+
+static __attribute__((noinline)) void block_read(const gemm *x, const source *b) {
+  block(x, b, NULL);
 }
 
 /* With B where it lies, or packed ahead: nothing is copied where k is one block. */
 static void multiply_reading(const gemm *x, source b) {
   int64_t kc = length_of_k(x->k);
   if (x->k <= kc) {
-    block(x, &b, NULL);
+    block_read(x, &b);
     return;
   }
   for (int64_t p = 0; p < x->k; p += kc, b.data += kc * b.row) {
     gemm part = block_of_k(x, p, mgrad_min_size(kc, x->k - p));
-    if (p > 0 && !goes_on(&part, strip_rows(x->m))) return;
-    block(&part, &b, NULL);
+    if (asks(x, p) && !enters(&part)) continue;
+    block_read(&part, &b);
+    mgrad_pool_leaves(x->pool, x->worker);
   }
 }
 
@@ -443,6 +455,27 @@ static __attribute__((noinline)) void finish(const gemm *x) {
   for (int64_t i = 0; i < count; i++) x->finish(n, x->c + i * step, x->c + i * step, x->p);
 }
 
+static bool is_small(const gemm *x) {
+  return (x->m | x->n | x->k) <= MGRAD_SMALL && x->m * x->n * x->k <= MGRAD_SMALL;
+}
+
+/* A small product is a single piece. */
+static __attribute__((noinline)) void multiply_counting(const gemm *x) {
+  bool whole = x->packed == NULL && is_small(x);
+  if (!whole || mgrad_pool_takes(x->pool, x->worker, MGRAD_SMALL)) x->run(x);
+  if (x->finish == NULL) return;
+  if (mgrad_pool_takes(x->pool, x->worker, FINISHING * x->m * x->n)) finish(x);
+}
+
+INLINE void multiply_alone(const gemm *x) {
+  if (mgrad_pool_counts(x->pool)) {
+    multiply_counting(x);
+    return;
+  }
+  x->run(x);
+  if (x->finish != NULL) finish(x);
+}
+
 /* ---- threads: each part is some rows of C, or some columns where there are more of
 ** them: then less of B is packed by all ---- */
 
@@ -471,8 +504,7 @@ static void multiply_part(void *ud, int64_t part, int worker) {
   }
   x.nwork /= mgrad_pool_threads(x.pool);
   if (x.work != NULL) x.work += worker * x.nwork;
-  x.run(&x);
-  if (x.finish != NULL) finish(&x);
+  multiply_alone(&x);
 }
 
 static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
@@ -489,7 +521,7 @@ static void multiply_in_parts(const gemm *x) {
 static __attribute__((noinline)) void choose(gemm *x) {
   if (x->packed != NULL && x->n >= LANES / 2) {
     x->run = multiply_packed;
-  } else if ((x->m | x->n | x->k) <= MGRAD_SMALL && x->m * x->n * x->k <= MGRAD_SMALL) {
+  } else if (is_small(x)) {
     mgrad_gemm_choose_small(x);
   } else {
     if (better_swapped(x)) *x = swapped(*x);
@@ -505,10 +537,9 @@ void mgrad_gemm(gemm *x) {
   if (x->run == NULL) choose(x);
   if (x->pool != NULL && x->pool->crew != NULL && !x->alone && pays_for_waking(x)) {
     multiply_in_parts(x);
-    return;
+  } else {
+    multiply_alone(x);
   }
-  x->run(x);
-  if (x->finish != NULL) finish(x);
 }
 
 /* Sizes are the same for all instruction sets. */

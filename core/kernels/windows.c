@@ -285,6 +285,7 @@ static void windows_run(const mgrad_windows *w, const mgrad_real *planes,
                              mgrad_real *) = { along_all, along_rows, by_channel };
   for (int64_t o = 0, n; o < w->m; o += n, packed += n * (w->k + 1)) {
     n = panel(w, w->m - o);
+    if (!mgrad_pool_piece(w->pool, w->worker, n * w->k * w->rows * w->cols)) continue;
     task t = { .k = w->k, .runs = 1, .step = LANES, .c_step = LANES, .at = w->at,
                .planes = planes, .weight = packed + n, .bias = packed, .c = work };
     run[w->vectors](w, &t, mgrad_min_size(n, w->m - o), to, to->data + o * to->channel);
@@ -358,9 +359,15 @@ static void channel_dots(const mgrad_window_sums *s, const int64_t *at, int64_t 
       if (i < taps) vec_store(out + i * 16 + h * LANES, sum[i][h]);
 }
 
+/* Are the sums of so many results to be found now? */
+static bool piece(const mgrad_window_sums *s, int64_t results) {
+  int64_t work = results * s->k * s->rows * s->cols * s->pictures;
+  return mgrad_pool_piece(s->pool, s->worker, work);
+}
+
 static void gradient_by_channel(const mgrad_window_sums *s, mgrad_real *sum) {
-  for (int64_t g = 0; g < s->pictures; g++)
-    for (int64_t o = 0; o < s->m; o += 16)
+  for (int64_t o = 0; o < s->m; o += 16)
+    for (int64_t g = 0, end = piece(s, 16) ? s->pictures : 0; g < end; g++)
       for (int64_t t = 0; t < s->k; t += DOT_TAPS)
         channel_dots(s, s->at + t, mgrad_min_size(DOT_TAPS, s->k - t),
                      s->planes + g * s->planes_step,
@@ -389,6 +396,7 @@ static void windows_gradient(const mgrad_window_sums *s, mgrad_real *sum) {
   }
   for (int64_t o = 0, rows; o < s->m; o += rows) {
     rows = strip(s->m - o, DOT_ROWS);
+    if (!piece(s, rows)) continue;
     for (int64_t t = 0; t < s->k; t += DOT_COLS) {
       int64_t cols = mgrad_min_size(DOT_COLS, s->k - t);
       switch (rows) {

@@ -47,6 +47,8 @@ typedef struct mgrad_windows {
   int64_t channels; /* k consists of as many taps for each */
   int64_t from, to; /* numbers of a channel's planes outside of which there are zeros */
   mgrad_across vectors;
+  mgrad_pool *pool; /* some results are a piece of the call */
+  int worker;
 } mgrad_windows;
 
 /* Where results go: o at (i, j) to data[o * channel + i * row + j * col], or is added
@@ -79,6 +81,8 @@ typedef struct mgrad_window_sums {
   int64_t size, pictures;
   const mgrad_real *planes, *d;
   int64_t planes_step, d_step; /* from picture to picture */
+  mgrad_pool *pool; /* the sums of some results are a piece of the call */
+  int worker;
 } mgrad_window_sums;
 
 /* The loops, as each instruction set has them. */

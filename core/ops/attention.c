@@ -289,10 +289,9 @@ static void share(job *j, int64_t nwork, int blocks, mgrad_part_fn f) {
   mgrad_pool_run(pool, !alone, parts, f, j);
 }
 
-/* Are more queries to be looked at? */
-static bool goes_on(const job *j, int64_t first, int worker) {
-  int64_t work = 2 * ROWS * j->keys * j->d;
-  return first < j->time && mgrad_pool_goes_on(j->c->ctx->pool, worker, work);
+/* Are the next queries to be looked at? */
+static bool piece(const job *j, int worker) {
+  return mgrad_pool_piece(j->c->ctx->pool, worker, 2 * ROWS * j->keys * j->d);
 }
 
 /* ---- forward ---- */
@@ -301,7 +300,8 @@ static void part_forward(void *ud, int64_t part, int worker) {
   job *j = ud;
   scratch s = scratch_of(j, worker, 1);
   window v = window_of(j, V, part, false, NULL), y = result_of(j, j->c->y->data, part);
-  for (int64_t first = 0; goes_on(j, first, worker); first += ROWS) {
+  for (int64_t first = 0; first < j->time; first += ROWS) {
+    if (!piece(j, worker)) continue;
     int64_t m = mgrad_min_size(ROWS, j->time - first);
     window to = { y.data + first * y.row, y.row };
     weights(j, part, first, m, &s, false);
@@ -358,13 +358,15 @@ static void part_backward(void *ud, int64_t part, int worker) {
   job *j = ud;
   scratch s = scratch_of(j, worker, 2);
   window g[3];
+  bool begins = piece(j, worker);
   for (int i = Q; i <= V; i++) {
     bool add;
     g[i] = window_of(j, i, part, true, &add);
-    if (!add) clear(g[i], i == Q ? j->time : j->keys, j->d);
+    if (begins && !add) clear(g[i], i == Q ? j->time : j->keys, j->d);
   }
-  for (int64_t first = 0; goes_on(j, first, worker); first += ROWS)
-    block_backward(j, part, first, mgrad_min_size(ROWS, j->time - first), g, &s);
+  for (int64_t first = 0; first < j->time; first += ROWS)
+    if (piece(j, worker))
+      block_backward(j, part, first, mgrad_min_size(ROWS, j->time - first), g, &s);
 }
 
 static void attention_backward(mgrad_call *c) {

@@ -128,9 +128,9 @@ static mgrad_room room_to_go_back(const mgrad_call *call, const conv *c, mgrad_r
 /* ---- what is moved from picture to picture ---- */
 
 /* What is known of windows over planes; where strides part them, not which are zeros. */
-static mgrad_windows windows_over(mgrad_planes p) {
+static mgrad_windows windows_over(mgrad_pool *pool, mgrad_planes p) {
   bool whole = p.stride_h * p.stride_w == 1;
-  return (mgrad_windows){ .width = p.width, .channels = p.channels,
+  return (mgrad_windows){ .pool = pool, .width = p.width, .channels = p.channels,
                           .from = whole ? p.pad_h * p.width : 0,
                           .to = whole ? (p.pad_h + p.h) * p.width : INT64_MAX };
 }
@@ -138,7 +138,8 @@ static mgrad_windows windows_over(mgrad_planes p) {
 typedef struct moving {
   const mgrad_call *call;
   const conv *c;
-  void (*one)(const struct moving *v, int64_t i, const mgrad_real *from, mgrad_real *own);
+  void (*one)(const struct moving *v, int64_t i, const mgrad_real *from, mgrad_real *own,
+              int worker);
   const mgrad_real *bias, *packed;
   mgrad_real *to;
   int64_t packed_size; /* of a group */
@@ -148,17 +149,25 @@ typedef struct moving {
   const int64_t *at, *starts;
 } moving;
 
+/* Are the weights to be packed, or have they been? */
+static bool packs(const moving *v) {
+  return mgrad_pool_piece(v->windows.pool, 0, 8 * v->c->groups * weights(v->c));
+}
+
 /* ---- shrink: from the large pictures to the small ones ---- */
 
-static void shrink(const moving *v, int64_t i, const mgrad_real *from, mgrad_real *own) {
+static void shrink(const moving *v, int64_t i, const mgrad_real *from, mgrad_real *own,
+                   int worker) {
   const conv *c = v->c;
   mgrad_planes planes = large_planes(c);
+  mgrad_windows w = v->windows;
+  w.worker = worker;
   for (int64_t g = 0; g < c->groups; g++) {
     mgrad_target to = { .data = v->to + (i * c->groups + g) * small_size(c),
                         .channel = c->h.small * c->w.small, .row = c->w.small, .col = 1,
                         .row_to = c->h.small, .col_to = c->w.small, .add = v->add };
     code_of(v->call)->fill(&planes, from + g * large_size(c), own);
-    code_of(v->call)->run(&v->windows, own, v->packed + g * v->packed_size,
+    code_of(v->call)->run(&w, own, v->packed + g * v->packed_size,
                       own + round_16(mgrad_planes_size(&planes)), &to);
   }
 }
@@ -172,13 +181,13 @@ static void prepare_to_shrink(moving *v, mgrad_real *work) {
   v->room = room_to_shrink(c);
   v->packed = packed;
   v->packed_size = mgrad_windows_packed(c->o, k);
-  v->windows = windows_over(large_planes(c));
+  v->windows = windows_over(v->call->ctx->pool, large_planes(c));
   v->windows.m = c->o, v->windows.k = k, v->windows.at = at;
   v->windows.rows = c->h.small, v->windows.cols = c->w.small;
   locate_taps(c, at);
   for (int64_t i = 0; i < k; i++) from[i] = i;
   code_of(v->call)->choose(&v->windows, !v->add);
-  for (int64_t g = 0; g < c->groups; g++)
+  for (int64_t g = 0, end = packs(v) ? c->groups : 0; g < end; g++)
     code_of(v->call)->pack(&v->windows, v->call->x[1]->data + g * weights(c), from, k,
                            v->bias != NULL ? v->bias + g * c->o : NULL,
                            packed + g * v->packed_size);
@@ -224,17 +233,20 @@ static mgrad_target target_of_plane(const moving *v, mgrad_real *to, int64_t a, 
                          .col_to = mgrad_first_beyond(p.width, p.stride_w, left, p.w) };
 }
 
-static void grow(const moving *v, int64_t i, const mgrad_real *from, mgrad_real *own) {
+static void grow(const moving *v, int64_t i, const mgrad_real *from, mgrad_real *own,
+                 int worker) {
   const conv *c = v->c;
   mgrad_planes planes = small_planes(c);
   for (int64_t g = 0; g < c->groups; g++) {
     mgrad_real *to = v->to + (i * c->groups + g) * large_size(c);
-    fill_rest(v, to, v->bias != NULL ? v->bias + g * c->c : NULL);
+    if (mgrad_pool_piece(v->windows.pool, worker, large_size(c)))
+      fill_rest(v, to, v->bias != NULL ? v->bias + g * c->c : NULL);
     code_of(v->call)->fill(&planes, from + g * small_size(c), own);
     for (int64_t q = 0; q < plane_count(c); q++) {
       mgrad_windows w = v->windows;
       w.k = v->starts[q + 1] - v->starts[q];
       w.at = v->at + v->starts[q];
+      w.worker = worker;
       mgrad_target t = target_of_plane(v, to, q / c->w.stride, q % c->w.stride);
       code_of(v->call)->run(&w, own, v->packed + g * v->packed_size +
                         mgrad_windows_packed(c->c, v->starts[q] + q - 1),
@@ -256,16 +268,17 @@ static void prepare_to_grow(moving *v, mgrad_real *work) {
   v->packed = packed;
   v->packed_size = mgrad_windows_packed(c->c, k + n);
   v->at = at, v->starts = starts;
-  v->windows = windows_over(small_planes(c));
+  v->windows = windows_over(v->call->ctx->pool, small_planes(c));
   v->windows.m = c->c, v->windows.rows = p.rows, v->windows.cols = p.width;
   code_of(v->call)->choose(&v->windows, !v->add && p.stride_w == 1);
   starts[0] = 0;
+  bool anew = packs(v);
   for (int64_t q = 0; q < n; q++) {
     mgrad_windows w = v->windows;
     int64_t first = starts[q];
     w.k = taps_of_plane(c, q / c->w.stride, q % c->w.stride, at + first, from + first);
     starts[q + 1] = first + w.k;
-    for (int64_t g = 0; g < c->groups; g++)
+    for (int64_t g = 0; g < c->groups && anew; g++)
       code_of(v->call)->pack(&w, v->call->x[1]->data + g * weights(c), from + first,
                              kernel_size(c), v->bias != NULL ? v->bias + g * c->c : NULL,
                              packed + g * v->packed_size +
@@ -298,9 +311,9 @@ static void forward_picture(void *ud, int64_t part, int worker) {
   int64_t n = picture_size(call->y);
   mgrad_real *y = call->y->data + part * n;
   v->one(v, part, call->x[0]->data + part * picture_size(call->x[0]),
-         call->work + v->room.shared + worker * v->room.own);
+         call->work + v->room.shared + worker * v->room.own, worker);
   const mgrad_op *act = activation(call);
-  if (act == NULL) return;
+  if (act == NULL || !mgrad_pool_piece(call->ctx->pool, worker, 16 * n)) return;
   double p[MGRAD_MAX_ATTRS];
   mgrad_attrs_initial(act->attrs, p);
   act->map.forward(n, y, y, p);
@@ -344,14 +357,15 @@ static void backward_block(void *ud, int64_t part, int worker) {
   mgrad_real *rest = own + slope_numbers(call, c);
   int64_t work = (int64_t)(2 * work_of(c) * (double)most);
   for (int64_t i = part * each, n; i < end; i += n) {
-    if (i > part * each && !mgrad_pool_goes_on(call->ctx->pool, worker, work)) return;
     n = mgrad_min_size(most, end - i);
+    if (!mgrad_pool_enters(call->ctx->pool, worker, work)) continue;
     const mgrad_real *dz = slope(call, i, n, own);
     const mgrad_real *x = call->x[0]->data + i * picture_size(call->x[0]);
     for (int64_t j = 0; j < n && call->dx[0] != NULL; j++)
-      b->move.one(&b->move, i + j, dz + j * picture_size(call->y), rest);
+      b->move.one(&b->move, i + j, dz + j * picture_size(call->y), rest, worker);
     mgrad_conv_weigh(&b->weigh, part, n, b->transposed ? dz : x, b->transposed ? x : dz,
-                     b->transposed, rest);
+                     b->transposed, rest, worker);
+    mgrad_pool_leaves(call->ctx->pool, worker);
   }
 }
 
@@ -362,9 +376,10 @@ static void backward(const mgrad_call *call, const conv *c, prepare_fn prepare,
                 .weigh = { call, c, call->work + data.shared },
                 .room = room_to_go_back(call, c, data), .transposed = transposed };
   if (call->dx[0] != NULL) prepare(&b.move, call->work);
-  mgrad_conv_weigh_begin(&b.weigh);
+  mgrad_pool *pool = call->ctx->pool;
+  if (mgrad_pool_piece(pool, 0, weights(c))) mgrad_conv_weigh_begin(&b.weigh);
   share(call, c, mgrad_conv_blocks(c), backward_block, &b);
-  mgrad_conv_weigh_end(&b.weigh);
+  if (mgrad_pool_piece(pool, 0, weights(c))) mgrad_conv_weigh_end(&b.weigh);
 }
 
 /* ---- the ops ---- */

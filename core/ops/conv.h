@@ -84,7 +84,7 @@ void mgrad_conv_weigh_begin(const mgrad_weighing *v);
 ** small ones, or, 'transposed', the large ones. */
 void mgrad_conv_weigh(const mgrad_weighing *v, int64_t b, int64_t count,
                       const mgrad_real *large, const mgrad_real *small, bool transposed,
-                      mgrad_real *own);
+                      mgrad_real *own, int worker);
 /* Hands over what all blocks have found. */
 void mgrad_conv_weigh_end(const mgrad_weighing *v);
 

@@ -68,7 +68,7 @@ void mgrad_conv_weigh_begin(const mgrad_weighing *v) {
 
 static void weigh_group(const mgrad_weighing *v, int64_t group, int64_t count,
                         const mgrad_real *large, const mgrad_real *small, mgrad_real *own,
-                        mgrad_real *sum) {
+                        mgrad_real *sum, int worker) {
   const conv *c = v->c;
   const mgrad_window_code *code = code_of(v->call);
   mgrad_planes planes = large_planes(c);
@@ -78,7 +78,8 @@ static void weigh_group(const mgrad_weighing *v, int64_t group, int64_t count,
                           .width = planes.width, .by_channel = by_channel(c),
                           .at = taps_at(v), .size = position_numbers(c), .pictures = count,
                           .planes = own, .d = d, .planes_step = size,
-                          .d_step = spread_numbers(c) };
+                          .d_step = spread_numbers(c), .pool = v->call->ctx->pool,
+                          .worker = worker };
   for (int64_t i = 0; i < count; i++) {
     int64_t picture = i * c->groups + group;
     code->fill(&planes, large + picture * large_size(c), own + i * size);
@@ -101,12 +102,14 @@ static void weigh_bias(const mgrad_call *call, int64_t count, const mgrad_real *
 
 void mgrad_conv_weigh(const mgrad_weighing *v, int64_t b, int64_t count,
                       const mgrad_real *large, const mgrad_real *small, bool transposed,
-                      mgrad_real *own) {
+                      mgrad_real *own, int worker) {
   const conv *c = v->c;
   mgrad_real *sum = block_sums(v, b);
   for (int64_t g = 0; g < c->groups; g++, sum += sum_numbers(c))
-    if (v->call->dx[1] != NULL) weigh_group(v, g, count, large, small, own, sum);
-  if (wants_bias(v->call)) weigh_bias(v->call, count, transposed ? large : small, sum);
+    if (v->call->dx[1] != NULL) weigh_group(v, g, count, large, small, own, sum, worker);
+  if (!wants_bias(v->call)) return;
+  if (mgrad_pool_piece(v->call->ctx->pool, worker, count * small_size(c)))
+    weigh_bias(v->call, count, transposed ? large : small, sum);
 }
 
 /* ---- all blocks ---- */

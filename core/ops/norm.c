@@ -293,7 +293,8 @@ static void norm_forward(mgrad_call *c) {
   job j = job_of(c);
   if (j.v.within) share_sets(&j, sets_forward);
   else share(&j, blocks(&j.v), block_forward);
-  if (is(c, MGRAD_ID_batch_norm) && c->x[BATCHES] != NULL) c->x[BATCHES]->data[0] += 1;
+  bool counts = is(c, MGRAD_ID_batch_norm) && c->x[BATCHES] != NULL;
+  if (counts && mgrad_pool_piece(c->ctx->pool, 0, 1)) c->x[BATCHES]->data[0] += 1;
 }
 
 /* ---- backward ---- */

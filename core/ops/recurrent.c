@@ -380,10 +380,10 @@ static void step_forward(const sequence *q, int64_t step, int64_t row) {
   copy_row(y, alive ? h : NULL, n);
 }
 
-/* Is another step to be done, by rows of so many? */
-static bool goes_on(const sequence *q, int64_t rows, int worker) {
+/* Is the next step, or what takes as long, to be done, for so many rows? */
+static bool piece(const sequence *q, int64_t rows, int worker) {
   int64_t work = rows * q->gates * (q->n + q->in);
-  return mgrad_pool_goes_on(q->call->ctx->pool, worker, work);
+  return mgrad_pool_piece(q->call->ctx->pool, worker, work);
 }
 
 static void forward_part(void *ud, int64_t part, int worker) {
@@ -394,7 +394,8 @@ static void forward_part(void *ud, int64_t part, int worker) {
     copy_row(q->h + r * n, h != NULL ? h + r * n : NULL, n);
     if (q->cell == LSTM) copy_row(q->c + r * n, c != NULL ? c + r * n : NULL, n);
   }
-  for (int64_t step = 0; step < q->time && goes_on(q, end - first, worker); step++) {
+  for (int64_t step = 0; step < q->time; step++) {
+    if (!piece(q, end - first, worker)) continue;
     gates_of(q, step, first, end - first);
     for (int64_t r = first; r < end; r++) step_forward(q, step, r);
   }
@@ -412,8 +413,10 @@ static void recurrent_forward(mgrad_call *c) {
   take_saved(&q, c->saved);
   take_work(&q, c->work);
   q.sparse = q.time > 1 && mgrad_is_sparse(q.batch * q.time, q.in, operand(&q, X));
-  sum_biases(&q);
-  pack(&q, true);
+  if (piece(&q, 1, 0)) {
+    sum_biases(&q);
+    pack(&q, true);
+  }
   in_parts(&q, q.batch, FEWEST_ROWS, MOST_ROWS, forward_part);
 }
 
@@ -465,12 +468,14 @@ static void step_backward(const sequence *q, int64_t step, int64_t row) {
 static void backward_part(void *ud, int64_t part, int worker) {
   const sequence *q = ud;
   int64_t first = part * q->rows, end = mgrad_min_size(first + q->rows, q->batch), n = q->n;
-  for (int64_t r = first; r < end; r++) {
+  bool begins = piece(q, 1, worker);
+  for (int64_t r = first; r < end && begins; r++) {
     const mgrad_real *dy = q->call->dy + (r * q->out_rows + last_row(q)) * n;
     copy_row(q->dh + r * n, q->gives != SEQUENCE ? dy : NULL, n);
     copy_row(q->dc + r * n, q->gives == ALL && q->cell == LSTM ? dy + n : NULL, n);
   }
-  for (int64_t step = q->time - 1; step >= 0 && goes_on(q, end - first, worker); step--) {
+  for (int64_t step = q->time - 1; step >= 0; step--) {
+    if (!piece(q, end - first, worker)) continue;
     for (int64_t r = first; r < end; r++) step_backward(q, step, r);
     if (step > 0 || q->call->dx[H] != NULL) back_to_h(q, step, first, end - first);
     if (q->call->dx[X] != NULL) back_to_x(q, step, first, end - first);
@@ -505,9 +510,9 @@ static void weight_gradient(const sequence *q, int operand, block b, const mgrad
 }
 
 /* The same for weight_ih where x is sparse. */
-static void sparse_gradient(const sequence *q, int64_t row, int64_t m) {
+static void sparse_gradient(const sequence *q, int64_t row, int64_t m, int worker) {
   mgrad_real *dw = q->call->dx[WEIGHT_IH], *sum = q->across + row;
-  if (dw == NULL) return;
+  if (dw == NULL || !piece(q, m, worker)) return;
   dw += row * q->in;
   bool add = q->call->add[WEIGHT_IH];
   mgrad_product p = { .m = q->in, .n = m, .k = q->time * q->batch, .a = { q->x, 1, q->in },
@@ -519,9 +524,9 @@ static void sparse_gradient(const sequence *q, int64_t row, int64_t m) {
 }
 
 /* Sums of dz over all steps, at the columns of a block, into the gradient of a bias. */
-static void bias_gradient(const sequence *q, int operand, block b, bool summed) {
+static void bias_gradient(const sequence *q, int operand, block b, bool summed, int worker) {
   static const mgrad_real one = 1;
-  if (q->call->dx[operand] == NULL) return;
+  if (q->call->dx[operand] == NULL || !piece(q, 1, worker)) return;
   mgrad_real *to = q->dbias + b.column;
   mgrad_product sum = { .m = 1, .n = b.rows, .k = q->time * q->batch, .a = { &one, 0, 0 },
                         .b = { q->dz + b.column, q->width, 1 }, .c = to, .c_row = b.rows,
@@ -535,9 +540,9 @@ static void weights_part(void *ud, int64_t part, int worker) {
   const sequence *q = ud;
   int64_t first = part * q->rows, end = mgrad_min_size(first + q->rows, q->gates);
   block ih = { first, end - first, first };
-  if (q->sparse) sparse_gradient(q, first, end - first);
+  if (q->sparse) sparse_gradient(q, first, end - first, worker);
   else weight_gradient(q, WEIGHT_IH, ih, q->x, q->in, worker);
-  bias_gradient(q, BIAS_IH, ih, false);
+  bias_gradient(q, BIAS_IH, ih, false, worker);
   for (int i = 0; i < q->nblocks; i++) {
     block b = q->blocks[i];
     int64_t from = first > b.row ? first : b.row;
@@ -546,7 +551,7 @@ static void weights_part(void *ud, int64_t part, int worker) {
     block hh = { from, rows, b.column + from - b.row };
     bool summed = q->call->dx[BIAS_IH] != NULL && hh.column < q->gates;
     weight_gradient(q, WEIGHT_HH, hh, q->h, q->n, worker);
-    bias_gradient(q, BIAS_HH, hh, summed);
+    bias_gradient(q, BIAS_HH, hh, summed, worker);
   }
 }
 
@@ -556,9 +561,10 @@ static void recurrent_backward(mgrad_call *c) {
   take_saved(&q, c->saved);
   take_work_backward(&q, c->work);
   q.sparse = q.time > 1 && mgrad_is_sparse(q.batch * q.time, q.in, operand(&q, X));
-  pack(&q, false);
+  if (piece(&q, 1, 0)) pack(&q, false);
   in_parts(&q, q.batch, FEWEST_ROWS, MOST_ROWS, backward_part);
   in_parts(&q, q.gates, WEIGHT_ROWS, INT64_MAX, weights_part);
+  if (!piece(&q, 1, 0)) return;
   give(&q, H, 0, q.dh, q.batch * q.n);
   give(&q, C, 0, q.dc, q.batch * q.n);
 }

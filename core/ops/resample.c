@@ -176,7 +176,7 @@ static void run_forward(mgrad_call *c, bool scale) {
 
 static void run_backward(mgrad_call *c, bool scale) {
   if (c->dx[0] == NULL) return;
-  mgrad_call_clear(c, 0);
+  if (mgrad_pool_piece(c->ctx->pool, 0, mgrad_call_numel(c, 0))) mgrad_call_clear(c, 0);
   run_forward(c, scale);
 }
 

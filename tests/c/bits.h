@@ -215,7 +215,7 @@ static void check_replay(function *f, bool back, const gradients *g) {
   /* a view of what comes from outside, or nothing at all, has no place in a plan */
   for (int k = 0; status == MGRAD_OK && k < 2; k++) {
     ctx->stream = f->stream;
-    OK(mgrad_plan_forward(plan));
+    OK(mgrad_plan_forward(plan, NULL));
     mgrad_tensor *again;
     OK(mgrad_tensor_like(ctx, &y->a, &again));
     mgrad_array_copy(&again->a, mgrad_plan_prediction(plan));
@@ -223,7 +223,7 @@ static void check_replay(function *f, bool back, const gradients *g) {
     CHECK(same_numbers(again, expected));
     free(expected);
     mgrad_tensor_release(again);
-    if (back) mgrad_plan_backward(plan);
+    if (back) mgrad_plan_backward(plan, NULL);
     for (int i = 0; back && i < g->n; i++) {
       CHECK(same_numbers(mgrad_tensor_grad(g->t[i]), g->kept[i]));
     }
@@ -232,11 +232,72 @@ static void check_replay(function *f, bool back, const gradients *g) {
   mgrad_tensor_release(y);
 }
 
+static int always(void *ud) {
+  (void)ud;
+  ctx->pool->left = 0; /* asked before each piece */
+  return 1;
+}
+
+/* Half of a plan, with a pause behind every piece of work. */
+static void in_pieces(mgrad_plan *p, mgrad_status (*half)(mgrad_plan *p, mgrad_until *u)) {
+  mgrad_status status;
+  do {
+    mgrad_until until = { .expired = always };
+    ctx->pool->left = 0;
+    status = half(p, &until);
+  } while (status == MGRAD_PAUSED);
+  OK(status);
+}
+
+/* The function twice, so that gradients are added, run whole and in pieces. */
+static void check_pieces(function *f) {
+  mgrad_plan *plan = NULL;
+  mgrad_tensor *y[2], *half[2], *sum = NULL;
+  mgrad_recorder r;
+  mgrad_record_begin(&r, ctx);
+  for (int i = 0; i < 2; i++) {
+    OK(apply(f, &y[i]));
+    half[i] = weigh(f, y[i]);
+  }
+  OK(mgrad_apply(&mgrad_op_add, ctx, half, 2, NULL, &sum));
+  mgrad_record_end(&r);
+  mgrad_tensor *dummy;
+  OK(mgrad_tensor_full(ctx, 0, NULL, 0, &dummy));
+  mgrad_plan_ends ends = { .x = dummy, .prediction = y[1], .loss = sum };
+  if (mgrad_plan_new(&r, &ends, &plan) == MGRAD_OK) {
+    ctx->stream = f->stream;
+    OK(mgrad_plan_forward(plan, NULL));
+    mgrad_array_copy(&y[1]->a, mgrad_plan_prediction(plan));
+    mgrad_real *expected = copy_of(y[1]);
+    OK(mgrad_plan_backward(plan, NULL));
+    gradients whole = all_gradients(f);
+    ctx->stream = f->stream;
+    in_pieces(plan, mgrad_plan_forward);
+    mgrad_array_copy(&y[1]->a, mgrad_plan_prediction(plan));
+    CHECK(same_numbers(y[1], expected));
+    in_pieces(plan, mgrad_plan_backward);
+    for (int i = 0; i < whole.n; i++) {
+      CHECK(same_numbers(mgrad_tensor_grad(whole.t[i]), whole.kept[i]));
+      free(whole.kept[i]);
+    }
+    free(expected);
+  }
+  mgrad_plan_release(plan);
+  mgrad_record_free(&r);
+  for (int i = 0; i < 2; i++) {
+    mgrad_tensor_release(y[i]);
+    mgrad_tensor_release(half[i]);
+  }
+  mgrad_tensor_release(sum);
+  mgrad_tensor_release(dummy);
+}
+
 /* A frozen step gives the same numbers as the ops did, each time that it is run. */
 static void check_plan(function *f) {
   mgrad_tensor_release(there_and_back(f));
   gradients g = all_gradients(f);
   if (g.n > 0) check_replay(f, true, &g);
+  if (g.n > 0) check_pieces(f);
   int before = mgrad_grad_enable(ctx, 0);
   check_replay(f, false, &g);
   mgrad_grad_enable(ctx, before);

@@ -73,6 +73,77 @@ static void test_parts(void) {
   mgrad_context_release(ctx);
 }
 
+/* ---- pauses ---- */
+
+enum { MOST_PIECES = 8, JOBS = 3, LARGE_PARTS = 120 };
+
+typedef struct pieces {
+  mgrad_pool *pool;
+  int job;
+  atomic_int done[JOBS][LARGE_PARTS][MOST_PIECES];
+} pieces;
+
+/* A part of 0 to 7 pieces, of which each wants the one before it; the last ones are in
+** sections of three. */
+static void do_pieces(void *ud, int64_t part, int worker) {
+  pieces *p = ud;
+  int n = part % MOST_PIECES;
+  for (int i = 0; i < n; i++) {
+    bool in = i >= 2, begins = in && (i - 2) % 3 == 0;
+    if (begins && !mgrad_pool_enters(p->pool, worker, MGRAD_POOL_ASK)) {
+      i += 2;
+      continue;
+    }
+    bool wanted = mgrad_pool_piece(p->pool, worker, MGRAD_POOL_ASK / 4);
+    if (wanted && (i == 0 || p->done[p->job][part][i - 1] == 1))
+      atomic_fetch_add(&p->done[p->job][part][i], 1);
+    if (in && (i == n - 1 || (i - 2) % 3 == 2)) mgrad_pool_leaves(p->pool, worker);
+  }
+}
+
+static int seldom(void *ud) {
+  unsigned *state = ud;
+  *state = *state * 1103515245u + 12345;
+  return *state >> 16 & 1;
+}
+
+/* A call of three jobs, one after the other, of which the second is done alone. */
+static void call_of_jobs(pieces *p) {
+  for (p->job = 0; p->job < JOBS; p->job++)
+    mgrad_pool_run(p->pool, p->job != 1, LARGE_PARTS, do_pieces, p);
+}
+
+static void test_pauses(int threads) {
+  test("a call that is left in its middle again and again does each piece once, in order");
+  static pieces p;
+  mgrad_context *ctx = context(threads);
+  unsigned state = (unsigned)threads;
+  memset(&p, 0, sizeof p);
+  p.pool = ctx->pool;
+  mgrad_bookmark *mark = calloc(1, sizeof *mark + (size_t)threads * sizeof mark->of[0]);
+  if (mark == NULL) exit(1);
+  int pauses = 0;
+  do {
+    mgrad_until until = { seldom, &state, false };
+    mark->call.seen = 0;
+    mark->call.refused = false;
+    p.pool->until = &until;
+    p.pool->mark = mark;
+    mgrad_pool_watch(p.pool);
+    call_of_jobs(&p);
+    mgrad_pool_finish(p.pool);
+  } while (mark->call.refused && ++pauses < 100000);
+  int right = 0, expected = 0;
+  for (int i = 0; i < LARGE_PARTS; i++) {
+    expected += JOBS * (i % MOST_PIECES);
+    for (int k = 0; k < JOBS * MOST_PIECES; k++)
+      right += p.done[k / MOST_PIECES][i][k % MOST_PIECES] == 1;
+  }
+  CHECK(pauses > 50 && right == expected);
+  free(mark);
+  mgrad_context_release(ctx);
+}
+
 static void test_numbers(void) {
   test("any number of threads from 1 to 64 gives the same bits; others are refused");
   mgrad_context *ctx = context(1);
@@ -239,6 +310,7 @@ static void test_hosts(void) {}
 int main(void) {
   count_threads();
   test_parts();
+  for (int threads = 1; threads <= 5; threads++) test_pauses(threads);
   test_numbers();
   test_interrupt(1);
   test_interrupt(3);

@@ -155,6 +155,19 @@ static lua_State *new_state(heap *h) {
   return L;
 }
 
+/* A call of limit that cannot end the host: 0 where it failed. */
+static int call_limit(lua_State *L) {
+  limit(L, lua_touserdata(L, 1), lua_tointeger(L, 2));
+  return 0;
+}
+
+static int set_limit(lua_State *L, const char *name, lua_Integer most) {
+  lua_pushcfunction(L, call_limit);
+  lua_pushlightuserdata(L, (void *)name);
+  lua_pushinteger(L, most);
+  return lua_pcall(L, 2, 0, 0) == LUA_OK;
+}
+
 /* Runs a script. NULL, or what went wrong, until the next call. */
 static const char *run(lua_State *L, const char *script) {
   lua_settop(L, 0);
@@ -210,6 +223,8 @@ typedef struct test {
   const char *name, *script;
   int ms;
   const char *error; /* part of it, or NULL */
+  const char *limit; /* that the host sets before, or NULL */
+  lua_Integer most;
 } test;
 
 static const test tests[] = {
@@ -239,6 +254,14 @@ static const test tests[] = {
     "local all = {} for i = 1, 1e9 do t = t + 1; all[1] = t end", 60000, "as many as this host" },
   { "meets the limit of threads", "mg.set_threads(2)", 60000, "this host allows 1" },
   { "cannot raise a limit", "mg.limit { elements = 2000000 }", 60000, "limit: elements" },
+  { "may use what the host has raised", "assert(#mg.zeros(1000, 1001) == 1000)", 60000, NULL,
+    "elements", 2000000 },
+  { "meets what it has raised", "mg.zeros(2000, 1001)", 60000, "allows 2000000 elements" },
+  { "meets no limit that the host has lifted", "assert(#mg.zeros(2000, 1001) == 2000)", 60000,
+    NULL, "elements", 0 },
+  { "lowers it again", "mg.limit { elements = 10 } mg.zeros(11)", 60000, "allows 10 elements" },
+  { "meets what the host has set last", "mg.zeros(1000, 1001)", 60000,
+    "allows 1000000 elements", "elements", 1000000 },
   { "meets the cap of memory",
     "local t = {} for i = 1, 1000 do t[i] = mg.zeros(1000, 1000) end", 60000,
     "not enough memory" },
@@ -293,6 +316,7 @@ int main(void) {
   sigaction(SIGINT, &(struct sigaction){ .sa_handler = on_signal }, NULL);
   for (int i = 0; i < (int)(sizeof tests / sizeof *tests); i++) {
     const test *t = &tests[i];
+    if (t->limit != NULL) fact(set_limit(L, t->limit, t->most), "has limits", t->limit);
     const char *error = run_for(L, t->script, t->ms);
     fact(t->error == NULL ? error == NULL : error != NULL && strstr(error, t->error) != NULL,
          t->name, error);

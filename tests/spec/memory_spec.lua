@@ -142,6 +142,28 @@ describe("memory", function()
       io.write(canary[1] and "still there" or "collected")
     ]])
   end)
+  it("that is wanting leaves it alone, too, where Lua tells whether it is stopped", function()
+    local out = h.script [[
+      local mg = require "moongrad"
+      if rawget(_G, "jit") then jit.off() end -- which would leave the tables out
+      local kept
+      local function grows(count) -- by more than half of what is made?
+        local before = collectgarbage "count"
+        for i = 1, count do kept = { i } end
+        return collectgarbage "count" - before > count * 32 / 1024 and kept ~= nil
+      end
+      mg.limit { memory = 200000 }
+      local running = not grows(2e6)
+      collectgarbage "stop"
+      local ok = pcall(mg.zeros, 1000, 1000)
+      local stopped = grows(2e5)
+      collectgarbage "restart"
+      io.write(("%s %s %s %s"):format(tostring(running), tostring(ok), tostring(stopped),
+        tostring(not grows(2e6))))
+    ]]
+    local tells = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil -- 5.1 starts it
+    assert.equal("true false " .. tostring(tells) .. " true", out)
+  end)
 end)
 
 describe("a training loop", function()
@@ -266,6 +288,26 @@ describe("a limit", function()
         io.write(ok and "no error" or err)
       ]]):format(most)):find("limit: tensors is " .. ("%d"):format(most), 1, true))
     end
+  end)
+  it("is set, raised and lifted by the host, by what it finds in the registry", function()
+    assert.equal("10 30 none 20", h.script [[
+      local mg = require "moongrad"
+      local limit = debug.getregistry()["moongrad.limit"]
+      local function most()
+        for n = 10, 40, 10 do
+          if not pcall(mg.zeros, n + 1) then return n end
+        end
+        return "none"
+      end
+      mg.limit { elements = 10 }
+      local lowered = most()
+      limit("elements", 30)
+      local raised = most()
+      limit("elements", 0)
+      local lifted = most()
+      mg.limit { elements = 20 }
+      io.write(lowered, " ", raised, " ", lifted, " ", most())
+    ]])
   end)
   it("anywhere in a training gives a result or not enough memory, and whole weights", function()
     assert.equal("ok", h.script [[

@@ -372,6 +372,35 @@ describe("the log", function()
   end)
 end)
 
+describe("a host without a clock", function()
+  local function here(code)
+    return h.script([[
+      package.preload["moongrad.system"] = function() error("there is none", 0) end
+      local mg = require "moongrad"
+      local net = mg.sequential { 1, mg.dense(1) }
+      local t = mg.trainer { net = net, loss = "mse", optimizer = "sgd" }
+      local data = { x = { { 1 }, { 2 } }, y = { { 1 }, { 2 } }, batch = 1 }
+      local write = io.write
+      os = nil
+    ]] .. code)
+  end
+
+  it("sees epochs end, in no time", function()
+    assert.equal("2 epochs, 0 seconds", here [[
+      local rows = t:fit(2, data)
+      write(#rows, " epochs, ", ("%d"):format(rows[2].seconds), " seconds")
+    ]])
+  end)
+  it("is told that milliseconds need one, and nothing is trained", function()
+    assert.equal("run: ms needs a clock, and this host has none; give steps, true, more", here [[
+      local before = t:parts().net:hash()
+      local _, message = pcall(t.run, t, data, { ms = 2, epochs = 3 })
+      write((message:gsub("^.-:%d+: ", "")), ", ", tostring(before == t:parts().net:hash()), ", ",
+        (t:run(data, { steps = 1, epochs = 3 })))
+    ]])
+  end)
+end)
+
 describe("a number that is not finite", function()
   local function overflowing(options)
     local net = mg.sequential { h.dense({ { 1 } }, { 0 }), h.dense({ { options.big } }, { 0 }) }

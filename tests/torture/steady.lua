@@ -45,6 +45,10 @@ local running, options = trainer(dense()), { steps = 2, epochs = 1e6 }
 works[#works + 1] = { "trainer:run", function() running:run(data, options) end }
 local timed, budget = trainer(dense()), { ms = 0.01, epochs = 1e6 }
 works[#works + 1] = { "trainer:run within milliseconds", function() timed:run(data, budget) end }
+local wide, hurry = trainer(mg.sequential { 4, mg.dense(512), mg.batchnorm(), mg.dense(256),
+  mg.dense(1) }), { ms = 0, epochs = 1e6 }
+works[#works + 1] = { "trainer:run that stops within a batch",
+                      function() wide:run(data, hurry) end }
 
 local net = dense()
 local opt = mg.adam { lr = 1e-3, clip_norm = 1 }:attach(net)
