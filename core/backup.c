@@ -42,7 +42,7 @@ static mgrad_status add(void *ud, const char *name, mgrad_tensor *t, int buffer)
 
 void mgrad_backup_free(mgrad_backup *b) {
   for (int i = 0; i < b->n; i++) mgrad_tensor_release(b->list[i].t);
-  if (b->n > 0) mgrad_free(b->ctx, b->list, b->bytes);
+  if (b->n > 0) mgrad_free(b->ctx, b->list);
   *b = (mgrad_backup){ 0 };
 }
 
@@ -51,9 +51,8 @@ static mgrad_status list_buffers(mgrad_backup *b, mgrad_layer *net) {
   mgrad_backup_free(b);
   MGRAD_TRY(mgrad_layer_visit(net, add, &fresh));
   if (fresh.n > 0) {
-    fresh.bytes = (size_t)fresh.n * sizeof *fresh.list;
-    fresh.bytes += (size_t)fresh.numel * sizeof *fresh.numbers;
-    fresh.list = mgrad_new(fresh.ctx, fresh.bytes);
+    fresh.list = mgrad_new(fresh.ctx, (size_t)fresh.n * sizeof *fresh.list +
+                                      (size_t)fresh.numel * sizeof *fresh.numbers);
     if (fresh.list == NULL) return MGRAD_NOMEM;
     fresh.numbers = (mgrad_real *)(void *)(fresh.list + fresh.n);
     fresh.n = 0;

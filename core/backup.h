@@ -16,7 +16,6 @@ typedef struct mgrad_backup {
   int n;
   mgrad_real *numbers;   /* of all of them */
   int64_t numel;
-  size_t bytes;          /* of list and numbers */
   uint64_t changes;      /* of the context, when the list was made */
   bool begun;            /* a step is under way */
   bool packed;           /* all of them are */

@@ -91,8 +91,7 @@ void *mgrad_new_zeroed(mgrad_context *ctx, size_t size) {
   return p;
 }
 
-void mgrad_free(mgrad_context *ctx, void *p, size_t size) {
-  (void)size;
+void mgrad_free(mgrad_context *ctx, void *p) {
   if (p != NULL) free_block(ctx, (block *)p - 1);
 }
 

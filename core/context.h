@@ -59,7 +59,7 @@ struct mgrad_context {
 /* Memory; 'size' is what was asked for. NULL, with the error set, on failure. */
 void *mgrad_new(mgrad_context *ctx, size_t size);
 void *mgrad_new_zeroed(mgrad_context *ctx, size_t size);
-void mgrad_free(mgrad_context *ctx, void *p, size_t size);
+void mgrad_free(mgrad_context *ctx, void *p);
 
 /* Every counted object calls these once in its life. */
 void mgrad_object_born(mgrad_context *ctx);

@@ -37,7 +37,7 @@ mgrad_bytes *mgrad_bytes_retain(mgrad_bytes *b) {
 void mgrad_bytes_release(mgrad_bytes *b) {
   if (b == NULL || --b->refs > 0) return;
   mgrad_context *ctx = b->ctx;
-  mgrad_free(ctx, b, sizeof *b + b->size);
+  mgrad_free(ctx, b);
   mgrad_object_gone(ctx);
 }
 
@@ -146,7 +146,7 @@ void mgrad_dataset_release(mgrad_dataset *d) {
   mgrad_bytes_release(d->y.bytes);
   mgrad_bytes_release(d->order);
   mgrad_bytes_release(d->affine);
-  mgrad_free(ctx, d, sizeof *d);
+  mgrad_free(ctx, d);
   mgrad_object_gone(ctx);
 }
 
@@ -407,12 +407,11 @@ mgrad_status mgrad_dataset_gather(mgrad_dataset *d, const mgrad_draw *draw, cons
 static mgrad_status batch_of(mgrad_dataset *d, const mgrad_draw *draw, int64_t first,
                              int64_t count, mgrad_tensor **x, mgrad_tensor **y) {
   MGRAD_TRY(check_range(d, first, count));
-  size_t bytes = (size_t)count * sizeof(int64_t);
-  int64_t *at = mgrad_new(d->ctx, bytes);
+  int64_t *at = mgrad_new(d->ctx, (size_t)count * sizeof *at);
   if (at == NULL) return MGRAD_NOMEM;
   for (int64_t i = 0; i < count; i++) at[i] = first - 1 + i;
   mgrad_status status = mgrad_dataset_gather(d, draw, at, count, x, y);
-  mgrad_free(d->ctx, at, bytes);
+  mgrad_free(d->ctx, at);
   return status;
 }
 
@@ -455,8 +454,7 @@ static void sum_examples(mgrad_dataset *d, const moments *m, mgrad_real *x) {
 
 mgrad_status mgrad_dataset_stats(mgrad_dataset *d, int each, double *mean,
                                  double *deviation) {
-  size_t bytes = (size_t)d->x.width * sizeof(mgrad_real);
-  mgrad_real *x = mgrad_new(d->ctx, bytes);
+  mgrad_real *x = mgrad_new(d->ctx, (size_t)d->x.width * sizeof *x);
   if (x == NULL) return MGRAD_NOMEM;
   moments first = { each != 0, NULL, mean }, second = { each != 0, mean, deviation };
   int64_t n = each ? d->x.width : 1;
@@ -467,6 +465,6 @@ mgrad_status mgrad_dataset_stats(mgrad_dataset *d, int each, double *mean,
   for (int64_t j = 0; j < n; j++) {
     deviation[j] = numbers > 1 ? sqrt(deviation[j] / (numbers - 1)) : 0;
   }
-  mgrad_free(d->ctx, x, bytes);
+  mgrad_free(d->ctx, x);
   return MGRAD_OK;
 }

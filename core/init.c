@@ -91,7 +91,7 @@ static mgrad_status draw_orthogonal(mgrad_context *ctx, const mgrad_array *a,
     for (int64_t c = 0; c < cols; c++)
       to[r * cols + c] =
         (mgrad_real)(spread * v[wide ? r * length + c : c * length + r]);
-  mgrad_free(ctx, v, (size_t)n * sizeof *v);
+  mgrad_free(ctx, v);
   return MGRAD_OK;
 }
 
@@ -157,6 +157,6 @@ mgrad_status mgrad_init_fill(int index, mgrad_tensor *t) {
   mgrad_status status = init->draw(ctx, &t->a, spread_of(init, &t->a), values);
   if (status == MGRAD_OK) status = mgrad_tensor_write(t, values);
   if (status == MGRAD_OK) ctx->stream++;
-  mgrad_free(ctx, values, (size_t)n * sizeof *values);
+  mgrad_free(ctx, values);
   return status;
 }

@@ -295,7 +295,7 @@ void mgrad_tally_clear(mgrad_tally *t) {
 }
 
 void mgrad_tally_free(mgrad_context *ctx, mgrad_tally *t) {
-  if (t->sums != NULL) mgrad_free(ctx, t->sums, 2 * sums_bytes(t));
+  if (t->sums != NULL) mgrad_free(ctx, t->sums);
   *t = (mgrad_tally){ 0 };
 }
 

@@ -96,8 +96,8 @@ void mgrad_layer_release(mgrad_layer *l) {
   mgrad_context *ctx = l->ctx;
   mgrad_layer_drop_plans(l);
   for (int i = 0; i < l->nparts; i++) mgrad_slot_release(&l->parts[i]);
-  mgrad_free(ctx, l->parts, (size_t)l->room * sizeof *l->parts);
-  mgrad_free(ctx, l, sizeof *l);
+  mgrad_free(ctx, l->parts);
+  mgrad_free(ctx, l);
   mgrad_object_gone(ctx);
 }
 
@@ -116,7 +116,7 @@ static mgrad_status make_room(mgrad_layer *l) {
   mgrad_slot *parts = mgrad_new(l->ctx, (size_t)room * sizeof *parts);
   if (parts == NULL) return MGRAD_NOMEM;
   if (l->nparts > 0) memcpy(parts, l->parts, (size_t)l->nparts * sizeof *parts);
-  mgrad_free(l->ctx, l->parts, (size_t)l->room * sizeof *parts);
+  mgrad_free(l->ctx, l->parts);
   l->parts = parts;
   l->room = room;
   return MGRAD_OK;

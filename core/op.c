@@ -161,7 +161,6 @@ typedef struct applying {
   mgrad_tensor *out;
   mgrad_node *node;
   void *memory;                /* of the three lists, when they are long */
-  size_t bytes;
   struct { mgrad_tensor *x[4]; const mgrad_array *arrays[4]; bool packed[4]; } few;
 } applying;
 
@@ -203,8 +202,8 @@ static mgrad_status make_lists(applying *a, mgrad_context *ctx, int n) {
     a->packed = a->few.packed;
     return MGRAD_OK;
   }
-  a->bytes = (size_t)n * (sizeof *a->x + sizeof *a->arrays + sizeof *a->packed);
-  a->memory = mgrad_new_zeroed(ctx, a->bytes);
+  a->memory = mgrad_new_zeroed(ctx, (size_t)n * (sizeof *a->x + sizeof *a->arrays +
+                                                 sizeof *a->packed));
   if (a->memory == NULL) return MGRAD_NOMEM;
   a->x = a->memory;
   a->arrays = (const mgrad_array **)(a->x + n);
@@ -292,7 +291,6 @@ static mgrad_status make_node(applying *a) {
   memset(node, 0, bytes - (size_t)c->nsaved * sizeof(mgrad_real) - where);
   node->op = c->op;
   node->n = c->n;
-  node->bytes = bytes;
   node->nwork = c->nwork_backward;
   node->kept = (void *)(node + 1);
   node->x = (mgrad_tensor **)(node->kept + n + 1);
@@ -363,11 +361,11 @@ static mgrad_status run(applying *a) {
   if (record_it) MGRAD_TRY(make_node(a));
   /* scratch; numbers saved for a backward that will not come go there too */
   int64_t spare = c->nwork + (record_it ? 0 : c->nsaved);
-  size_t bytes = (size_t)spare * sizeof(mgrad_real);
-  if (spare > 0 && (c->work = mgrad_new(ctx, bytes)) == NULL) return MGRAD_NOMEM;
+  if (spare > 0) c->work = mgrad_new(ctx, (size_t)spare * sizeof *c->work);
+  if (spare > 0 && c->work == NULL) return MGRAD_NOMEM;
   c->saved = record_it ? a->node->saved : c->work != NULL ? c->work + c->nwork : NULL;
   mgrad_status status = c->op->forward != NULL ? mgrad_op_run(c->op->forward, c) : MGRAD_OK;
-  if (spare > 0) mgrad_free(ctx, c->work, bytes);
+  if (spare > 0) mgrad_free(ctx, c->work);
   MGRAD_TRY(status);
   if (ctx->anomaly != NULL) MGRAD_TRY(mgrad_anomaly_forward(c));
   if (c->op->flags & MGRAD_OP_RANDOM) ctx->stream++;
@@ -393,7 +391,7 @@ mgrad_status mgrad_apply(const mgrad_op *op, mgrad_context *ctx, mgrad_tensor *c
   if (status == MGRAD_OK && op->updates != 0) status = check_updates(&a, x, n);
   if (status == MGRAD_OK) status = run(&a);
   if (status != MGRAD_OK) {
-    if (a.node != NULL) mgrad_free(ctx, a.node, a.node->bytes);
+    if (a.node != NULL) mgrad_free(ctx, a.node);
     mgrad_tensor_release(a.out);
   } else {
     if (op->updates != 0) note_updates(&a, x, n);
@@ -403,6 +401,6 @@ mgrad_status mgrad_apply(const mgrad_op *op, mgrad_context *ctx, mgrad_tensor *c
   for (int i = 0; i < n; i++) {
     if (a.packed[i]) mgrad_tensor_release(a.x[i]);
   }
-  mgrad_free(ctx, a.memory, a.bytes);
+  mgrad_free(ctx, a.memory);
   return status;
 }

@@ -77,7 +77,7 @@ mgrad_status mgrad_optimizer_new(mgrad_context *ctx, const mgrad_optimizer_def *
                           .nstates = count_states(def, &own) };
   o->groups = mgrad_new(ctx, sizeof own);
   if (o->groups == NULL) {
-    mgrad_free(ctx, o, sizeof *o);
+    mgrad_free(ctx, o);
     return MGRAD_NOMEM;
   }
   o->groups[0] = own;
@@ -114,7 +114,7 @@ mgrad_status mgrad_optimizer_group(mgrad_optimizer *o, const mgrad_attrs *attrs,
   mgrad_param_group *groups = mgrad_new(o->ctx, size + sizeof *groups);
   if (groups == NULL) return MGRAD_NOMEM;
   memcpy(groups, o->groups, size);
-  mgrad_free(o->ctx, o->groups, size);
+  mgrad_free(o->ctx, o->groups);
   groups[o->ngroups++] = fresh;
   o->groups = groups;
   return MGRAD_OK;
@@ -137,9 +137,9 @@ static size_t states_bytes(const mgrad_optimizer *o) {
 
 static void detach(mgrad_optimizer *o) {
   for (int i = 0; i < o->nparams; i++) mgrad_tensor_release(o->params[i].t);
-  mgrad_free(o->ctx, o->params, (size_t)o->room * (sizeof *o->params + sizeof *o->runs));
-  mgrad_free(o->ctx, o->states, states_bytes(o));
-  mgrad_free(o->ctx, o->gathered, (size_t)o->numel * sizeof(mgrad_real));
+  mgrad_free(o->ctx, o->params);
+  mgrad_free(o->ctx, o->states);
+  mgrad_free(o->ctx, o->gathered);
   mgrad_layer_release(o->layer);
   o->params = NULL;
   o->states = o->gathered = NULL;
@@ -153,8 +153,8 @@ void mgrad_optimizer_release(mgrad_optimizer *o) {
   if (o == NULL || --o->refs > 0) return;
   mgrad_context *ctx = o->ctx;
   detach(o);
-  mgrad_free(ctx, o->groups, (size_t)o->ngroups * sizeof *o->groups);
-  mgrad_free(ctx, o, sizeof *o);
+  mgrad_free(ctx, o->groups);
+  mgrad_free(ctx, o);
   mgrad_object_gone(ctx);
 }
 
@@ -302,12 +302,12 @@ static mgrad_status collect(mgrad_optimizer *o, bool keep) {
     o->seen = o->ctx->changes;
     return MGRAD_OK;
   }
-  size_t bytes = (size_t)list.n * sizeof *list.t;
-  if (list.n > 0 && (list.t = mgrad_new(o->ctx, bytes)) == NULL) return MGRAD_NOMEM;
+  if (list.n > 0) list.t = mgrad_new(o->ctx, (size_t)list.n * sizeof *list.t);
+  if (list.n > 0 && list.t == NULL) return MGRAD_NOMEM;
   list.n = 0;
   mgrad_layer_visit(o->layer, list_param, &list);
   mgrad_status status = take(o, list.t, list.n, keep);
-  mgrad_free(o->ctx, list.t, bytes);
+  mgrad_free(o->ctx, list.t);
   return status;
 }
 

@@ -9,12 +9,12 @@
 void mgrad_note_free(mgrad_recorder *r, mgrad_note *old) {
   for (int i = 0; i < old->n; i++) mgrad_tensor_release(old->x[i]);
   mgrad_tensor_release(old->y);
-  mgrad_free(r->ctx, old->x, (size_t)old->n * sizeof *old->x);
+  mgrad_free(r->ctx, old->x);
 }
 
 void mgrad_record_free(mgrad_recorder *r) {
   for (int i = 0; i < r->count; i++) mgrad_note_free(r, &r->notes[i]);
-  mgrad_free(r->ctx, r->notes, (size_t)r->room * sizeof *r->notes);
+  mgrad_free(r->ctx, r->notes);
   r->notes = NULL;
   r->count = r->room = 0;
 }
@@ -25,7 +25,7 @@ static bool make_room(mgrad_recorder *r) {
   mgrad_note *notes = mgrad_new(r->ctx, (size_t)room * sizeof *notes);
   if (notes == NULL) return false;
   if (r->count > 0) memcpy(notes, r->notes, (size_t)r->count * sizeof *notes);
-  mgrad_free(r->ctx, r->notes, (size_t)r->room * sizeof *notes);
+  mgrad_free(r->ctx, r->notes);
   r->notes = notes;
   r->room = room;
   return true;
@@ -76,7 +76,6 @@ typedef struct step {
 
 struct mgrad_plan {
   mgrad_context *ctx;
-  size_t bytes;
   uint64_t changes;       /* of the context, when the plan was made */
   step *forward, *backward;
   int nforward, nbackward, nrandom;
@@ -450,8 +449,8 @@ static mgrad_status fill(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) 
   if (at == NULL) return MGRAD_NOMEM;
   end = at + bytes;
   mgrad_plan *p = take(&at, sizeof *p);
-  *p = (mgrad_plan){ .ctx = ctx, .bytes = bytes, .changes = ctx->changes,
-                     .nforward = l->r->count, .nbackward = l->nbackward };
+  *p = (mgrad_plan){ .ctx = ctx, .changes = ctx->changes, .nforward = l->r->count,
+                     .nbackward = l->nbackward };
   uintptr_t data = ((uintptr_t)at + MGRAD_ALIGN - 1) & ~(uintptr_t)(MGRAD_ALIGN - 1);
   filling f = { .l = l, .p = p, .data = (mgrad_real *)data,
                 .at = (char *)data + (size_t)l->numel * sizeof(mgrad_real) };
@@ -545,7 +544,7 @@ mgrad_status mgrad_plan_new(mgrad_recorder *r, const mgrad_plan_ends *e, mgrad_p
   for (int i = 0; i < l.nbuffers; i++) {
     if (l.buffers[i].storage != NULL) l.buffers[i].storage->mark = 0;
   }
-  mgrad_free(r->ctx, l.buffers, bytes);
+  mgrad_free(r->ctx, l.buffers);
   return status;
 }
 
@@ -553,7 +552,7 @@ void mgrad_plan_release(mgrad_plan *p) {
   if (p == NULL) return;
   mgrad_context *ctx = p->ctx;
   for (int i = 0; i < p->noutside; i++) mgrad_tensor_release(p->outside[i]);
-  mgrad_free(ctx, p, p->bytes);
+  mgrad_free(ctx, p);
   mgrad_object_gone(ctx);
 }
 

@@ -180,7 +180,7 @@ static void dismiss(mgrad_context *ctx, mgrad_crew *p) {
     mgrad_bell_end(&p->rest);
     mgrad_lock_end(&p->lock);
   }
-  mgrad_free(ctx, p, sizeof *p);
+  mgrad_free(ctx, p);
 }
 
 mgrad_status mgrad_pool_set(mgrad_context *ctx, mgrad_pool *pool, int threads) {

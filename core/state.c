@@ -58,7 +58,7 @@ mgrad_status mgrad_items_open(mgrad_context *ctx, mgrad_item *list, int n, mgrad
 }
 
 void mgrad_items_close(mgrad_items *items) {
-  mgrad_free(items->ctx, items->sorted, ((size_t)items->n + 1) * sizeof *items->sorted);
+  mgrad_free(items->ctx, items->sorted);
 }
 
 mgrad_item *mgrad_items_find(const mgrad_items *items, const char *name) {

@@ -10,7 +10,6 @@ struct mgrad_buffer {
   mgrad_buffer *all;  /* every buffer of the tape */
   mgrad_buffer *next; /* among the idle ones */
   int64_t numel;
-  size_t bytes;
 };
 
 static mgrad_real *buffer_data(mgrad_buffer *b) {
@@ -29,7 +28,7 @@ static mgrad_buffer *buffer_take(mgrad_tape *tape, int64_t numel) {
   size_t bytes = sizeof(mgrad_buffer) + MGRAD_ALIGN + (size_t)numel * sizeof(mgrad_real);
   mgrad_buffer *b = mgrad_new(tape->ctx, bytes);
   if (b == NULL) return NULL;
-  *b = (mgrad_buffer){ .all = tape->buffers, .numel = numel, .bytes = bytes };
+  *b = (mgrad_buffer){ .all = tape->buffers, .numel = numel };
   tape->buffers = b;
   return b;
 }
@@ -170,10 +169,10 @@ static mgrad_status make_room(mgrad_tape *tape) {
     MGRAD_TRY(place(tape, t->node));
   }
   size_t n = (size_t)tape->operands;
-  tape->bytes = (size_t)tape->nwork * sizeof(mgrad_real) +
-                n * (sizeof(mgrad_array *) + sizeof(mgrad_real *) + sizeof(bool)) +
-                sizeof(double); /* so that the lists can be aligned behind the scratch */
-  tape->memory = mgrad_new(tape->ctx, tape->bytes);
+  size_t bytes = (size_t)tape->nwork * sizeof(mgrad_real) +
+                 n * (sizeof(mgrad_array *) + sizeof(mgrad_real *) + sizeof(bool)) +
+                 sizeof(double); /* so that the lists can be aligned behind the scratch */
+  tape->memory = mgrad_new(tape->ctx, bytes);
   return tape->memory != NULL ? MGRAD_OK : MGRAD_NOMEM;
 }
 
@@ -266,9 +265,9 @@ void mgrad_tape_close(mgrad_tape *tape, bool retain) {
   }
   for (mgrad_buffer *b = tape->buffers, *all; b != NULL; b = all) {
     all = b->all;
-    mgrad_free(tape->ctx, b, b->bytes);
+    mgrad_free(tape->ctx, b);
   }
-  mgrad_free(tape->ctx, tape->memory, tape->bytes);
+  mgrad_free(tape->ctx, tape->memory);
 }
 
 /* ---- public ---- */
@@ -349,8 +348,7 @@ mgrad_status mgrad_gradients(mgrad_tensor *loss, mgrad_tensor *const *of, int n,
                              mgrad_tensor **out) {
   MGRAD_TRY(check_loss(loss));
   mgrad_context *ctx = loss->ctx;
-  size_t bytes = (size_t)(n > 0 ? n : 1) * sizeof(place_of_grad);
-  place_of_grad *places = mgrad_new(ctx, bytes);
+  place_of_grad *places = mgrad_new(ctx, (size_t)(n > 0 ? n : 1) * sizeof *places);
   if (places == NULL) return MGRAD_NOMEM;
   mgrad_status status = MGRAD_OK;
   int made = 0;
@@ -361,6 +359,6 @@ mgrad_status mgrad_gradients(mgrad_tensor *loss, mgrad_tensor *const *of, int n,
   if (status != MGRAD_OK) {
     for (int i = 0; i < made; i++) mgrad_tensor_release(out[i]);
   }
-  mgrad_free(ctx, places, bytes);
+  mgrad_free(ctx, places);
   return status;
 }

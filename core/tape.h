@@ -23,7 +23,6 @@ typedef struct mgrad_tape {
   int operands;           /* most of any node */
   int64_t nwork;          /* largest scratch of any node */
   void *memory;           /* scratch and the lists of one call */
-  size_t bytes;
 } mgrad_tape;
 
 /* Puts the graph below 'loss' in order and makes room. On failure nothing has

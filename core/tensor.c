@@ -21,7 +21,7 @@ mgrad_status mgrad_storage_new(mgrad_context *ctx, int64_t numel, mgrad_storage 
 void mgrad_storage_release(mgrad_storage *s) {
   if (s == NULL || --s->refs > 0) return;
   mgrad_context *ctx = s->ctx;
-  mgrad_free(ctx, s, s->bytes);
+  mgrad_free(ctx, s);
   mgrad_object_gone(ctx);
 }
 
@@ -78,7 +78,7 @@ static mgrad_status random_permutation(mgrad_tensor *t, uint64_t stream) {
   if (order == NULL) return MGRAD_NOMEM;
   mgrad_random_permutation(t->ctx->seed, stream, n, order);
   for (int64_t i = 0; i < n; i++) t->a.data[i] = (mgrad_real)(order[i] + 1);
-  mgrad_free(t->ctx, order, (size_t)n * sizeof *order);
+  mgrad_free(t->ctx, order);
   return MGRAD_OK;
 }
 
@@ -116,7 +116,7 @@ static void node_free(mgrad_context *ctx, mgrad_node *node) {
     s->pins--;
     mgrad_storage_release(s);
   }
-  mgrad_free(ctx, node, node->bytes);
+  mgrad_free(ctx, node);
   ctx->nodes--;
 }
 
@@ -141,7 +141,7 @@ void mgrad_tensor_release(mgrad_tensor *t) {
       node_free(ctx, node);
     }
     mgrad_storage_release(t->storage);
-    mgrad_free(ctx, t, sizeof *t);
+    mgrad_free(ctx, t);
     ctx->tensors--;
     mgrad_object_gone(ctx);
   }

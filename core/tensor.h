@@ -31,7 +31,6 @@ typedef struct mgrad_node {
   uint64_t seed, stream;
   uint64_t order;                /* counts on: operands come before results */
   int n;
-  size_t bytes;
   int64_t nwork;                 /* scratch of its backward */
   /* while backward runs: */
   mgrad_real *dy;

@@ -34,7 +34,7 @@ mgrad_status mgrad_trainer_new(mgrad_context *ctx, const mgrad_trainer_options *
   mgrad_status status = t != NULL ? attach(fresh.optimizer, fresh.net) : MGRAD_NOMEM;
   if (status != MGRAD_OK) {
     mgrad_judge_close(&fresh.judge);
-    mgrad_free(ctx, t, sizeof *t);
+    mgrad_free(ctx, t);
     return status;
   }
   *t = fresh;
@@ -55,7 +55,7 @@ void mgrad_trainer_drop_begun(mgrad_trainer *t) {
 void mgrad_trainer_end_run(mgrad_trainer *t) {
   mgrad_trainer_drop_begun(t);
   t->late = false;
-  mgrad_free(t->ctx, t->order, (size_t)t->count * sizeof *t->order);
+  mgrad_free(t->ctx, t->order);
   mgrad_dataset_release(t->data);
   t->order = NULL;
   t->data = NULL;
@@ -73,7 +73,7 @@ void mgrad_trainer_release(mgrad_trainer *t) {
   mgrad_judge_close(&t->judge);
   mgrad_layer_release(t->net);
   mgrad_optimizer_release(t->optimizer);
-  mgrad_free(ctx, t, sizeof *t);
+  mgrad_free(ctx, t);
   mgrad_object_gone(ctx);
 }
 

@@ -65,8 +65,7 @@ static mgrad_status join(mgrad_layer *l, mgrad_tensor **results, int n, mgrad_te
 
 static mgrad_status parallel_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **y) {
   if (l->nparts == 0) return mgrad_fail(l->ctx, MGRAD_INVALID, "it has no layers");
-  size_t bytes = (size_t)l->nparts * sizeof(mgrad_tensor *);
-  mgrad_tensor **results = mgrad_new_zeroed(l->ctx, bytes);
+  mgrad_tensor **results = mgrad_new_zeroed(l->ctx, (size_t)l->nparts * sizeof *results);
   if (results == NULL) return MGRAD_NOMEM;
   mgrad_status status = MGRAD_OK;
   for (int i = 0; i < l->nparts && status == MGRAD_OK; i++) {
@@ -74,7 +73,7 @@ static mgrad_status parallel_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tens
   }
   if (status == MGRAD_OK) status = join(l, results, l->nparts, y);
   for (int i = 0; i < l->nparts; i++) mgrad_tensor_release(results[i]);
-  mgrad_free(l->ctx, results, bytes);
+  mgrad_free(l->ctx, results);
   return status;
 }
 

@@ -87,7 +87,7 @@ typedef struct pieces {
 ** sections of three. */
 static void do_pieces(void *ud, int64_t part, int worker) {
   pieces *p = ud;
-  int n = part % MOST_PIECES;
+  int n = (int)(part % MOST_PIECES);
   for (int i = 0; i < n; i++) {
     bool in = i >= 2, begins = in && (i - 2) % 3 == 0;
     if (begins && !mgrad_pool_enters(p->pool, worker, MGRAD_POOL_ASK)) {
@@ -104,7 +104,7 @@ static void do_pieces(void *ud, int64_t part, int worker) {
 static int seldom(void *ud) {
   unsigned *state = ud;
   *state = *state * 1103515245u + 12345;
-  return *state >> 16 & 1;
+  return (int)(*state >> 16 & 1);
 }
 
 /* A call of three jobs, one after the other, of which the second is done alone. */

@@ -16,8 +16,7 @@
 **
 **   alloc [--every N] [--only NAME] [FILE]
 */
-#define _POSIX_C_SOURCE 200809L
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#define _GNU_SOURCE /* MAP_ANONYMOUS */
 #include "../c/newstate.h"
 
 #include <signal.h>
