@@ -315,7 +315,7 @@ static void forward_picture(void *ud, int64_t part, int worker) {
   const mgrad_op *act = activation(call);
   if (act == NULL || !mgrad_pool_piece(call->ctx->pool, worker, 16 * n)) return;
   double p[MGRAD_MAX_ATTRS];
-  mgrad_attrs_initial(act->attrs, p);
+  mgrad_attrs_initial(mgrad_op_attrs(act), p);
   act->map.forward(n, y, y, p);
 }
 
@@ -341,7 +341,7 @@ static const mgrad_real *slope(const mgrad_call *call, int64_t first, int64_t co
   const mgrad_real *dy = call->dy + first * n, *y = call->y->data + first * n;
   if (act == NULL) return dy;
   double p[MGRAD_MAX_ATTRS];
-  mgrad_attrs_initial(act->attrs, p);
+  mgrad_attrs_initial(mgrad_op_attrs(act), p);
   act->map.backward(count * n, y, y, dy, to, p);
   return to;
 }

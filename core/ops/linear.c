@@ -284,7 +284,7 @@ static void describe_backward(const mgrad_call *c, products *all) {
 
 static void describe(const mgrad_call *c, products *all) {
   *all = (products){ .act = activation(c) };
-  if (all->act != NULL) mgrad_attrs_initial(all->act->attrs, all->p);
+  if (all->act != NULL) mgrad_attrs_initial(mgrad_op_attrs(all->act), all->p);
   if (c->dy != NULL) describe_backward(c, all);
   else describe_forward(c, all);
 }

@@ -322,3 +322,37 @@ describe("functions that are promised to be pure", function()
     h.fails("pure: f is a number, expected a function", mg.pure, 3)
   end)
 end)
+
+describe("an activation", function()
+  local function each(f)
+    for _, op in ipairs(mg.core.describe().ops) do
+      if op.activation then f(op.name, mg.core.ops[op.name]) end
+    end
+  end
+  local fronts = {
+    dense = { 6, mg.dense(5) },
+    conv2d = { 2, 4, 4, mg.conv2d(3, 2) }, conv1d = { 2, 4, mg.conv1d(3, 2) },
+    conv_transpose2d = { 2, 4, 4, mg.conv_transpose2d(3, 2) },
+  }
+
+  for kind, front in pairs(fronts) do
+    it("gives in a plan what it gives after " .. kind, function()
+      local layer = table.remove(front)
+      local x = mg.randn(4, (table.unpack or unpack)(front))
+      each(function(name, apply)
+        local expected, net = apply(layer(x)), mg.sequential { layer, name }
+        for _ = 1, 3 do h.near(expected, net:predict(x), 1e-6) end
+      end)
+    end)
+  end
+
+  it("gives the same within a dense layer", function()
+    local x, plain = mg.randn(4, 6), mg.dense(5)
+    each(function(name, apply)
+      local layer, expected = mg.dense(5, name), apply(plain(x))
+      layer(x)
+      layer:load_weights(plain:named())
+      h.near(expected, layer(x), 1e-6)
+    end)
+  end)
+end)
