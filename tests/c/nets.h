@@ -53,7 +53,8 @@ static const model models[] = {
       { "residual", 31, "silu" }, { "dropout", 0.1 }, { "dense", 17, "softplus" },
       { "dense", 4 } } },
   { "normalised", "cross_entropy", "rmsprop", { { "lr", 0.01 } }, 64, 12, 3, 1,
-    { { "dense", 20 }, { "normalise" }, { "activation", 0, "elu" }, { "dense", 3 } } },
+    { { "dense", 20 }, { "normalise" }, { "activation", 0, "elu" }, { "dense", 9, "leaky_relu" },
+      { "dense", 3 } } },
   /* statistics of batches and of rows, small and shared by threads */
   { "batch statistics", "cross_entropy", "sgd", { { "lr", 0.1 } }, 40, 9, 3, 1,
     { { "dense", 20 }, { "batchnorm", 1e-5 }, { "activation", 0, "relu" }, { "dense", 12 },
@@ -63,7 +64,7 @@ static const model models[] = {
       { "layernorm", 1e-5 }, { "dense", 4 } } },
   { "pictures", "cross_entropy", "adam", { { "lr", 0.01 } }, 40, 180, 3, 5,
     { { "reshape", .sizes = { 2, 10, 9 } }, { "conv2d", 18, .second = MGRAD_PAIR(3, 3) },
-      { "activation", 0, "relu" }, { "avgpool2d", MGRAD_PAIR(2, 2) },
+      { "activation", 0, "elu" }, { "avgpool2d", MGRAD_PAIR(2, 2) },
       { "conv_transpose2d", 5, .second = MGRAD_PAIR(2, 2) }, { "maxpool2d", MGRAD_PAIR(3, 2) },
       { "flatten" }, { "dense", 3 } } },
   { "sequences", "cross_entropy", "adam", { { "lr", 0.01 } }, 40, 28, 3, 5,
