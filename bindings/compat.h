@@ -43,9 +43,31 @@ typedef struct lmgrad_clock { double (*now)(void); } lmgrad_clock;
 static inline void lmgrad_gc_work(lua_State *L, int kb) {
   if (lua_gc(L, LUA_GCISRUNNING, 0)) lmgrad_gc_step(L, kb);
 }
+#if LUA_VERSION_NUM == 503
+static inline void lmgrad_gc_unhook(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+}
+static inline int lmgrad_gc_nothing(lua_State *L) { (void)L; return 0; }
+/* Is this a finalizer, where Lua calls no hook? lua_close of 5.3 may call it in the middle
+** of a sweep, and a full collection within it would not end. */
+static inline int lmgrad_gc_finalizes(lua_State *L) {
+  lua_Hook hook = lua_gethook(L);
+  int mask = lua_gethookmask(L), count = lua_gethookcount(L);
+  lua_sethook(L, lmgrad_gc_unhook, LUA_MASKCALL, 0);
+  lua_pushcfunction(L, lmgrad_gc_nothing);
+  if (lua_pcall(L, 0, 0, 0) != 0) lua_pop(L, 1);
+  int finalizes = lua_gethook(L) == lmgrad_gc_unhook;
+  lua_sethook(L, hook, mask, count);
+  return finalizes;
+}
+#else
+#define lmgrad_gc_finalizes(L) 0
+#endif
 /* A full collection, after which LuaJIT's collector would run where it was stopped. */
 static inline void lmgrad_gc_full(lua_State *L) {
   int runs = lua_gc(L, LUA_GCISRUNNING, 0);
+  if (!runs && lmgrad_gc_finalizes(L)) return;
   lua_gc(L, LUA_GCCOLLECT, 0);
   if (!runs) lua_gc(L, LUA_GCSTOP, 0);
 }

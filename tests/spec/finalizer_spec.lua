@@ -185,3 +185,19 @@ describe("a finalizer called by hand inside of a callback", function()
     works()
   end)
 end)
+
+describe("a finalizer in lua_close, in the middle of a sweep", function()
+  it("is refused a change without a collection, which would not end on 5.3", function()
+    assert.equal("done\n", helper.script [[
+      local mg = require "moongrad"
+      local o = mg.sgd { lr = 1 }:attach { mg.tensor({ 1 }, { requires_grad = true }) }
+      keep = {}
+      for i = 1, 300 do keep[i] = setmetatable({}, { __gc = function() end }) end
+      refused = setmetatable({}, { __gc = function() pcall(o.swap, o) end })
+      collectgarbage()
+      collectgarbage "stop"
+      for i = 1, 30 do collectgarbage("step", 0) end
+      print "done"
+    ]])
+  end)
+end)
