@@ -1,6 +1,7 @@
 -- The experiments as their readers run them: from any folder, by whatever Lua
 -- runs this suite, each with the claim of its first comment.
 
+local read = require "tests.spec.helper".read
 local LUA = os.getenv("MOONGRAD_LUA") or "lua5.4"
 
 --- Runs a command; its exit status, and what it printed.
@@ -9,13 +10,6 @@ local function run(command)
   local text = pipe:read("*a")
   pipe:close()
   return tonumber(text:match(" status (%d+)%s*$")), text
-end
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "*a"
-  file:close()
-  return text
 end
 
 local function script(name, arguments)

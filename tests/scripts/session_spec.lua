@@ -1,14 +1,8 @@
 -- scripts/SESSION.md, typed again: every line after "$ " in its console blocks, in one shell
 -- each, in a folder where files may be left; what it shows must come out, in that order.
 
+local read = require "tests.spec.helper".read
 local exact = require "moongrad".info().isa:find "avx" -- others may round differently
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
 
 local function run(command)
   local pipe = assert(io.popen(command .. " 2>&1"))

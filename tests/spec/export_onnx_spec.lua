@@ -39,13 +39,6 @@ local function all(message, field)
   return list
 end
 
-local function slurp(path)
-  local f = assert(io.open(path, "rb"))
-  local s = f:read "*a"
-  f:close()
-  return s
-end
-
 -- Runs models by onnxruntime-web, which NODE_PATH leads to.
 local RUNNER = [[
 const ort = require("onnxruntime-web"), fs = require("fs");
@@ -68,7 +61,7 @@ describe("export.onnx", function()
     local path = helper.file ""
     nets.each(function(net, _, y, name, shape)
       assert(mg.export.onnx(net, path, { input = shape }))
-      local model = slurp(path)
+      local model = helper.read(path)
       assert.same({ "moongrad" }, all(model, 2))
       assert.same({ 13 }, all(all(model, 8)[1], 2))
       local graph = all(model, 7)[1]
@@ -98,7 +91,7 @@ describe("export.onnx", function()
     local path, ops = helper.file "", {}
     local function export(net)
       assert(mg.export.onnx(net, path))
-      for _, node in ipairs(all(all(slurp(path), 7)[1], 1)) do ops[all(node, 4)[1]] = true end
+      for _, node in ipairs(all(all(helper.read(path), 7)[1], 1)) do ops[all(node, 4)[1]] = true end
     end
     export(mg.sequential { { 1, 4, 4 }, mg.conv2d(2, 3), mg.batchnorm(), mg.maxpool2d(2),
                            mg.flatten(), mg.dense(2), "softmax" })

@@ -2,6 +2,7 @@
 -- "close to N", the last number that it prints is. Other blocks of code name the file that
 -- they are quoted from, after the language; tests/guides.lua tries the remaining ones.
 
+local read = require "tests.spec.helper".read
 local load = loadstring or load
 
 --- Runs it with a print of its own; what that got.
@@ -14,13 +15,6 @@ local function printed_by(code, name)
   if setfenv then setfenv(chunk, env) end
   chunk()
   return printed
-end
-
-local function read(name)
-  local file = assert(io.open(name, "rb"))
-  local text = file:read "*a"
-  file:close()
-  return text
 end
 
 local function files()

@@ -128,6 +128,14 @@ function helper.file(bytes)
   return path
 end
 
+--- All bytes of a file.
+function helper.read(path)
+  local f = assert(io.open(path, "rb"))
+  local bytes = f:read "*a"
+  f:close()
+  return bytes
+end
+
 function helper.remove_files()
   for i = #files, 1, -1 do
     os.remove(files[i])
