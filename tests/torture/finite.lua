@@ -5,18 +5,11 @@
 --   lua5.4 tests/torture/finite.lua
 
 local mg = require "moongrad"
+local facts = require "tests.torture.facts"
+local check = facts.check
 
 local BEFORE, AFTER = 2, 2 -- steps, at most: the first one is recorded, others are replayed
-local passed, failed, harmless = 0, 0, 0
-
-local function check(fact, text, ...)
-  if fact then
-    passed = passed + 1
-  else
-    failed = failed + 1
-    print(("not ok - " .. text):format(...))
-  end
-end
+local harmless = 0
 
 local function trainer_of(net)
   mg.seed(3)
@@ -71,5 +64,4 @@ require "tests.spec.export_nets".each(function(net, x, _, name)
   end
 end)
 
-print(("finite: %d passed, %d failed, %d infinities did no harm"):format(passed, failed, harmless))
-os.exit(failed == 0 and 0 or 1)
+facts.finish("finite", (", %d infinities did no harm"):format(harmless))

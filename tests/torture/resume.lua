@@ -5,21 +5,13 @@
 --   lua tests/torture/resume.lua [points]
 
 local mg = require "moongrad"
+local facts = require "tests.torture.facts"
+local check = facts.check
 local points = tonumber(arg[1]) or 50
 
 local pipe = io.popen "mktemp -p /dev/shm 2>/dev/null || mktemp" -- thousands of fsyncs
 local path = pipe:read "*l"
 pipe:close()
-local passed, failed = 0, 0
-
-local function check(fact, text, ...)
-  if fact then
-    passed = passed + 1
-  else
-    failed = failed + 1
-    print(("not ok - " .. text):format(...))
-  end
-end
 
 -- What must be equal in the end: weights, buffers and averages, and the next random number.
 local function outcome(t)
@@ -102,5 +94,4 @@ for threads = 1, 3 do
 end
 
 os.remove(path)
-print(("resume: %d passed, %d failed"):format(passed, failed))
-os.exit(failed == 0 and passed > 0 and 0 or 1)
+facts.finish "resume"
