@@ -417,24 +417,21 @@ static void look_at_stretch(void *ud, int64_t first, int64_t end) {
   if (!l->code->all_finite(end - first, l->g + first)) atomic_store(&l->found, true);
 }
 
-static bool shared_finite(const mgrad_optimizer *o, const mgrad_param_run *r) {
+static bool run_finite(const mgrad_optimizer *o, const mgrad_param_run *r) {
   looking all = { .code = o->ctx->code, .g = r->g };
   mgrad_pool_stretches(o->ctx->pool, r->n, look_at_stretch, &all);
   return !all.found;
 }
 
-static mgrad_status fail_in_run(const mgrad_optimizer *o, int i) {
+static mgrad_status fail_in_run(const mgrad_optimizer *o, const mgrad_param_run *r) {
+  int i = r->first;
   while (o->ctx->code->all_finite(o->params[i].n, o->params[i].t->grad->a.data)) i++;
   return fail_nonfinite(o, i);
 }
 
-/* A small net has one run, few numbers and few instructions to spare in a step. */
-INLINE mgrad_status check_finite(const mgrad_optimizer *o) {
-  const mgrad_param_run *r = o->runs, *end = r + o->nruns;
-  for (; r < end; r++) {
-    bool few = r->n < MGRAD_POOL_FEW;
-    bool finite = few ? o->ctx->code->all_finite(r->n, r->g) : shared_finite(o, r);
-    if (!finite) return fail_in_run(o, r->first);
+static mgrad_status check_finite(const mgrad_optimizer *o) {
+  for (int i = 0; i < o->nruns; i++) {
+    if (!run_finite(o, &o->runs[i])) return fail_in_run(o, &o->runs[i]);
   }
   return MGRAD_OK;
 }
@@ -476,15 +473,19 @@ mgrad_update mgrad_optimizer_options(const mgrad_optimizer *o, const mgrad_param
 }
 
 /* With threads, or an average that follows. */
-static void update_shared(const mgrad_optimizer *o, const mgrad_param_run *r,
-                          const mgrad_update *u, mgrad_real *average) {
+static mgrad_status update_shared(const mgrad_optimizer *o, const mgrad_param_run *r,
+                                  mgrad_update *u, mgrad_real *average) {
   const mgrad_code *code = o->ctx->code;
+  if (u->look && !run_finite(o, r)) return fail_in_run(o, r);
+  u->look = false;
   updating all = { code->optimizers[o->def->id], u, average,
                    (mgrad_real)o->groups->common.value[MGRAD_EMA], code->blend };
   mgrad_pool_stretches(o->ctx->pool, r->n, update_stretch, &all);
+  return MGRAD_OK;
 }
 
-static void update_run(const mgrad_optimizer *o, const mgrad_param_run *r, mgrad_update *u) {
+static mgrad_status update_run(const mgrad_optimizer *o, const mgrad_param_run *r,
+                               mgrad_update *u) {
   int64_t offset = o->params[r->first].offset;
   mgrad_real *average = o->steps > 0 ? mgrad_optimizer_average(o) : NULL;
   u->n = r->n;
@@ -494,11 +495,12 @@ static void update_run(const mgrad_optimizer *o, const mgrad_param_run *r, mgrad
     u->state[k] = o->states + k * o->numel + offset;
   }
   if (average == NULL && mgrad_pool_few(o->ctx->pool, r->n)) {
-    o->ctx->code->optimizers[o->def->id]->update(u);
+    if (!o->ctx->code->optimizers[o->def->id]->update(u)) return fail_in_run(o, r);
   } else {
-    update_shared(o, r, u, average != NULL ? average + offset : NULL);
+    MGRAD_TRY(update_shared(o, r, u, average != NULL ? average + offset : NULL));
   }
   for (int i = r->first; i < r->end; i++) o->params[i].t->storage->version++;
+  return MGRAD_OK;
 }
 
 static mgrad_status follow_schedule(mgrad_optimizer *o) {
@@ -529,14 +531,13 @@ INLINE mgrad_status ready(mgrad_optimizer *o) {
   MGRAD_TRY(refresh(o));
   if (o->schedule != NULL) MGRAD_TRY(follow_schedule(o));
   take_runs(o);
-#ifdef MGRAD_UNCHECKED /* to measure what it costs */
   return MGRAD_OK;
-#else
-  return check_finite(o);
-#endif
 }
 
-mgrad_status mgrad_optimizer_ready(mgrad_optimizer *o) { return ready(o); }
+mgrad_status mgrad_optimizer_ready(mgrad_optimizer *o) {
+  MGRAD_TRY(ready(o));
+  return check_finite(o);
+}
 
 mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
   if (o->def->solve != NULL) {
@@ -544,11 +545,14 @@ mgrad_status mgrad_optimizer_step(mgrad_optimizer *o) {
                       " since it does so many times", o->def->name);
   }
   MGRAD_TRY(ready(o));
+  bool one = o->nruns == 1; /* which its update looks at, in fewer instructions */
+  if (MGRAD_LOOKS && !one) MGRAD_TRY(check_finite(o));
   bool clips = o->groups->common.value[MGRAD_CLIP_NORM] > 0;
   double scale = clips ? mgrad_optimizer_clipping(o) : 1;
   for (int i = 0; i < o->nruns; i++) {
     mgrad_update u = options_of(o, &o->groups[o->runs[i].group], scale);
-    update_run(o, &o->runs[i], &u);
+    u.look = MGRAD_LOOKS && one;
+    MGRAD_TRY(update_run(o, &o->runs[i], &u));
   }
   if (o->steps == 0) mgrad_optimizer_begin_averages(o);
   o->steps++;

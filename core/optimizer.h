@@ -8,6 +8,12 @@
 
 enum { MGRAD_MAX_STATES = 3 };
 
+#ifdef MGRAD_UNCHECKED /* to measure what it costs */
+enum { MGRAD_LOOKS = 0 };
+#else
+enum { MGRAD_LOOKS = 1 }; /* for NaN and infinity in gradients */
+#endif
+
 /* One update of n weights. 'h' are the attribute values, h[0] is the learning
 ** rate; 'step' counts from 1; states start at 0. */
 typedef struct mgrad_update {
@@ -20,6 +26,7 @@ typedef struct mgrad_update {
   /* options of every optimizer; see mgrad_update_gradient */
   mgrad_real scale, bound, l1, l2;
   bool plain;               /* none of those changes anything */
+  bool look;                /* at g first: see update */
 } mgrad_update;
 
 /* What minimises a loss by evaluating it many times sees: one point of n numbers. */
@@ -42,7 +49,8 @@ struct mgrad_optimizer_def {
   const char *keeps;                      /* their names; "moves*": as many as there are */
   int (*states_for)(const double *h);     /* or: how many, by the attributes; or NULL */
   const char *(*check)(const double *h);  /* what is wrong with attributes together, or NULL */
-  void (*update)(const mgrad_update *u);
+  /* False, and nothing has changed: u->look, and g has NaN or infinity. */
+  bool (*update)(const mgrad_update *u);
   mgrad_status (*solve)(mgrad_problem *p); /* instead: moves w to a better point */
   int work;                               /* vectors it needs while it does */
 };

@@ -2,20 +2,34 @@
 ** optimizers.c - the update rules. Formulas and defaults are PyTorch's.
 */
 #include "optimizer.h"
-#include "kernels/kernels.h"
+#include "kernels/finite.h"
 #include "kernels/maths.h"
+
+/* Is what an update is to look at finite? In line: a small net has few instructions to
+** spare in a step. */
+INLINE bool finite(const mgrad_update *u) {
+  if (!MGRAD_LOOKS || !u->look) return true;
+  bool few = u->n >= 2 * LANES && u->n <= 8 * LANES;
+  return (few && few_finite(u->n, u->g)) || mgrad_all_finite(u->n, u->g);
+}
 
 /* A rule is written once, for one weight after the other. It is compiled twice: with
 ** the options of every optimizer and, for speed, without them. By value, so that
 ** nothing of it is read again after a weight has been written. */
 #define RULE(name)                                                              \
-  static void name##_update(const mgrad_update *u) {                            \
+  static bool name##_update(const mgrad_update *u) {                            \
+    if (!finite(u)) return false;                                               \
     if (u->plain) name(*u, true);                                               \
     else name(*u, false);                                                       \
+    return true;                                                                \
   }
 /* One loop for both: of rules that are not worth the room. */
 #define SMALL_RULE(name)                                                        \
-  static void name##_update(const mgrad_update *u) { name(*u, false); }
+  static bool name##_update(const mgrad_update *u) {                            \
+    if (!finite(u)) return false;                                               \
+    name(*u, false);                                                            \
+    return true;                                                                \
+  }
 #define EACH(i) MGRAD_EACH(i, u.n)
 #define REAL_ATTR(name, initial, low, high, text)                               \
   { name, MGRAD_ATTR_REAL, initial, low, high, .doc = text }
@@ -91,10 +105,12 @@ INLINE void adams(const mgrad_update u, const bool plain, const bool decoupled,
 
 /* amsgrad is rare: one loop for all options of it. */
 #define ADAM(name, decoupled)                                                   \
-  static void name##_update(const mgrad_update *u) {                            \
+  static bool name##_update(const mgrad_update *u) {                            \
+    if (!finite(u)) return false;                                               \
     if (u->h[AMSGRAD] != 0) adams(*u, false, decoupled, true);                  \
     else if (u->plain) adams(*u, true, decoupled, false);                       \
     else adams(*u, false, decoupled, false);                                    \
+    return true;                                                                \
   }
 ADAM(adam, false)
 ADAM(adamw, true)

@@ -6,13 +6,12 @@
 ** the column, p the parameter. Everything accumulates in double.
 */
 #include "kernels.h"
-#include "vec.h"
+#include "finite.h"
 #include "maths.h"
 
 enum {
   FOLDS = 16,
-  NARROW = 8, /* columns below it would wait for each sum */
-  MANY = 16   /* vectors, for which four sums pay */
+  NARROW = 8  /* columns below it would wait for each sum */
 };
 
 /* GCC would unroll the loop over lanes first, and then fail to vectorize it. */
@@ -102,22 +101,6 @@ mgrad_real mgrad_largest(int64_t n, const mgrad_real *x, int64_t step) {
   return most[0];
 }
 
-/* x * 0 is 0, or NaN where x is none or infinite. What does not fill the vectors at the
-** end is looked at twice. */
-#define LOOK(sum, x) sum = vec_mul_add(0, vec_load(x), sum)
-
-/* Is no bit of a sum set? A NaN has some, and so has -0, which it is where the host
-** rounds downwards. */
-INLINE bool no_bit(vec sum) {
-  half_vec half[2];
-  uint64_t bits[sizeof *half / sizeof(uint64_t)], all = 0;
-  memcpy(half, &sum, sizeof half);
-  half[0] += half[1];
-  memcpy(bits, half, sizeof bits);
-  for (size_t i = 0; i < sizeof bits / sizeof *bits; i++) all |= bits[i];
-  return all == 0;
-}
-
 static bool each_finite(int64_t n, const mgrad_real *x) {
   int64_t i = 0;
   while (i < n && x[i] - x[i] == 0) i++;
@@ -126,24 +109,15 @@ static bool each_finite(int64_t n, const mgrad_real *x) {
 
 bool mgrad_all_finite(int64_t n, const mgrad_real *x) {
   if (n < 2 * LANES) return each_finite(n, x);
+  if (n <= 8 * LANES) return few_finite(n, x) || each_finite(n, x);
   const mgrad_real *at = x, *last = x + n - 2 * LANES;
-  vec a = { 0 }, b = a;
-  if (n >= MANY * LANES) {
-    vec c = a, d = a;
-    for (; at <= last - 2 * LANES; at += 4 * LANES) {
-      LOOK(a, at);
-      LOOK(b, at + LANES);
-      LOOK(c, at + 2 * LANES);
-      LOOK(d, at + 3 * LANES);
-    }
-    a += c;
-    b += d;
+  vec a = { 0 }, b = a, c = a, d = a;
+  for (; at <= last - 2 * LANES; at += 4 * LANES) {
+    LOOK_AT_2(at);
+    LOOK(c, at + 2 * LANES);
+    LOOK(d, at + 3 * LANES);
   }
-  for (; at < last; at += 2 * LANES) {
-    LOOK(a, at);
-    LOOK(b, at + LANES);
-  }
-  LOOK(a, last);
-  LOOK(b, last + LANES);
-  return no_bit(a + b) || each_finite(n, x);
+  if (at < last) LOOK_AT_2(at);
+  LOOK_AT_2(last);
+  return no_bit(a + b + (c + d)) || each_finite(n, x);
 }

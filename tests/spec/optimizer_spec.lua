@@ -113,6 +113,31 @@ describe("every optimizer", function()
       for _ = 1, 10 do trainer:step(x, y) end
       assert.equal(before, (select(4, mg.memory())))
     end)
+    if name ~= "lbfgs" then
+      it(name .. " sees one bad number among any number of them and touches nothing", function()
+        for _, n in ipairs { 4, 7, 16, 33, 64, 65, 129, 40000 } do
+          for threads = 1, n > 1000 and 2 or 1 do
+            mg.set_threads(threads)
+            local opt, w = mg[name] { ema = n % 2 == 0 and 0.9 or 0 }, leaf(mg.randn(n))
+            opt:attach { w }
+            for _, scale in ipairs { 1, (n < 40 and 0 / 0 or -1 / 0), 1 } do
+              local g = mg.ones(n)
+              g:set(n - n % 3, scale)
+              local before = w:detach():clone()
+              opt:zero_grad();
+              (w * g):sum():backward()
+              if scale == 1 then
+                opt:step()
+              else
+                fails("finite", opt.step, opt)
+                assert.equal(0, (w - before):abs():max():item())
+              end
+            end
+          end
+        end
+        mg.set_threads(1)
+      end)
+    end
     it(name .. " refuses options that make no sense", function()
       fails(name, mg[name], { lr = "fast" })
       fails(name, mg[name], { lr = -1 })
