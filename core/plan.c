@@ -1,65 +1,8 @@
 /*
-** plan.c - recording, laying out, replaying.
+** plan.c - making, replaying, pausing.
 */
-#include "plan.h"
+#include "layout.h"
 #include "kernels/kernels.h"
-
-/* ---- recording ---- */
-
-void mgrad_note_free(mgrad_recorder *r, mgrad_note *old) {
-  for (int i = 0; i < old->n; i++) mgrad_tensor_release(old->x[i]);
-  mgrad_tensor_release(old->y);
-  mgrad_free(r->ctx, old->x);
-}
-
-void mgrad_record_free(mgrad_recorder *r) {
-  for (int i = 0; i < r->count; i++) mgrad_note_free(r, &r->notes[i]);
-  mgrad_free(r->ctx, r->notes);
-  r->notes = NULL;
-  r->count = r->room = 0;
-}
-
-static bool make_room(mgrad_recorder *r) {
-  if (r->count < r->room) return true;
-  int room = r->room > 0 ? 2 * r->room : 16;
-  mgrad_note *notes = mgrad_new(r->ctx, (size_t)room * sizeof *notes);
-  if (notes == NULL) return false;
-  if (r->count > 0) memcpy(notes, r->notes, (size_t)r->count * sizeof *notes);
-  mgrad_free(r->ctx, r->notes);
-  r->notes = notes;
-  r->room = room;
-  return true;
-}
-
-static void note_call(mgrad_recorder *r, const mgrad_call *c, mgrad_tensor *const *x,
-                 mgrad_tensor *y) {
-  mgrad_tensor **held = NULL;
-  if (!r->spoiled && make_room(r)) {
-    held = mgrad_new(r->ctx, (size_t)c->n * sizeof *held);
-  }
-  if (held == NULL) {
-    r->spoiled = true;
-    return;
-  }
-  mgrad_note *new = &r->notes[r->count++];
-  *new = (mgrad_note){ .op = c->op, .attrs = *c->attrs, .n = c->n, .x = held,
-                       .y = mgrad_tensor_retain(y), .nsaved = c->nsaved,
-                       .nwork = c->nwork, .nwork_backward = c->nwork_backward,
-                       .npacked = c->npacked, .quiet = r->ctx->no_grad };
-  for (int i = 0; i < c->n; i++) held[i] = x[i] != NULL ? mgrad_tensor_retain(x[i]) : NULL;
-}
-
-void mgrad_record_begin(mgrad_recorder *r, mgrad_context *ctx) {
-  *r = (mgrad_recorder){ .ctx = ctx };
-  ctx->recorder = r;
-  ctx->note = note_call;
-  ctx->observed = false;
-}
-
-void mgrad_record_end(mgrad_recorder *r) {
-  r->ctx->recorder = NULL;
-  r->spoiled = r->spoiled || r->ctx->observed;
-}
 
 /* ---- what a plan is ---- */
 
@@ -94,186 +37,6 @@ struct mgrad_plan {
   uint64_t versions;      /* of what the rest depends on */
 };
 
-/* ---- laying out ---- */
-
-/* A stretch of numbers that lives from one step to another; steps count on
-** from forward into backward. */
-typedef struct buffer {
-  mgrad_storage *storage;       /* of a tensor of the recording, or NULL */
-  const mgrad_real *start;      /* what its first number is a copy of */
-  int64_t numel, offset;
-  int first, last;
-} buffer;
-
-/* What is known of one noted op while the plan is made. */
-typedef struct detail {
-  int y;          /* buffer of its result (of the viewed one, for a view) */
-  int dy;         /* buffer of its gradient, -1 = no gradient flows */
-  int saved, work, work_back, packed; /* -1 = none */
-  int back;       /* time of its backward */
-  int first;      /* time of the first that writes to dy; 0 = none */
-  bool begun;     /* something has been written to dy */
-} detail;
-
-typedef struct layout {
-  const mgrad_recorder *r;
-  detail *details;
-  buffer *buffers;
-  int nbuffers;
-  int *placed;       /* those that have a place */
-  int nplaced;
-  int64_t numel;     /* of the block */
-  int nbackward;
-  size_t noperands;
-} layout;
-
-static int add_buffer(layout *l, mgrad_storage *s, int64_t numel, int first, int last) {
-  if (numel == 0) return -1;
-  l->buffers[l->nbuffers++] = (buffer){ s, s != NULL ? s->data : NULL, numel, -1, first, last };
-  if (s != NULL) s->mark = l->nbuffers;
-  return l->nbuffers - 1;
-}
-
-/* The buffer of a storage that is the result of a note or an input; else -1. */
-static int find_buffer(const mgrad_storage *s) { return s->mark - 1; }
-
-static void live_until(layout *l, int b, int time) {
-  if (b >= 0 && l->buffers[b].last < time) l->buffers[b].last = time;
-}
-
-/* The note that made t, or -1 for what comes from outside. */
-static int maker(const mgrad_tensor *t, int before) {
-  return t->note <= before ? t->note - 1 : -1;
-}
-
-static bool is_constant(const mgrad_note *note, int i) {
-  return i < 32 && (note->op->constant >> i & 1) != 0;
-}
-
-static bool backward_reads(const mgrad_note *note, int i) {
-  return i >= 31 || (note->op->reads >> i & 1) != 0;
-}
-
-/* Does a gradient flow to operand i? */
-static bool flows(const layout *l, const mgrad_note *note, int at, int i) {
-  const mgrad_tensor *x = note->x[i];
-  if (x == NULL || is_constant(note, i) || note->op->backward == NULL) return false;
-  if (note->quiet) return false;
-  int made = maker(x, at);
-  return made >= 0 ? l->details[made].dy >= 0 : x->requires_grad;
-}
-
-/* Which results a gradient can flow through; dy is 0 there for now, else -1. */
-static void find_tracked(layout *l) {
-  for (int k = 0; k < l->r->count; k++) {
-    const mgrad_note *note = &l->r->notes[k];
-    detail *d = &l->details[k];
-    d->dy = -1;
-    for (int i = 0; i < note->n; i++) {
-      if (flows(l, note, k, i)) d->dy = 0;
-    }
-  }
-}
-
-/* Keeps of those only what the loss depends on, and numbers the way back. The last to read
-** a result is the first to write to its gradient. */
-static void find_needed(layout *l, int loss) {
-  const mgrad_recorder *r = l->r;
-  for (int k = r->count - 1; k >= 0; k--) {
-    const mgrad_note *note = &r->notes[k];
-    detail *d = &l->details[k];
-    if (k != loss && d->first == 0) d->dy = -1;
-    if (d->dy < 0) continue;
-    d->back = r->count + l->nbackward++;
-    if (d->first == 0) d->first = d->back;
-    for (int i = 0; i < note->n; i++) {
-      int made = note->x[i] != NULL && !is_constant(note, i) ? maker(note->x[i], k) : -1;
-      if (made >= 0 && l->details[made].first == 0) l->details[made].first = d->back;
-    }
-  }
-}
-
-/* Results, and how long each is looked at. */
-static void place_results(layout *l) {
-  for (int k = 0; k < l->r->count; k++) {
-    const mgrad_note *note = &l->r->notes[k];
-    detail *d = &l->details[k];
-    bool view = (note->op->flags & MGRAD_OP_VIEW) != 0;
-    d->y = find_buffer(note->y->storage);
-    if (d->y < 0 && !view) {
-      d->y = add_buffer(l, note->y->storage, mgrad_tensor_numel(note->y), k, k);
-    }
-    for (int i = 0; i < note->n; i++) {
-      if (note->x[i] == NULL) continue;
-      int b = find_buffer(note->x[i]->storage);
-      live_until(l, b, d->dy >= 0 && backward_reads(note, i) ? d->back : k);
-    }
-    if (d->dy >= 0 && mgrad_op_reads_y(note->op, &note->attrs)) live_until(l, d->y, d->back);
-    int end = d->dy >= 0 ? d->back : k;
-    bool packs = l->nbackward == 0 && note->npacked > 0 &&
-                 find_buffer(note->x[1]->storage) < 0; /* comes from outside */
-    d->packed = packs ? add_buffer(l, NULL, note->npacked, 0, l->r->count) : -1;
-    d->saved = add_buffer(l, NULL, note->nsaved, k, end);
-    d->work = add_buffer(l, NULL, note->nwork, k, k);
-    d->work_back = d->dy >= 0 ? add_buffer(l, NULL, note->nwork_backward, end, end) : -1;
-  }
-}
-
-/* Gradients of results: from the first use that writes to it, to its maker. */
-static void place_gradients(layout *l) {
-  for (int k = 0; k < l->r->count; k++) {
-    detail *d = &l->details[k];
-    if (d->dy < 0) continue;
-    d->dy = add_buffer(l, NULL, mgrad_tensor_numel(l->r->notes[k].y), d->first, d->back);
-  }
-}
-
-static int64_t rounded(int64_t numel) {
-  int64_t unit = MGRAD_ALIGN / (int64_t)sizeof(mgrad_real);
-  return (numel + unit - 1) / unit * unit;
-}
-
-/* Puts buffer b at the lowest place that no buffer placed before it and alive at
-** the same time takes up. Those are kept in the order of their places. */
-static void place_buffer(layout *l, int b) {
-  buffer *own = &l->buffers[b];
-  int64_t at = 0;
-  for (int i = 0; i < l->nplaced; i++) {
-    const buffer *o = &l->buffers[l->placed[i]];
-    if (o->last < own->first || own->last < o->first) continue;
-    if (at + own->numel <= o->offset) break;
-    int64_t end = o->offset + rounded(o->numel);
-    if (end > at) at = end;
-  }
-  int k = l->nplaced++;
-  for (; k > 0 && l->buffers[l->placed[k - 1]].offset > at; k--) {
-    l->placed[k] = l->placed[k - 1];
-  }
-  l->placed[k] = b;
-  own->offset = at;
-  if (at + rounded(own->numel) > l->numel) l->numel = at + rounded(own->numel);
-}
-
-/* Is buffer a placed before b? Large ones first: the small ones then fit into the gaps. */
-static bool goes_before(const layout *l, int a, int b) {
-  int64_t left = l->buffers[a].numel, right = l->buffers[b].numel;
-  return left != right ? left > right : a < b;
-}
-
-/* Shell's sort, then each in its turn. */
-static void place_all(layout *l, int *order) {
-  int n = l->nbuffers, gap = 1;
-  for (int i = 0; i < n; i++) order[i] = i;
-  while (gap < n / 3) gap = 3 * gap + 1;
-  for (; gap > 0; gap /= 3)
-    for (int i = gap; i < n; i++) {
-      int b = order[i], k = i;
-      for (; k >= gap && goes_before(l, b, order[k - gap]); k -= gap) order[k] = order[k - gap];
-      order[k] = b;
-    }
-  for (int i = 0; i < n; i++) place_buffer(l, order[i]);
-}
-
 /* ---- filling the block ---- */
 
 /* Takes 'bytes' from the block at *at, aligned for anything but vectors. */
@@ -284,7 +47,7 @@ static void *take(char **at, size_t bytes) {
 }
 
 typedef struct filling {
-  const layout *l;
+  const mgrad_layout *l;
   mgrad_plan *p;
   mgrad_real *data;
   char *at; /* for arrays and lists */
@@ -297,7 +60,7 @@ static mgrad_real *buffer_data(const filling *f, int b) {
 /* The array of t with its numbers in the block, or where they are outside it. */
 static mgrad_array located(const filling *f, const mgrad_tensor *t) {
   mgrad_array a = t->a;
-  int b = find_buffer(t->storage);
+  int b = mgrad_buffer_of(t->storage);
   if (b >= 0) a.data = buffer_data(f, b) + (t->a.data - f->l->buffers[b].start);
   return a;
 }
@@ -322,7 +85,7 @@ static void prepare_ahead(filling *f, step *s) {
 
 static void fill_forward(filling *f, int k) {
   const mgrad_note *note = &f->l->r->notes[k];
-  const detail *d = &f->l->details[k];
+  const mgrad_detail *d = &f->l->details[k];
   size_t n = (size_t)note->n;
   step *s = &f->p->forward[k];
   mgrad_array *arrays = take(&f->at, (n + 1) * sizeof *arrays);
@@ -353,7 +116,7 @@ static void fill_forward(filling *f, int k) {
 
 static void fill_backward(filling *f, int k) {
   const mgrad_note *note = &f->l->r->notes[k];
-  detail *d = &f->l->details[k];
+  mgrad_detail *d = &f->l->details[k];
   if (d->dy < 0) return;
   step *s = &f->p->backward[d->back - f->l->r->count];
   size_t n = (size_t)note->n;
@@ -361,9 +124,9 @@ static void fill_backward(filling *f, int k) {
   bool *add = take(&f->at, n * sizeof *add);
   for (int i = 0; i < note->n; i++) {
     dx[i] = NULL;
-    if (!flows(f->l, note, k, i)) continue;
+    if (!mgrad_flows(f->l, note, k, i)) continue;
     mgrad_tensor *x = note->x[i];
-    int made = maker(x, k);
+    int made = mgrad_maker(x, k);
     bool *begun = made >= 0 ? &f->l->details[made].begun : &x->visited;
     dx[i] = made >= 0 ? buffer_data(f, f->l->details[made].dy) : x->grad->a.data;
     add[i] = *begun;
@@ -392,7 +155,7 @@ static size_t mark_bytes(const mgrad_context *ctx) {
 }
 
 /* Bytes of the plan's lists and arrays, without its numbers. */
-static size_t lists_size(const layout *l) {
+static size_t lists_size(const mgrad_layout *l) {
   size_t bytes = padded(sizeof(mgrad_plan)) + MGRAD_ALIGN;
   bytes += padded((size_t)l->r->count * sizeof(step));
   bytes += padded((size_t)l->nbackward * sizeof(step));
@@ -407,11 +170,11 @@ static size_t lists_size(const layout *l) {
 }
 
 /* Gives every leaf a place for its gradient. */
-static mgrad_status place_leaves(const layout *l) {
+static mgrad_status place_leaves(const mgrad_layout *l) {
   for (int k = 0; k < l->r->count; k++) {
     const mgrad_note *note = &l->r->notes[k];
     for (int i = 0; i < note->n && l->details[k].dy >= 0; i++) {
-      if (flows(l, note, k, i) && maker(note->x[i], k) < 0) {
+      if (mgrad_flows(l, note, k, i) && mgrad_maker(note->x[i], k) < 0) {
         MGRAD_TRY(mgrad_tensor_place_grad(note->x[i]));
       }
     }
@@ -424,7 +187,7 @@ static void hold_outside(filling *f) {
   for (int k = 0; k < r->count; k++) {
     for (int i = 0; i < r->notes[k].n; i++) {
       mgrad_tensor *x = r->notes[k].x[i];
-      if (x == NULL || find_buffer(x->storage) >= 0) continue;
+      if (x == NULL || mgrad_buffer_of(x->storage) >= 0) continue;
       f->p->outside[f->p->noutside++] = mgrad_tensor_retain(x);
       if (mgrad_op_updates(r->notes[k].op, i)) f->p->updated[f->p->nupdated++] = x;
     }
@@ -438,11 +201,11 @@ static void locate_ends(const filling *f, const mgrad_plan_ends *e) {
   p->prediction = located(f, e->prediction);
   if (e->loss == NULL) return;
   p->loss = located(f, e->loss).data;
-  p->loss_gradient = buffer_data(f, f->l->details[maker(e->loss, f->l->r->count)].dy);
+  p->loss_gradient = buffer_data(f, f->l->details[mgrad_maker(e->loss, f->l->r->count)].dy);
 }
 
 /* The block: plan, numbers, lists. Numbers are left as they come. */
-static mgrad_status fill(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) {
+static mgrad_status fill(mgrad_layout *l, const mgrad_plan_ends *e, mgrad_plan **out) {
   mgrad_context *ctx = l->r->ctx;
   size_t bytes = lists_size(l) + (size_t)l->numel * sizeof(mgrad_real);
   char *at = mgrad_new(ctx, bytes), *end;
@@ -471,80 +234,14 @@ static mgrad_status fill(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) 
   return MGRAD_OK;
 }
 
-/* Is there an operand from outside that lies in an input's storage? It would be
-** looked for in the input's place. Nor can an input be a parameter, or be changed. */
-static bool tangled(const layout *l, const mgrad_tensor *input) {
-  if (input != NULL && input->requires_grad) return true;
-  for (int k = 0; input != NULL && k < l->r->count; k++) {
-    const mgrad_note *note = &l->r->notes[k];
-    for (int i = 0; i < note->n; i++) {
-      const mgrad_tensor *x = note->x[i];
-      if (x == NULL || x->storage != input->storage) continue;
-      if (mgrad_op_updates(note->op, i)) return true;
-      if (x != input && maker(x, k) < 0) return true;
-    }
-  }
-  return false;
-}
-
-/* Does a gradient flow into a graph from outside, which a backward would go on into? */
-static bool leads_out(const layout *l) {
-  for (int k = 0; k < l->r->count; k++) {
-    const mgrad_note *note = &l->r->notes[k];
-    for (int i = 0; i < note->n && !note->quiet && note->op->backward != NULL; i++) {
-      const mgrad_tensor *x = note->x[i];
-      if (x == NULL || is_constant(note, i) || x->requires_grad) continue;
-      if (mgrad_tensor_tracked(x) && maker(x, k) < 0) return true;
-    }
-  }
-  return false;
-}
-
-/* A place for an input, which may be a part of something larger. */
-static void place_input(layout *l, const mgrad_tensor *t, int end) {
-  l->buffers[add_buffer(l, t->storage, mgrad_tensor_numel(t), 0, end)].start = t->a.data;
-}
-
-static mgrad_status lay_out(layout *l, const mgrad_plan_ends *e, mgrad_plan **out) {
-  const mgrad_recorder *r = l->r;
-  if (tangled(l, e->x) || tangled(l, e->y)) return MGRAD_INVALID;
-  if (e->loss != NULL && leads_out(l)) return MGRAD_INVALID;
-  int end = r->count, loss = e->loss != NULL ? maker(e->loss, r->count) : -1;
-  place_input(l, e->x, end);
-  if (e->y != NULL) place_input(l, e->y, end);
-  find_tracked(l);
-  find_needed(l, loss);
-  if (e->loss != NULL && (loss < 0 || l->details[loss].dy < 0)) return MGRAD_INVALID;
-  place_results(l);
-  /* what the caller looks at between the way there and the way back */
-  live_until(l, find_buffer(e->prediction->storage), end);
-  if (e->loss != NULL) live_until(l, find_buffer(e->loss->storage), end);
-  place_gradients(l);
-  place_all(l, l->placed + l->nbuffers);
-  MGRAD_TRY(place_leaves(l));
-  return fill(l, e, out);
-}
-
 mgrad_status mgrad_plan_new(mgrad_recorder *r, const mgrad_plan_ends *e, mgrad_plan **out) {
+  mgrad_layout l;
   if (r->spoiled || r->count == 0 || r->count > MOST_NOTES) return MGRAD_INVALID;
   mgrad_fuse(r, e);
-  size_t n = (size_t)r->count, most = 6 * n + 2; /* buffers: result, packed, saved, 2 work, dy */
-  size_t bytes = n * sizeof(detail) + most * (sizeof(buffer) + 2 * sizeof(int));
-  layout l = { .r = r };
-  l.buffers = mgrad_new_zeroed(r->ctx, bytes);
-  if (l.buffers == NULL) return MGRAD_NOMEM;
-  l.details = (detail *)(void *)(l.buffers + most);
-  l.placed = (int *)(l.details + n);
-  for (size_t k = 0; k < n; k++) {
-    l.noperands += (size_t)r->notes[k].n;
-    r->notes[k].y->note = (int)k + 1;
-  }
-  mgrad_status status = lay_out(&l, e, out);
-  for (size_t k = 0; k < n; k++) r->notes[k].y->note = 0;
-  for (int i = 0; i < l.nbuffers; i++) {
-    if (l.buffers[i].storage != NULL) l.buffers[i].storage->mark = 0;
-  }
-  mgrad_free(r->ctx, l.buffers);
+  MGRAD_TRY(mgrad_layout_begin(&l, r, e));
+  mgrad_status status = place_leaves(&l);
+  if (status == MGRAD_OK) status = fill(&l, e, out);
+  mgrad_layout_end(&l);
   return status;
 }
 
