@@ -1,5 +1,5 @@
 /*
-** trainer.c - batches, shuffling, one step, evaluation, where a run stands.
+** trainer.c - batches, shuffling, one step, where a run stands.
 **
 ** A step either happens whole or leaves the weights as they were: so a break, an
 ** error or a time limit never finds a model that is half updated. A run that is
@@ -439,7 +439,7 @@ mgrad_status mgrad_trainer_step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor 
 
 /* ---- runs ---- */
 
-static mgrad_status check_batch(mgrad_context *ctx, int64_t batch) {
+mgrad_status mgrad_trainer_check_batch(mgrad_context *ctx, int64_t batch) {
   if (batch >= 1) return MGRAD_OK;
   return mgrad_fail(ctx, MGRAD_INVALID, "trainer: batch is %d, expected 1 or more", batch);
 }
@@ -474,7 +474,7 @@ static mgrad_status take_data(mgrad_trainer *t, mgrad_dataset *d) {
 mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d, int64_t batch,
                                  int64_t epochs, int shuffle) {
   MGRAD_TRY(mgrad_trainer_idle(t));
-  MGRAD_TRY(check_batch(t->ctx, batch));
+  MGRAD_TRY(mgrad_trainer_check_batch(t->ctx, batch));
   if (epochs < 1) {
     return mgrad_fail(t->ctx, MGRAD_INVALID, "trainer: epochs is %d, expected 1 or more",
                       epochs);
@@ -566,49 +566,4 @@ void mgrad_trainer_progress(const mgrad_trainer *t, mgrad_report *report) {
 void mgrad_trainer_position(const mgrad_trainer *t, int64_t *epoch, int64_t *examples) {
   *epoch = t->epoch;
   *examples = t->at;
-}
-
-/* ---- evaluation ---- */
-
-static mgrad_status evaluate_batch(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
-                                   mgrad_tally *tally) {
-  mgrad_tensor *prediction, *loss;
-  MGRAD_TRY(mgrad_layer_predict(t->net, x, &prediction));
-  int recording = mgrad_grad_enable(t->ctx, 0);
-  mgrad_status status = mgrad_judge_tensors(&t->judge, prediction, y, tally, &loss);
-  mgrad_grad_enable(t->ctx, recording);
-  if (status == MGRAD_OK) mgrad_tensor_release(loss);
-  mgrad_tensor_release(prediction);
-  return status;
-}
-
-mgrad_status mgrad_trainer_evaluate(mgrad_trainer *t, mgrad_dataset *d, int64_t batch,
-                                    mgrad_report *report) {
-  MGRAD_TRY(check_batch(t->ctx, batch));
-  mgrad_tally tally = { 0 }; /* not the trainer's: what is called may evaluate as well */
-  mgrad_status status = MGRAD_OK;
-  int64_t count = mgrad_dataset_count(d);
-  mgrad_dataset_retain(d); /* a callback may release it */
-  for (int64_t at = 0; at < count && status == MGRAD_OK; at += mgrad_min_size(batch, count - at)) {
-    mgrad_tensor *x, *y;
-    status = mgrad_dataset_batch(d, at + 1, mgrad_min_size(batch, count - at), &x, &y);
-    if (status != MGRAD_OK) break;
-    status = evaluate_batch(t, x, y, &tally);
-    mgrad_tensor_release(x);
-    mgrad_tensor_release(y);
-  }
-  mgrad_dataset_release(d);
-  if (status != MGRAD_OK) {
-    mgrad_tally_free(t->ctx, &tally);
-    return status;
-  }
-  mgrad_tally_report(&t->judge, &tally, report);
-  mgrad_tally_free(t->ctx, &t->exam);
-  t->exam = tally;
-  return MGRAD_OK;
-}
-
-mgrad_status mgrad_trainer_table(const mgrad_trainer *t, int metric, int evaluated,
-                                 mgrad_tensor **out) {
-  return mgrad_tally_table(&t->judge, evaluated ? &t->exam : &t->tally, metric, out);
 }

@@ -52,6 +52,8 @@ struct mgrad_trainer {
 
 /* Its net and its loss may call the host, which may call this trainer. */
 mgrad_status mgrad_trainer_idle(const mgrad_trainer *t);
+/* Is it a number of examples? */
+mgrad_status mgrad_trainer_check_batch(mgrad_context *ctx, int64_t batch);
 /* Lets go of the data. */
 void mgrad_trainer_end_run(mgrad_trainer *t);
 /* Gives up a batch that was begun, as if it never had been. */
