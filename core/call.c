@@ -40,7 +40,10 @@ static mgrad_status build_new(mgrad_layer *l, const mgrad_array *x) {
   if (l->built) return MGRAD_OK;
   if (l->def->build != NULL) {
     uint64_t stream = l->ctx->stream;
+    bool dry = l->ctx->dry;
+    l->ctx->dry = false; /* weights are numbers */
     mgrad_status status = l->def->build(l, x);
+    l->ctx->dry = dry;
     if (status == MGRAD_OK) status = all_taken(l);
     if (status != MGRAD_OK) {
       strip(l);
@@ -80,6 +83,7 @@ static mgrad_status run_forward(mgrad_layer *l, mgrad_tensor *x, mgrad_tensor **
   }
   MGRAD_TRY(build_new(l, &x->a));
   if (l->def != NULL) return l->def->forward(l, x, y);
+  if (ctx->dry) return mgrad_fail(ctx, MGRAD_INVALID, "a function of the host needs numbers");
   if (!l->pure) ctx->observed = true; /* what it does otherwise cannot be replayed */
   return l->fn(l->ud, l, x, y);
 }

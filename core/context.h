@@ -50,6 +50,7 @@ struct mgrad_context {
                mgrad_tensor *const *x, mgrad_tensor *y);
   bool observed;                 /* the host has read or changed numbers, or run code
                                     of its own, so that a recording would not do */
+  bool dry;                      /* ops make results of the right shape and no numbers */
   uint64_t applied;              /* ops recorded so far */
   uint64_t changes;              /* of layers, places of parameters, settings */
   struct mgrad_layer *built;     /* what the trial pass under way has built */

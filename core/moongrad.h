@@ -691,9 +691,10 @@ MGRAD_API mgrad_status mgrad_trainer_begin(mgrad_trainer *t, mgrad_dataset *d,
 ** while it is on the way back. Where anything that it depends on has changed meanwhile
 ** (parameters, buffers, gradients, layers, modes, settings; for a net that draws random
 ** numbers, the generator) or the trainer has taken another step, the batch is as if never
-** begun, and the next run does it in one go. In one go in any case: the first batch of each
-** shape, those that no plan replays because a function of the host takes part, the update,
-** and an optimizer that evaluates the loss many times.
+** begun, and the next run does it in one go. In one go in any case: batches that no plan
+** replays because a function of the host takes part (the first of each shape also where that
+** is pure), the making of weights, the update, and an optimizer that evaluates the loss many
+** times.
 */
 typedef int (*mgrad_expired_fn)(void *ud);
 /* How far one call of mgrad_trainer_run goes. */

@@ -264,10 +264,10 @@ static mgrad_status check_updates(const applying *a, mgrad_tensor *const *x, int
 static void note_updates(const applying *a, mgrad_tensor *const *x, int n) {
   for (int i = 0; i < n; i++) {
     if (x[i] == NULL || !mgrad_op_updates(a->call.op, i)) continue;
+    a->call.ctx->observed |= a->packed[i]; /* a replay would change the copy alone */
+    if (a->call.ctx->dry) continue;
     x[i]->storage->version++;
-    if (!a->packed[i]) continue;
-    mgrad_array_copy(&x[i]->a, a->arrays[i]);
-    a->call.ctx->observed = true; /* a replay would change the copy alone */
+    if (a->packed[i]) mgrad_array_copy(&x[i]->a, a->arrays[i]);
   }
 }
 
@@ -354,7 +354,7 @@ static mgrad_status run(applying *a) {
   mgrad_call *c = &a->call;
   mgrad_context *ctx = c->ctx;
   MGRAD_TRY(c->op->infer(c));
-  if (c->op->check != NULL) MGRAD_TRY(c->op->check(c));
+  if (c->op->check != NULL && !ctx->dry) MGRAD_TRY(c->op->check(c));
   MGRAD_TRY(make_result(a));
   *c->y = a->out->a;
   bool record_it = recorded(a);
@@ -364,10 +364,11 @@ static mgrad_status run(applying *a) {
   if (spare > 0) c->work = mgrad_new(ctx, (size_t)spare * sizeof *c->work);
   if (spare > 0 && c->work == NULL) return MGRAD_NOMEM;
   c->saved = record_it ? a->node->saved : c->work != NULL ? c->work + c->nwork : NULL;
-  mgrad_status status = c->op->forward != NULL ? mgrad_op_run(c->op->forward, c) : MGRAD_OK;
+  bool computes = c->op->forward != NULL && !ctx->dry;
+  mgrad_status status = computes ? mgrad_op_run(c->op->forward, c) : MGRAD_OK;
   if (spare > 0) mgrad_free(ctx, c->work);
   MGRAD_TRY(status);
-  if (ctx->anomaly != NULL) MGRAD_TRY(mgrad_anomaly_forward(c));
+  if (ctx->anomaly != NULL && !ctx->dry) MGRAD_TRY(mgrad_anomaly_forward(c));
   if (c->op->flags & MGRAD_OP_RANDOM) ctx->stream++;
   if (record_it) record(a);
   return MGRAD_OK;

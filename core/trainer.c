@@ -8,7 +8,8 @@
 ** next run goes on with it.
 **
 ** The first step of each batch shape runs op by op and is recorded; where the
-** recording can be frozen, the following ones replay its plan.
+** recording can be frozen, the following ones replay its plan. Where a run may pause, the
+** recording is one without numbers, and the first step is replayed as well.
 */
 #include "trainer.h"
 #include "random.h"
@@ -230,27 +231,33 @@ static mgrad_status forward(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
   return status;
 }
 
+/* The same, and a plan of it where one can be made. */
+static mgrad_status forward_recorded(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
+                                     mgrad_tally *tally, mgrad_tensor **prediction,
+                                     mgrad_tensor **loss) {
+  mgrad_recorder r;
+  bool recording = plannable(t) && t->ctx->recorder == NULL && t->net->complete;
+  if (!recording) return forward(t, x, y, tally, prediction, loss);
+  mgrad_record_begin(&r, t->ctx);
+  mgrad_status status = forward(t, x, y, tally, prediction, loss);
+  mgrad_record_end(&r);
+  if (status == MGRAD_OK) keep_plan(t, &r, &(mgrad_plan_ends){ x, y, *prediction, *loss });
+  mgrad_record_free(&r);
+  return status;
+}
+
 static mgrad_status step(mgrad_trainer *t, mgrad_tensor *x, mgrad_tensor *y,
                          mgrad_tally *tally) {
   mgrad_tensor *prediction, *loss;
-  mgrad_recorder r;
   MGRAD_TRY(mgrad_layer_complete(t->net, x, NULL));
   t->input = x->a;
   step_input input = { .x = x, .y = y };
   again b = { t, NULL, &input, t->ctx->stream };
   MGRAD_TRY(mgrad_backup_begin(&t->backup, t->net));
-  bool recording = plannable(t) && t->ctx->recorder == NULL && t->net->complete;
-  if (recording) mgrad_record_begin(&r, t->ctx);
-  mgrad_status status = forward(t, x, y, tally, &prediction, &loss);
-  if (recording) mgrad_record_end(&r);
-  if (status == MGRAD_OK) {
-    mgrad_plan_ends ends = { x, y, prediction, loss };
-    if (recording) keep_plan(t, &r, &ends);
-    status = backward_and_update(&b, loss);
-    mgrad_tensor_release(loss);
-    mgrad_tensor_release(prediction);
-  }
-  if (recording) mgrad_record_free(&r);
+  MGRAD_TRY(forward_recorded(t, x, y, tally, &prediction, &loss));
+  mgrad_status status = backward_and_update(&b, loss);
+  mgrad_tensor_release(loss);
+  mgrad_tensor_release(prediction);
   return status;
 }
 
@@ -357,6 +364,42 @@ static mgrad_plan *find_plan_for(mgrad_trainer *t, int64_t n) {
   return t->usual;
 }
 
+/* A step of n examples without numbers, to have a plan before the first of them: it can then
+** be left in its middle as well. Where something goes wrong, the step itself will say so. */
+static mgrad_status rehearse(mgrad_trainer *t, int64_t n) {
+  mgrad_context *ctx = t->ctx;
+  mgrad_tally unused = { .loss_only = true };
+  mgrad_tensor *x, *y = NULL, *prediction, *loss;
+  mgrad_array shape_x, shape_y;
+  mgrad_dataset_shapes(t->data, n, &shape_x, &shape_y);
+  MGRAD_TRY(mgrad_tensor_like(ctx, &shape_x, &x));
+  mgrad_status status = mgrad_tensor_like(ctx, &shape_y, &y);
+  ctx->dry = true;
+  if (status == MGRAD_OK) status = mgrad_layer_complete(t->net, x, NULL);
+  t->begun.stream = ctx->stream; /* weights that are made have drawn from it */
+  if (status == MGRAD_OK) status = forward_recorded(t, x, y, &unused, &prediction, &loss);
+  ctx->dry = false;
+  ctx->stream = t->begun.stream;
+  if (status == MGRAD_OK) {
+    t->input = x->a;
+    mgrad_tensor_release(loss);
+    mgrad_tensor_release(prediction);
+  }
+  mgrad_tensor_release(x);
+  mgrad_tensor_release(y);
+  return status;
+}
+
+/* The plan for the next batch of a run that may pause, made if need be. */
+static mgrad_plan *find_pausing_plan(mgrad_trainer *t, int64_t n) {
+  mgrad_plan *plan = find_plan_for(t, n);
+  bool host = t->judge.loss_fn != NULL;
+  if (plan != NULL || host || t->unrehearsed == t->ctx->changes + 1) return plan;
+  if (rehearse(t, n) == MGRAD_OK) plan = find_plan_for(t, n);
+  if (plan == NULL) t->unrehearsed = t->ctx->changes + 1;
+  return plan;
+}
+
 /* Does a gradient go on from the inputs, which a plan has no way to? */
 static bool has_history(const step_input *b) {
   return b->at == NULL && (mgrad_tensor_tracked(b->x) || mgrad_tensor_tracked(b->y));
@@ -367,7 +410,9 @@ static mgrad_status step_batch(mgrad_trainer *t, const step_input *b, mgrad_tall
   if (plan != NULL) return replay(t, plan, b, tally);
   MGRAD_TRY(mgrad_optimizer_unpin(t->optimizer));
   if (plannable(t) && !has_history(b)) {
-    plan = b->at != NULL ? find_plan_for(t, b->n) : find_plan(t, &b->x->a, &b->y->a);
+    bool pauses = b->until != NULL && b->until->expired != NULL;
+    plan = pauses ? find_pausing_plan(t, b->n)
+         : b->at != NULL ? find_plan_for(t, b->n) : find_plan(t, &b->x->a, &b->y->a);
   }
   if (plan != NULL) return replay(t, plan, b, tally);
   if (b->at == NULL) return step(t, b->x, b->y, tally);

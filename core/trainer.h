@@ -48,6 +48,8 @@ struct mgrad_trainer {
   mgrad_backup backup;              /* of the net's buffers, for a step that fails */
   mgrad_begun begun;                /* all else is as before it */
   bool late;                        /* it was given up: the next is done in one go */
+  uint64_t unrehearsed;             /* changes of the context, and 1, when no plan could be
+                                       made without numbers */
 };
 
 /* Its net and its loss may call the host, which may call this trainer. */

@@ -90,6 +90,43 @@ describe("a run that has no time", function()
     end })
     assert.is_true(batches { optimizer = mg.adam {} } > 20)
   end)
+  it("leaves the first batch of a shape in its middle as well, of a net that is not built too",
+    function()
+      local function train(ms)
+        mg.seed(7)
+        local net = mg.sequential { mg.dense(400, "relu"), mg.batchnorm(), mg.dropout(0.5),
+                                    mg.dense(200, "tanh"), mg.dense(4) }
+        local t = mg.trainer { net = net, loss = "cross_entropy", metrics = { "accuracy" },
+                               optimizer = "sgd" }
+        local data = { x = mg.randn(50, 40), y = mg.ones(50), batch = 40, shuffle = true }
+        local first, calls = nil, 0
+        repeat
+          calls = calls + 1
+          local done = t:run(data, { ms = ms, epochs = 2 }) == "done"
+          first = first or { t:position() }
+        until done
+        return net:hash(), first, calls
+      end
+      local hash, first, calls = train(0)
+      assert.same({ 1, 0 }, first)
+      assert.is_true(calls > 20)
+      assert.equal((train()), hash)
+    end)
+  it("says of a first batch what is wrong with it, as a run that has time", function()
+    local function refused(pattern, parts, loss, y, options)
+      local t = mg.trainer { net = mg.sequential(parts), loss = loss, optimizer = "sgd" }
+      h.fails(pattern, function()
+        for _ = 1, 40 do t:run({ x = mg.ones(6, 3), y = y }, options) end
+      end)
+    end
+    for _, options in ipairs { { ms = 0 }, { steps = 1 } } do
+      refused("target%[1%] is 9, expected a class from 1 to 4",
+              { mg.dense(4), mg.batchnorm() }, "cross_entropy", mg.ones(6) * 9, options)
+      refused("{6, 4}", { mg.dense(4) }, "mse", mg.ones(6, 5), options)
+      refused("layer 2 of", { mg.dense(4), mg.conv2d(2, 3) }, "mse", mg.ones(6, 4), options)
+      refused("the loss is", { mg.dense(4) }, "mse", mg.ones(6, 4) / 0, options)
+    end
+  end)
   it("tells the loss of the epoch before until a batch of this one is whole", function()
     local t, _, data = make()
     local _, last = t:run(data, { steps = 3, epochs = 3 })
@@ -102,24 +139,25 @@ local function another(net)
   return mg.trainer { net = net, loss = "cross_entropy", optimizer = mg.sgd { lr = 0.1 } }
 end
 
---- Does f(t, net, data) in the middle of the fifth batch, wherever that is, and after the
--- fourth: the nets must be equal in the end.
-local function same_between(f, options)
+--- Does f(t, net, data) in the middle of the batch after so many, wherever that is, and right
+-- before it (of the first batch: where it has just begun): the nets must be equal in the end.
+local function same_after(batches, f, options)
   local function train(pauses)
     local t, net, data = make("dense", options)
-    t:run(data, { steps = 4, epochs = 3 })
+    if batches > 0 then t:run(data, { steps = batches, epochs = 3 }) end
     local grad = net:parameters()[1].tensor.grad
     for _ = 1, pauses do t:run(data, NO_TIME) end
     local _, examples = t:position()
-    if examples > 32 then return end
+    if examples > batches % 3 * 32 then return end
     local keep = {} -- what outlives f
     local result = f(t, net, data, grad, keep)
     finish(t, data)
     return net:hash(), result, keep
   end
-  local expected, value = train(0)
+  local first = batches == 0 and 1 or 0
+  local expected, value = train(first)
   local places = 0
-  for pauses = 1, 1000 do
+  for pauses = first + 1, 1000 do
     local hash, other = train(pauses)
     if not hash then break end
     places = pauses
@@ -127,6 +165,11 @@ local function same_between(f, options)
     assert.same(value, other)
   end
   assert.is_true(places > 3)
+end
+
+local function same_between(f, options)
+  same_after(4, f, options)
+  same_after(0, f, options)
 end
 
 describe("in the middle of a batch", function()
@@ -214,9 +257,11 @@ describe("in the middle of a batch", function()
       w.grad = mg.ones(w.shape)
     end,
     ["zero_grad"] = function(_, net) net:zero_grad() end,
-    ["a gradient changed in place"] = function(_, _, _, grad) grad:fill(3) end,
+    ["a gradient changed in place"] = function(_, _, _, grad)
+      if grad then grad:fill(3) end -- there is none before the first batch
+    end,
     ["a graph that reads a gradient"] = function(_, _, _, grad, keep)
-      keep.graph = (grad * h.leaf(mg.ones(grad.shape))):sum()
+      keep.graph = grad and (grad * h.leaf(mg.ones(grad.shape))):sum()
     end,
     ["anomaly"] = function(t, _, data)
       mg.anomaly(true)
