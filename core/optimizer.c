@@ -175,6 +175,26 @@ static void keep_states(const mgrad_optimizer *from, mgrad_optimizer *to) {
   }
 }
 
+typedef struct listing {
+  const mgrad_optimizer *o;
+  mgrad_tensor **t; /* NULL while counting */
+  int n;
+  bool same;        /* as those that o has */
+} listing;
+
+static mgrad_status list_param(void *ud, const char *name, mgrad_tensor *t, int buffer) {
+  listing *list = ud;
+  if (buffer) return MGRAD_OK; /* frozen parameters keep their place */
+  if (!mgrad_shape_packed(&t->a)) {
+    return mgrad_fail(t->ctx, MGRAD_INVALID, "optimizer: parameter \"%s\" is not contiguous"
+                      " yet; call the layer first", name);
+  }
+  if (list->t != NULL) list->t[list->n] = t;
+  list->same = list->same && list->n < list->o->nparams && list->o->params[list->n].t == t;
+  list->n++;
+  return MGRAD_OK;
+}
+
 /* The name under which l has t: ud is that of the layer that is asked. */
 typedef struct finding {
   const mgrad_tensor *t;
@@ -212,9 +232,19 @@ static mgrad_status take_groups(const mgrad_optimizer *o, mgrad_optimizer *fresh
   return MGRAD_OK;
 }
 
-/* Takes n parameters and makes their state, which starts at zeros but for
-** parameters that it had before and the same layer still has. */
-static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool keep) {
+/* What was asked for groups may have changed the layers. */
+static mgrad_status check_same(const mgrad_optimizer *o, const mgrad_optimizer *fresh) {
+  listing list = { .o = fresh, .same = true };
+  MGRAD_TRY(mgrad_layer_visit(o->layer, list_param, &list));
+  if (list.same && list.n == fresh->nparams) return MGRAD_OK;
+  return mgrad_fail(o->ctx, MGRAD_INVALID, "%s: its layers have changed while their groups"
+                    " were asked for", o->def->name);
+}
+
+/* Takes n parameters, of its layer or not, and makes their state, which starts at zeros but
+** for parameters that it had before and the same layer still has. */
+static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool layered,
+                         bool keep) {
   mgrad_optimizer fresh = { .ctx = o->ctx, .def = o->def, .room = n, .nstates = o->nstates,
                             .groups = o->groups };
   for (int i = 0; i < n; i++) fresh.numel += mgrad_tensor_numel(t[i]);
@@ -235,6 +265,7 @@ static mgrad_status take(mgrad_optimizer *o, mgrad_tensor *const *t, int n, bool
   bool busy = o->busy;
   o->busy = true;
   mgrad_status status = take_groups(o, &fresh);
+  if (status == MGRAD_OK && layered) status = check_same(o, &fresh);
   o->busy = busy;
   if (status != MGRAD_OK) {
     detach(&fresh);
@@ -267,29 +298,9 @@ mgrad_status mgrad_optimizer_attach_tensors(mgrad_optimizer *o, mgrad_tensor *co
                       "%s: tensor %d is no contiguous leaf that requires a gradient",
                       o->def->name, (int64_t)i + 1);
   }
-  MGRAD_TRY(take(o, t, n, false));
+  MGRAD_TRY(take(o, t, n, false, false));
   mgrad_layer_release(o->layer);
   o->layer = NULL;
-  return MGRAD_OK;
-}
-
-typedef struct listing {
-  const mgrad_optimizer *o;
-  mgrad_tensor **t; /* NULL while counting */
-  int n;
-  bool same;        /* as those that o has */
-} listing;
-
-static mgrad_status list_param(void *ud, const char *name, mgrad_tensor *t, int buffer) {
-  listing *list = ud;
-  if (buffer) return MGRAD_OK; /* frozen parameters keep their place */
-  if (!mgrad_shape_packed(&t->a)) {
-    return mgrad_fail(t->ctx, MGRAD_INVALID, "optimizer: parameter \"%s\" is not contiguous"
-                      " yet; call the layer first", name);
-  }
-  if (list->t != NULL) list->t[list->n] = t;
-  list->same = list->same && list->n < list->o->nparams && list->o->params[list->n].t == t;
-  list->n++;
   return MGRAD_OK;
 }
 
@@ -306,7 +317,7 @@ static mgrad_status collect(mgrad_optimizer *o, bool keep) {
   if (list.n > 0 && list.t == NULL) return MGRAD_NOMEM;
   list.n = 0;
   mgrad_layer_visit(o->layer, list_param, &list);
-  mgrad_status status = take(o, list.t, list.n, keep);
+  mgrad_status status = take(o, list.t, list.n, true, keep);
   mgrad_free(o->ctx, list.t);
   return status;
 }

@@ -292,6 +292,49 @@ describe("an optimizer of a net that grows", function()
   end)
 end)
 
+describe("an optimizer whose net grows while it asks for groups", function()
+  local x = mg.ones(4, 2)
+  local function grow(net) -- at the next question
+    local opt, ask = mg.adam { lr = 0.1 }, false
+    opt:grouping(function()
+      if ask then
+        ask = false
+        net:add(mg.dense(2))
+        net:predict(x)
+      end
+      return 0
+    end)
+    return opt, function() ask = true end
+  end
+  it("refuses to attach to it, and attaches again", function()
+    local net = mg.sequential { 2, mg.dense(3) }
+    local opt, ask = grow(net)
+    ask()
+    fails("layers have changed", opt.attach, opt, net)
+    opt:attach(net)
+    net(x):sum():backward()
+    opt:step()
+    assert.equal(1, opt.steps)
+  end)
+  it("refuses to save its state or to step, and does so afterwards", function()
+    for _, act in ipairs { "step", "save" } do
+      local net = mg.sequential { 2, mg.dense(3) }
+      local opt, ask = grow(net)
+      local t = mg.trainer { net = net, loss = "mse", optimizer = opt }
+      t:step(x, mg.ones(4, 3))
+      net:add(mg.dense(3))
+      net:predict(x)
+      ask()
+      local function run(outputs)
+        if act == "step" then return t:step(x, mg.ones(4, outputs)) end
+        return mg.core.state_out(t)
+      end
+      fails("layers have changed", run, 3)
+      assert(run(2))
+    end
+  end)
+end)
+
 describe("groups", function()
   local function net()
     mg.seed(1)
