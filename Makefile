@@ -323,6 +323,11 @@ fuzz-asan: ## random programs in a sanitized build
 	@$(ASAN) all
 	$(PRELOAD) $(ASAN) fuzz-built
 
+fuzz-asan-luas: ## the same under every Lua, by all cores
+	@set -e; for v in 5.4 $(LUAS); do $(ASAN) LUA=$$v all; done
+	@printf '%s\n' 5.4 $(LUAS) | \
+	  xargs -P $$(nproc) -I LUA_HERE env $(PRELOAD) $(ASAN) LUA=LUA_HERE fuzz-built
+
 # A share of the same, under every Lua that test-luas has built.
 fuzz-quick: all
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/files.lua --rounds 300
