@@ -1,7 +1,7 @@
 -- How far trainer:run goes over its budget of milliseconds, a frame after the other, while nets
 -- learn that are small (784-128-10 in batches of 64) and large, from their first batch on; and
--- whether they learn the same as without one. Frames in which the system let others run meanwhile are not counted, but for
--- the longest: of those the processor's time counts.
+-- whether they learn the same as without one. Frames in which the system let others run
+-- meanwhile are not counted, but for the longest: of those the processor's time counts.
 --
 --   lua5.4 tests/torture/budget.lua [--frames 1000] [--net w3]
 
