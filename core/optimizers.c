@@ -7,7 +7,7 @@
 
 /* Is what an update is to look at finite? In line: a small net has few instructions to
 ** spare in a step. */
-INLINE bool finite(const mgrad_update *u) {
+INLINE bool good(const mgrad_update *u) {
   if (!MGRAD_LOOKS || !u->look) return true;
   bool few = u->n >= 2 * LANES && u->n <= 8 * LANES;
   return (few && few_finite(u->n, u->g)) || mgrad_all_finite(u->n, u->g);
@@ -18,7 +18,7 @@ INLINE bool finite(const mgrad_update *u) {
 ** nothing of it is read again after a weight has been written. */
 #define RULE(name)                                                              \
   static bool name##_update(const mgrad_update *u) {                            \
-    if (!finite(u)) return false;                                               \
+    if (!good(u)) return false;                                                 \
     if (u->plain) name(*u, true);                                               \
     else name(*u, false);                                                       \
     return true;                                                                \
@@ -26,7 +26,7 @@ INLINE bool finite(const mgrad_update *u) {
 /* One loop for both: of rules that are not worth the room. */
 #define SMALL_RULE(name)                                                        \
   static bool name##_update(const mgrad_update *u) {                            \
-    if (!finite(u)) return false;                                               \
+    if (!good(u)) return false;                                                 \
     name(*u, false);                                                            \
     return true;                                                                \
   }
@@ -106,7 +106,7 @@ INLINE void adams(const mgrad_update u, const bool plain, const bool decoupled,
 /* amsgrad is rare: one loop for all options of it. */
 #define ADAM(name, decoupled)                                                   \
   static bool name##_update(const mgrad_update *u) {                            \
-    if (!finite(u)) return false;                                               \
+    if (!good(u)) return false;                                                 \
     if (u->h[AMSGRAD] != 0) adams(*u, false, decoupled, true);                  \
     else if (u->plain) adams(*u, true, decoupled, false);                       \
     else adams(*u, false, decoupled, false);                                    \
