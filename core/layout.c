@@ -5,7 +5,7 @@
 
 static int add_buffer(mgrad_layout *l, mgrad_storage *s, int64_t numel, int first, int last) {
   if (numel == 0) return -1;
-  l->buffers[l->nbuffers++] = (mgrad_buffer){ .storage = s, .start = s != NULL ? s->data : NULL,
+  l->buffers[l->nbuffers++] = (mgrad_span){ .storage = s, .start = s != NULL ? s->data : NULL,
     .numel = numel, .offset = -1, .first = first, .last = last };
   if (s != NULL) s->mark = l->nbuffers;
   return l->nbuffers - 1;
@@ -67,19 +67,19 @@ static void place_results(mgrad_layout *l) {
     const mgrad_note *note = &l->r->notes[k];
     mgrad_detail *d = &l->details[k];
     bool view = (note->op->flags & MGRAD_OP_VIEW) != 0;
-    d->y = mgrad_buffer_of(note->y->storage);
+    d->y = mgrad_span_of(note->y->storage);
     if (d->y < 0 && !view) {
       d->y = add_buffer(l, note->y->storage, mgrad_tensor_numel(note->y), k, k);
     }
     for (int i = 0; i < note->n; i++) {
       if (note->x[i] == NULL) continue;
-      int b = mgrad_buffer_of(note->x[i]->storage);
+      int b = mgrad_span_of(note->x[i]->storage);
       live_until(l, b, d->dy >= 0 && backward_reads(note, i) ? d->back : k);
     }
     if (d->dy >= 0 && mgrad_op_reads_y(note->op, &note->attrs)) live_until(l, d->y, d->back);
     int end = d->dy >= 0 ? d->back : k;
     bool packs = l->nbackward == 0 && note->npacked > 0 &&
-                 mgrad_buffer_of(note->x[1]->storage) < 0; /* comes from outside */
+                 mgrad_span_of(note->x[1]->storage) < 0; /* comes from outside */
     d->packed = packs ? add_buffer(l, NULL, note->npacked, 0, l->r->count) : -1;
     d->saved = add_buffer(l, NULL, note->nsaved, k, end);
     d->work = add_buffer(l, NULL, note->nwork, k, k);
@@ -104,10 +104,10 @@ static int64_t rounded(int64_t numel) {
 /* Puts buffer b at the lowest place that no buffer placed before it and alive at
 ** the same time takes up. Those are kept in the order of their places. */
 static void place_buffer(mgrad_layout *l, int b) {
-  mgrad_buffer *own = &l->buffers[b];
+  mgrad_span *own = &l->buffers[b];
   int64_t at = 0;
   for (int i = 0; i < l->nplaced; i++) {
-    const mgrad_buffer *o = &l->buffers[l->placed[i]];
+    const mgrad_span *o = &l->buffers[l->placed[i]];
     if (o->last < own->first || own->last < o->first) continue;
     if (at + own->numel <= o->offset) break;
     int64_t end = o->offset + rounded(o->numel);
@@ -188,8 +188,8 @@ static mgrad_status lay_out(mgrad_layout *l, const mgrad_plan_ends *e) {
   if (e->loss != NULL && (loss < 0 || l->details[loss].dy < 0)) return MGRAD_INVALID;
   place_results(l);
   /* what the caller looks at between the way there and the way back */
-  live_until(l, mgrad_buffer_of(e->prediction->storage), end);
-  if (e->loss != NULL) live_until(l, mgrad_buffer_of(e->loss->storage), end);
+  live_until(l, mgrad_span_of(e->prediction->storage), end);
+  if (e->loss != NULL) live_until(l, mgrad_span_of(e->loss->storage), end);
   place_gradients(l);
   place_all(l, l->placed + l->nbuffers);
   return MGRAD_OK;
@@ -198,7 +198,7 @@ static mgrad_status lay_out(mgrad_layout *l, const mgrad_plan_ends *e) {
 mgrad_status mgrad_layout_begin(mgrad_layout *l, const mgrad_recorder *r,
                                 const mgrad_plan_ends *e) {
   size_t n = (size_t)r->count, most = 6 * n + 2; /* buffers: result, packed, saved, 2 work, dy */
-  size_t bytes = n * sizeof(mgrad_detail) + most * (sizeof(mgrad_buffer) + 2 * sizeof(int));
+  size_t bytes = n * sizeof(mgrad_detail) + most * (sizeof(mgrad_span) + 2 * sizeof(int));
   *l = (mgrad_layout){ .r = r };
   l->buffers = mgrad_new_zeroed(r->ctx, bytes);
   if (l->buffers == NULL) return MGRAD_NOMEM;

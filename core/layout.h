@@ -8,12 +8,12 @@
 
 /* A stretch of numbers that lives from one step to another; steps count on
 ** from forward into backward. */
-typedef struct mgrad_buffer {
+typedef struct mgrad_span {
   mgrad_storage *storage;       /* of a tensor of the recording, or NULL */
   const mgrad_real *start;      /* what its first number is a copy of */
   int64_t numel, offset;
   int first, last;
-} mgrad_buffer;
+} mgrad_span;
 
 /* What is known of one noted op while the plan is made. */
 typedef struct mgrad_detail {
@@ -28,7 +28,7 @@ typedef struct mgrad_detail {
 typedef struct mgrad_layout {
   const mgrad_recorder *r;
   mgrad_detail *details;
-  mgrad_buffer *buffers;
+  mgrad_span *buffers;
   int nbuffers;
   int *placed;       /* those that have a place */
   int nplaced;
@@ -47,7 +47,7 @@ void mgrad_layout_end(mgrad_layout *l);
 bool mgrad_flows(const mgrad_layout *l, const mgrad_note *note, int at, int i);
 
 /* The buffer of a storage that is the result of a note or an input; else -1. */
-static inline int mgrad_buffer_of(const mgrad_storage *s) { return s->mark - 1; }
+static inline int mgrad_span_of(const mgrad_storage *s) { return s->mark - 1; }
 
 /* The note that made t, or -1 for what comes from outside. */
 static inline int mgrad_maker(const mgrad_tensor *t, int before) {

@@ -60,7 +60,7 @@ static mgrad_real *buffer_data(const filling *f, int b) {
 /* The array of t with its numbers in the block, or where they are outside it. */
 static mgrad_array located(const filling *f, const mgrad_tensor *t) {
   mgrad_array a = t->a;
-  int b = mgrad_buffer_of(t->storage);
+  int b = mgrad_span_of(t->storage);
   if (b >= 0) a.data = buffer_data(f, b) + (t->a.data - f->l->buffers[b].start);
   return a;
 }
@@ -187,7 +187,7 @@ static void hold_outside(filling *f) {
   for (int k = 0; k < r->count; k++) {
     for (int i = 0; i < r->notes[k].n; i++) {
       mgrad_tensor *x = r->notes[k].x[i];
-      if (x == NULL || mgrad_buffer_of(x->storage) >= 0) continue;
+      if (x == NULL || mgrad_span_of(x->storage) >= 0) continue;
       f->p->outside[f->p->noutside++] = mgrad_tensor_retain(x);
       if (mgrad_op_updates(r->notes[k].op, i)) f->p->updated[f->p->nupdated++] = x;
     }

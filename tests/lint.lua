@@ -28,11 +28,12 @@ local levels = {
   { "context", "code", "pool", "threads", "random", "shape" },
   { "tensor", "augment", "state", "kernels/" },
   { "op", "attrs", "init", "anomaly" },
-  { "ops/", "tape", "plan", "fuse", "layer", "call", "further", "params", "where" },
+  { "ops/", "tape", "plan", "record", "layout", "fuse", "layer", "call", "further", "params",
+    "where" },
   { "layers/", "optimizer", "optimizers", "average", "gather", "minimise", "lbfgs", "recall",
     "dataset", "metric", "backup" },
   { "judge", "table" },
-  { "trainer", "resume" },
+  { "trainer", "evaluate", "resume" },
 }
 
 local function level(path)
