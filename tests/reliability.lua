@@ -86,7 +86,7 @@ local function run(name, command)
   local log = ("%s/%s.log"):format(folder, name)
   os.execute(("{ %s; echo status $?; } > %s 2>&1"):format(command:gsub("^make", "make -s"), log))
   local file = assert(io.open(log))
-  local text = file:read("*a")
+  local text = file:read("*a"):gsub("[^\r\n]*\r", "") -- without the progress of what runs long
   file:close()
   return text, text:match("status (%d+)%s*$") == "0"
 end
