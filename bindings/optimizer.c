@@ -43,9 +43,32 @@ static int optimizer_new(lua_State *L) {
   lmgrad_arguments(L, S, s, 1, NULL, &attrs, common_option, &o);
   mgrad_optimizer **out = (mgrad_optimizer **)lmgrad_box(L, LMGRAD_OPTIMIZER);
   lua_newtable(L);
+  int own = lua_gettop(L);
+  lmgrad_anchor(L, S, own, own);
   lmgrad_setuser(L, -2);
   LMGRAD_TRY(L, S, mgrad_optimizer_new(S->ctx, s->def, &attrs, &o.common, out));
   return 1;
+}
+
+/* ---- functions ---- */
+
+/* The reference that an optimizer's functions are called by leads to the table of its box
+** and is as old as the box. A function is exchanged by one assignment, wherever finalizers
+** come in between or memory ends. */
+static lmgrad_ref *keep_function(lua_State *L, const char *key) {
+  lua_settop(L, 2);
+  lmgrad_getuser(L, 1);
+  lua_pushvalue(L, 2);
+  lua_setfield(L, 3, key);
+  lua_rawgeti(L, 3, 1);
+  lmgrad_ref *ref = lua_touserdata(L, 4);
+  lua_settop(L, 1);
+  return ref;
+}
+
+static void push_function(lua_State *L, const lmgrad_ref *ref, const char *key) {
+  lmgrad_push_ref(L, ref);
+  lua_getfield(L, -1, key);
 }
 
 /* ---- the learning rate ---- */
@@ -58,7 +81,7 @@ typedef struct lr_call {
 
 static int call_lr(lua_State *L) {
   lr_call *c = lua_touserdata(L, 1);
-  lmgrad_push_ref(L, c->ref);
+  push_function(L, c->ref, "schedule");
   lua_pushinteger(L, (lua_Integer)c->step);
   lua_call(L, 1, 1);
   if (lua_type(L, -1) != LUA_TNUMBER) {
@@ -83,19 +106,8 @@ static int optimizer_schedule(lua_State *L) {
       !(lua_type(L, 2) == LUA_TTABLE && luaL_getmetafield(L, 2, "__call"))) {
     return lmgrad_type_error(L, 2, "schedule", "lr", "a function of the step");
   }
-  lua_settop(L, 2);
-  static const char *const kept[] = { "attached", "grouping", "grouping_ref" };
-  lua_newtable(L); /* 3: as the optimizer's own, but without the last function */
-  lmgrad_getuser(L, 1);
-  for (int k = 0; k < 3; k++) {
-    lua_getfield(L, 4, kept[k]);
-    lua_setfield(L, 3, kept[k]);
-  }
-  lmgrad_ref *ref = lmgrad_anchor(L, LMGRAD_STATE(L), 3, 2);
+  lmgrad_ref *ref = keep_function(L, "schedule");
   mgrad_optimizer_schedule(check_self(L, "schedule"), schedule, ref);
-  lua_settop(L, 3);
-  lmgrad_setuser(L, 1);
-  lua_settop(L, 1);
   return 1;
 }
 
@@ -126,7 +138,7 @@ typedef struct group_call {
 
 static int call_group(lua_State *L) {
   group_call *c = lua_touserdata(L, 1);
-  lmgrad_push_ref(L, c->ref);
+  push_function(L, c->ref, "grouping");
   lua_pushstring(L, c->name);
   lua_pushinteger(L, c->dims);
   lua_call(L, 2, 1);
@@ -148,17 +160,8 @@ static int optimizer_grouping(lua_State *L) {
   if (lua_type(L, 2) != LUA_TFUNCTION) {
     return lmgrad_type_error(L, 2, "grouping", "f", "a function of a name");
   }
-  lmgrad_getuser(L, 1);
-  lmgrad_ref *ref = lua_newuserdata(L, sizeof *ref); /* 4 */
-  ref->S = LMGRAD_STATE(L);
-  lua_pushvalue(L, 2);
-  lua_setfield(L, 3, "grouping");
-  lua_pushvalue(L, 4);
-  lua_setfield(L, 3, "grouping_ref");
-  lua_pushvalue(L, 2);
-  lmgrad_remember(L, ref);
+  lmgrad_ref *ref = keep_function(L, "grouping");
   mgrad_optimizer_grouping(check_self(L, "grouping"), grouping, ref);
-  lua_settop(L, 1);
   return 1;
 }
 

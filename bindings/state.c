@@ -153,6 +153,7 @@ void lmgrad_push_ref(lua_State *L, const lmgrad_ref *ref) {
   push_boxes(L);
   lmgrad_rawgetp(L, -1, ref);
   lua_remove(L, -2);
+  if (lua_isnil(L, -1)) lmgrad_error(L, "a function is gone, its owner is being collected");
 }
 
 /* ---- callbacks ---- */

@@ -382,6 +382,34 @@ describe("finalizers that run inside a call", function()
     assert.is_table(net:parameters())
   end)
 
+  it("may give its optimizer other functions", function()
+    local w, o = mg.tensor({ 1 }, { requires_grad = true }), mg.sgd { lr = 0.1 }
+    local armed, inside = true, false
+    local function none() return 0 end
+    local function arm()
+      on_collection(function()
+        if inside then o:grouping(function(...) return none(...) end) end
+        inside = false
+        if armed then arm() end
+      end)
+    end
+    arm()
+    local pause = helper.pause(1)
+    for _, method in ipairs { "schedule", "grouping" } do
+      for _ = 1, 20000 do
+        inside = true
+        o[method](o, function() return 0 end)
+        if not inside then -- one has come in between
+          collect()
+          o:attach { w } -- which asks for the group
+        end
+        inside = false
+      end
+    end
+    armed = false
+    helper.pause(pause)
+  end)
+
   it("find the library closed at the end of the state", function()
     if newproxy then return end -- there the state's own box is finalized last
     local output = helper.script([[
