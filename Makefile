@@ -22,6 +22,7 @@ LUA_BIN     ?= lua$(LUA)
 LUA_FOLDER  := $(LUA)
 LUA_DEBIAN  := lua$(LUA) $(if $(filter 5.1,$(LUA)),liblua5.1-0-dev,liblua$(LUA)-dev)
 endif
+LUA_LIB := -l$(if $(filter jit,$(LUA)),luajit-5.1,$(LUA_PACKAGE))
 # One that has no package is built of the sources in the folder LUA_SRC, and cjson for it of
 # those in CJSON_SRC.
 ifdef LUA_SRC
@@ -264,7 +265,7 @@ mingw: deps-mingw ## build for Windows, run core, C tests and the module under w
 ALLOC := $(TEST_DIR)/alloc-$(LUA)
 $(ALLOC): tests/torture/alloc.c
 	@mkdir -p $(@D)
-	$(COMPILE) $(LUA_CFLAGS) $< -o $@ $(LDFLAGS) -l$(LUA_PACKAGE)
+	$(COMPILE) $(LUA_CFLAGS) $< -o $@ $(LDFLAGS) $(LUA_LIB)
 
 INTERRUPT := $(BUILD)/interrupt
 $(INTERRUPT): tests/torture/interrupt.c
@@ -275,7 +276,7 @@ $(INTERRUPT): tests/torture/interrupt.c
 STATES := $(TEST_DIR)/states-$(LUA)
 $(STATES): tests/torture/states.c
 	@mkdir -p $(@D)
-	$(COMPILE) $(LUA_CFLAGS) $< -o $@ $(LDFLAGS) -l$(LUA_PACKAGE) -lpthread -ldl -lm
+	$(COMPILE) $(LUA_CFLAGS) $< -o $@ $(LDFLAGS) $(LUA_LIB) -lpthread -ldl -lm
 
 # Preloaded: lets calls for files fail.
 FAULT := $(BUILD)/fault.so
@@ -319,14 +320,17 @@ fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random progra
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/campaign.lua --programs $(PROGRAMS)
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/files.lua --rounds $(PROGRAMS)
 
+# By an interpreter whose memory is malloc's, LuaJIT's too: else sanitizers see none of it.
+ASAN_ENV = PATH=$(ASAN_BIN):$$PATH UBSAN_OPTIONS=print_stacktrace=1 \
+  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
 fuzz-asan: ## random programs in a sanitized build
-	@$(ASAN) all
-	$(PRELOAD) $(ASAN) fuzz-built
+	@$(ASAN) asan-lua
+	$(ASAN_ENV) $(ASAN) fuzz-built
 
 fuzz-asan-luas: ## the same under every Lua, by all cores
-	@set -e; for v in 5.4 $(LUAS); do $(ASAN) LUA=$$v all; done
+	@set -e; for v in 5.4 $(LUAS); do $(ASAN) LUA=$$v asan-lua; done
 	@printf '%s\n' 5.4 $(LUAS) | \
-	  xargs -P $$(nproc) -I LUA_HERE env $(PRELOAD) $(ASAN) LUA=LUA_HERE fuzz-built
+	  xargs -P $$(nproc) -I LUA_HERE env $(ASAN_ENV) $(ASAN) LUA=LUA_HERE fuzz-built
 
 # A share of the same, under every Lua that test-luas has built.
 fuzz-quick: all
@@ -351,7 +355,7 @@ FUZZ_MAIN ?= tests/fuzz/replay.c
 FUZZ_SRC   = tests/fuzz/mutate.c $(FUZZ_MAIN)
 $(TEST_DIR)/fuzz-header: FUZZ_OBJ := $(BIND_DIR)/bindings/header.o $(BIND_DIR)/bindings/crc.o
 $(TEST_DIR)/fuzz-loader: FUZZ_OBJ := $(BIND_OBJ)
-$(TEST_DIR)/fuzz-loader: FUZZ_LIB := -l$(LUA_PACKAGE)
+$(TEST_DIR)/fuzz-loader: FUZZ_LIB := $(LUA_LIB)
 $(FUZZERS): $(TEST_DIR)/fuzz-%: tests/fuzz/%.c $(wildcard tests/fuzz/*.[ch]) $(BIND_OBJ) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(COMPILE) -D_POSIX_C_SOURCE=200809L $(LUA_CFLAGS) $< $(FUZZ_SRC) $(FUZZ_OBJ) $(CORE_LIB) \
@@ -433,8 +437,9 @@ asan: ## C tests and specs under the address and undefined-behaviour sanitizers
 	$(BUILD)/tests-double-asan/resume
 	$(BUILD)/tests-double-asan/tree
 	$(BUILD)/tests-double-asan/grad
-	@$(ASAN) all
-	$(PRELOAD) $(ASAN) test-lua-built fuzz-built PROGRAMS=300
+	@$(ASAN) asan-lua
+	$(PRELOAD) $(ASAN) test-lua-built
+	$(ASAN_ENV) $(ASAN) fuzz-built PROGRAMS=300
 	ASAN_OPTIONS=detect_leaks=0 $(ASAN) replay
 
 TSAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-tsan CFLAGS='-O1 -g -fsanitize=thread'
@@ -468,13 +473,14 @@ valgrind: all $(STATES) ## C tests, specs, states on threads, all ops and layers
 
 # An interpreter that is sanitized itself, under the name that the specs call.
 ASAN_BIN = $(CURDIR)/$(BUILD)/tests-float-asan/bin
+asan-lua: all $(TEST_DIR)/bin/$(LUA_BIN)
 $(TEST_DIR)/bin/$(LUA_BIN): tests/lua.c
 	@mkdir -p $(@D)
-	$(COMPILE) $(LUA_CFLAGS) $< -o $@ $(LDFLAGS) -l$(LUA_PACKAGE)
+	$(COMPILE) $(LUA_CFLAGS) $< -o $@ $(LDFLAGS) $(LUA_LIB)
 
 ASAN_STATES = $(BUILD)/tests-float-asan/states-$(LUA)
 leaks: ## Lua states of a C host, specs, all ops and layers under the leak sanitizer
-	@$(ASAN) all $(ASAN_STATES) $(BUILD)/tests-float-asan/bin/$(LUA_BIN)
+	@$(ASAN) asan-lua $(ASAN_STATES)
 	@$(ASAN) leaks-built
 
 leaks-built:

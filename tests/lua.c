@@ -1,15 +1,15 @@
 /*
 ** lua.c - a small interpreter: of a Lua without packages ("make LUA=5.5 LUA_SRC=folder"), and
-** for sanitizers, which are to be in the program itself ("make leaks").
+** for sanitizers ("make leaks fuzz-asan"), which are to be in the program itself and to see
+** all of its memory: it is malloc's, that of LuaJIT too, which else has its own.
 **
 **   lua [-e CODE].. [FILE [ARGUMENT]..]
 */
-#include <lauxlib.h>
-#include <lua.h>
-#include <lualib.h>
+#include "c/newstate.h"
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static lua_State *volatile running;
@@ -26,9 +26,12 @@ static void on_signal(int number) {
   lua_sethook(running, stop, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
-/* Turns an error into its text and where it came from. */
+/* Adds to the text of an error where it came from. */
 static int trace(lua_State *L) {
-  luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+  lua_getglobal(L, "debug");
+  lua_getfield(L, -1, "traceback");
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
   return 1;
 }
 
@@ -38,8 +41,8 @@ static int call(lua_State *L, int first) {
   lua_insert(L, first);
   running = L;
   signal(SIGINT, on_signal);
-  if (lua_pcall(L, lua_gettop(L) - first - 1, 0, first) == LUA_OK) return 0;
-  fprintf(stderr, "lua: %s\n", lua_tostring(L, -1));
+  if (lua_pcall(L, lua_gettop(L) - first - 1, 0, first) == 0) return 0;
+  fprintf(stderr, "lua: %s\n", lua_isstring(L, -1) ? lua_tostring(L, -1) : luaL_typename(L, -1));
   return 1;
 }
 
@@ -58,20 +61,28 @@ static int run(lua_State *L, int argc, char **argv) {
   set_arg(L, argc, argv, argc);
   for (; i + 1 < argc && strcmp(argv[i], "-e") == 0 && !wrong; i += 2) {
     lua_settop(L, 0);
-    wrong = luaL_loadstring(L, argv[i + 1]) != LUA_OK;
+    wrong = luaL_loadstring(L, argv[i + 1]) != 0;
     wrong = call(L, 1) || wrong;
   }
   if (wrong || i == argc) return wrong;
   lua_settop(L, 0);
   set_arg(L, argc, argv, i);
-  wrong = luaL_loadfile(L, argv[i]) != LUA_OK;
+  wrong = luaL_loadfile(L, argv[i]) != 0;
   luaL_checkstack(L, argc, NULL);
   for (i++; i < argc; i++) lua_pushstring(L, argv[i]);
   return call(L, 1) || wrong;
 }
 
+static void *allocate(void *ud, void *p, size_t before, size_t bytes) {
+  (void)ud;
+  (void)before;
+  if (bytes > 0) return realloc(p, bytes);
+  free(p);
+  return NULL;
+}
+
 int main(int argc, char **argv) {
-  lua_State *L = luaL_newstate();
+  lua_State *L = lua_newstate(allocate, NULL);
   if (L == NULL) return 1;
   luaL_openlibs(L);
   int status = run(L, argc, argv);

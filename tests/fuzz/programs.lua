@@ -619,9 +619,14 @@ local function program(seed)
   end
   keep("other", mg.dump(pool.layer[1]))
   local pause = pick { 1, 50, 200 } -- finalizers sooner or later
-  if pause == 1 and _VERSION == "Lua 5.3" and seed % 20 > 0 then pause = 50 end -- 30 times slower
+  local stepmul = chance(20) and 1000 or pick { 100, 200 } -- 1000: all the time
+  local generations = not chance(10) and _VERSION >= "Lua 5.4"
+  if _VERSION >= "Lua 5.4" then collectgarbage(generations and "generational" or "incremental") end
+  if _VERSION >= "Lua 5.3" and not generations and pause < 200 and seed % 20 > 0 then
+    pause = _VERSION == "Lua 5.3" and 50 or 100 -- else 30 times slower
+  end
   collector("pause", pause)
-  collector("stepmul", chance(20) and 1000 or pick { 100, 200 }) -- 1000: all the time
+  collector("stepmul", stepmul)
   budget, index = options.calls, 0
   while budget > 0 do
     local before = budget
