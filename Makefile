@@ -492,18 +492,19 @@ leaks-built:
 	  $(LUA_BIN) tests/plain.lua tests/spec/*_spec.lua
 	@echo figure C3 errors 0
 
-# One program of S under this Lua, or under all; specs; the host of many states.
+# One program of S under this Lua, or under all; the host of many states.
 run: all
 	$(LUA_ENV) $(LUA_BIN) $(S)
-
-spec: all
-	$(BUSTED:TAP=plainTerminal) $(S)
 
 states: all $(STATES)
 	$(LUA_ENV) $(STATES) $(S)
 
-run-luas spec-luas:
-	@set -e; for v in 5.4 $(LUAS); do $(MAKE) --no-print-directory -s LUA=$$v $(@:-luas=) S='$(S)'; done
+run-luas:
+	@set -e; for v in 5.4 $(LUAS); do $(MAKE) --no-print-directory -s LUA=$$v run S='$(S)'; done
+
+asan-luas: ## one program S in a sanitized build, under every Lua
+	@set -e; for v in 5.4 $(LUAS); do \
+	  $(ASAN) LUA=$$v asan-lua; $(ASAN_ENV) $(ASAN) LUA=$$v run S='$(S)'; done
 
 ROWS ?=
 reliability: ## run the commands of all promises, ROWS='C5 F2' for some (help lists them), and write build/reliability.md
