@@ -178,6 +178,14 @@ static void tell_collector(lua_State *L, lmgrad_state *S) {
 
 /* ---- errors ---- */
 
+void lmgrad_push_text(lua_State *L, const char *text) {
+  enum { ROOM = 512 }; /* for any error of the core */
+  char copy[ROOM];
+  size_t n = 0;
+  for (; n < ROOM && text[n] != '\0'; n++) copy[n] = text[n];
+  lua_pushlstring(L, copy, n);
+}
+
 /* Is there a function of moongrad's own Lua files at that level? */
 static int is_own(lua_State *L, const lmgrad_state *S, int level, lua_Debug *ar) {
   size_t n = strlen(S->own);
@@ -229,7 +237,7 @@ int lmgrad_raise_as(lua_State *L, lmgrad_state *S, mgrad_status status, const ch
     lua_pushliteral(L, "not enough memory");
     return lua_error(L);
   }
-  lua_pushstring(L, mgrad_error(S->ctx)); /* a finalizer may change it from here on */
+  lmgrad_push_text(L, mgrad_error(S->ctx));
   const char *what = lua_tostring(L, -1);
   return who != NULL ? lmgrad_error(L, "%s: %s", who, what) : lmgrad_error(L, "%s", what);
 }

@@ -57,6 +57,9 @@ void *lmgrad_check(lua_State *L, int i, lmgrad_kind kind, const char *who, const
 const char *lmgrad_kind_name(lua_State *L, int i);
 /* The k-th element of a list, which is at the top of the stack. */
 void *lmgrad_check_element(lua_State *L, lmgrad_kind kind, const char *who, int k);
+/* Pushes a text of the core's: a name or an error. Some Luas collect before they copy a string,
+** and a finalizer may free it or have the next error. */
+void lmgrad_push_text(lua_State *L, const char *text);
 /* Puts a copy of the list at i in its place, which nobody else can change, and
 ** returns its length. */
 int lmgrad_own_list(lua_State *L, int i, const char *who, const char *what);

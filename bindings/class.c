@@ -46,7 +46,7 @@ int lmgrad_layer_newindex(lua_State *L) {
   mgrad_layer *l = check_self(L, "assignment");
   lmgrad_getuser(L, 1); /* 4 */
   lmgrad_rawgetp(L, 4, &lmgrad_class);
-  lua_pushstring(L, mgrad_layer_kind(l)); /* 6: for error sentences */
+  lmgrad_push_text(L, mgrad_layer_kind(l)); /* 6: for error sentences */
   const char *kind = lua_tostring(L, 6);
   if (lua_isnil(L, 5) || lua_type(L, 2) != LUA_TSTRING) {
     return lmgrad_error(L, "%s: cannot set \"%s\"; only classes made by module have fields",

@@ -193,7 +193,7 @@ static int call(lua_State *L, const char *who, pass f) {
   mgrad_layer *l = check_self(L, who);
   mgrad_tensor *x = lmgrad_test(L, 2, LMGRAD_TENSOR);
   if (x == NULL) {
-    lua_pushstring(L, mgrad_layer_kind(l));
+    lmgrad_push_text(L, mgrad_layer_kind(l));
     lmgrad_to_tensor(L, S, 2, lua_tostring(L, 3), "input");
     lua_settop(L, 2);
   }
@@ -246,7 +246,7 @@ static mgrad_status run_with(lua_State *L, lmgrad_state *S, pass_with f, mgrad_l
 static int call_with(lua_State *L, const char *who, pass_with f) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_settop(L, 3);
-  lua_pushstring(L, mgrad_layer_kind(check_self(L, who)));
+  lmgrad_push_text(L, mgrad_layer_kind(check_self(L, who)));
   const char *kind = lua_tostring(L, 4);
   lmgrad_to_tensor(L, S, 2, kind, "input");
   int n = push_further(L, S, kind), results = 1 + mgrad_layer_outputs(check_self(L, who));
@@ -467,10 +467,10 @@ static int layer_describe(lua_State *L) {
   lmgrad_state *S = LMGRAD_STATE(L);
   lua_settop(L, 1);
   lua_createtable(L, 0, 6);
-  lua_pushstring(L, mgrad_layer_kind(check_self(L, "describe")));
+  lmgrad_push_text(L, mgrad_layer_kind(check_self(L, "describe")));
   lua_setfield(L, -2, "kind");
   if (mgrad_layer_name(check_self(L, "describe"))[0] != '\0') {
-    lua_pushstring(L, mgrad_layer_name(check_self(L, "describe")));
+    lmgrad_push_text(L, mgrad_layer_name(check_self(L, "describe")));
     lua_setfield(L, -2, "name");
   }
   lua_pushboolean(L, mgrad_layer_training(check_self(L, "describe")));
@@ -490,7 +490,7 @@ static int layer_describe(lua_State *L) {
     part = mgrad_layer_part(check_self(L, "describe"), k);
     lua_pushboolean(L, part.buffer);
     lua_setfield(L, 4, "buffer");
-    lua_pushstring(L, part.name != NULL ? part.name : "");
+    lmgrad_push_text(L, part.name != NULL ? part.name : "");
     lua_setfield(L, 4, "name");
     lua_rawseti(L, 3, k + 1);
   }

@@ -228,7 +228,7 @@ static int state_in(lua_State *L) {
     return 1;
   }
   lua_pushnil(L);
-  lua_pushstring(L, mgrad_error(S->ctx));
+  lmgrad_push_text(L, mgrad_error(S->ctx));
   return 2;
 }
 

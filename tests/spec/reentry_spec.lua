@@ -382,6 +382,20 @@ describe("finalizers that run inside a call", function()
     assert.is_table(net:parameters())
   end)
 
+  it("may close its layer", function()
+    local function made() return mg.gru(2, { name = "gates" }) end
+    local l, x, h = made(), mg.ones(1, 1, 2), mg.zeros(1, 1, 2)
+    under_collector(function() l:close() l = made() end, function()
+      local k = l
+      k:describe()
+      k:describe()
+      k { { { 1, 2 } } }
+      k(x, { h = h })
+      mg.core.recipe(k)
+      pcall(function() k.field = 1 end)
+    end)
+  end)
+
   it("may give its optimizer other functions", function()
     local w, o = mg.tensor({ 1 }, { requires_grad = true }), mg.sgd { lr = 0.1 }
     local armed, inside = true, false
