@@ -439,7 +439,9 @@ asan: ## C tests and specs under the address and undefined-behaviour sanitizers
 	$(BUILD)/tests-double-asan/grad
 	@$(ASAN) asan-lua
 	$(PRELOAD) $(ASAN) test-lua-built
+	@$(ASAN) LUA=jit asan-lua
 	$(ASAN_ENV) $(ASAN) fuzz-built PROGRAMS=300
+	$(ASAN_ENV) $(ASAN) LUA=jit fuzz-built PROGRAMS=300
 	ASAN_OPTIONS=detect_leaks=0 $(ASAN) replay
 
 TSAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-tsan CFLAGS='-O1 -g -fsanitize=thread'
