@@ -327,9 +327,9 @@ fuzz-asan: ## random programs in a sanitized build
 	@$(ASAN) asan-lua
 	$(ASAN_ENV) $(ASAN) fuzz-built
 
-fuzz-asan-luas: ## the same under every Lua, by all cores
+fuzz-asan-luas: ## the same under every Lua, by all cores, the slowest first
 	@set -e; for v in 5.4 $(LUAS); do $(ASAN) LUA=$$v asan-lua; done
-	@printf '%s\n' 5.4 $(LUAS) | \
+	@printf '%s\n' 5.4 5.3 $(filter-out 5.3,$(LUAS)) | \
 	  xargs -P $$(nproc) -I LUA_HERE env $(ASAN_ENV) $(ASAN) LUA=LUA_HERE fuzz-built
 
 # A share of the same, under every Lua that test-luas has built.
