@@ -494,9 +494,12 @@ leaks-built:
 	  $(LUA_BIN) tests/plain.lua tests/spec/*_spec.lua
 	@echo figure C3 errors 0
 
-# One program of S under this Lua, or under all; the host of many states.
+# One program of S under this Lua, or under all; specs ("luarocks test"); the host of many states.
 run: all
 	$(LUA_ENV) $(LUA_BIN) $(S)
+
+spec: all
+	$(BUSTED:TAP=plainTerminal) $(S)
 
 states: all $(STATES)
 	$(LUA_ENV) $(STATES) $(S)
