@@ -83,8 +83,7 @@ for _, kind in ipairs(names) do
     it("may run another one of its kind", function()
       local o, keep = kinds[kind](), kinds[kind]()
       local function finish() gc(keep) try_all(kind, keep, o) end
-      if newproxy then getmetatable(newproxy(true)).__gc = finish
-      else setmetatable({}, { __gc = finish }) end
+      helper.on_collection(finish)
       collect()
       assert.is_false(core.open(keep))
       gc(o)
@@ -203,5 +202,23 @@ describe("a finalizer in lua_close, in the middle of a sweep", function()
       for i = 1, 30 do collectgarbage("step", 0) end
       print "done"
     ]])
+  end)
+end)
+
+-- From 5.2 on a collection clears references to what it takes along before finalizers run.
+describe("a finalizer of what is collected together with a trainer", function()
+  it("calls its loss, or is told that it is gone", function()
+    local said
+    local function leave()
+      local t = mg.trainer { net = mg.sequential { 2, mg.dense(1) }, optimizer = "sgd",
+                             loss = function(p, y) return mg.mse(p, y) end }
+      local x, y = mg.ones(4, 2), mg.ones(4, 1)
+      helper.on_collection(function() said = { pcall(t.step, t, x, y) } end)
+    end
+    leave()
+    collect()
+    if said[1] then assert.is_number(said[2])
+    else assert.matches("a function is gone, its owner is being collected", said[2]) end
+    works()
   end)
 end)

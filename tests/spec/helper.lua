@@ -39,6 +39,11 @@ local function difference(expected, actual, tolerance, where)
   end
 end
 
+-- Calls f when the collector next works.
+function helper.on_collection(f)
+  if newproxy then getmetatable(newproxy(true)).__gc = f else setmetatable({}, { __gc = f }) end
+end
+
 -- Fails unless 'actual' (number, nested tables, tensor) is 'expected' within
 -- 'tolerance' (default 1e-5), absolute up to 1 and relative above.
 function helper.near(expected, actual, tolerance)

@@ -3,13 +3,9 @@
 local mg = require "moongrad"
 local helper = require "tests.spec.helper"
 local core, fails, near = mg.core, helper.fails, helper.near
+local on_collection = helper.on_collection
 
 local function collect() for _ = 1, 3 do collectgarbage() end end
-
--- Calls f when the collector next works.
-local function on_collection(f)
-  if newproxy then getmetatable(newproxy(true)).__gc = f else setmetatable({}, { __gc = f }) end
-end
 
 -- Runs f many times while a finalizer calls g over and over.
 local function under_collector(g, f)
