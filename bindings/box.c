@@ -179,10 +179,9 @@ static void tell_collector(lua_State *L, lmgrad_state *S) {
 /* ---- errors ---- */
 
 void lmgrad_push_text(lua_State *L, const char *text) {
-  enum { ROOM = 512 }; /* for any error of the core */
-  char copy[ROOM];
+  char copy[MGRAD_ERROR_SIZE];
   size_t n = 0;
-  for (; n < ROOM && text[n] != '\0'; n++) copy[n] = text[n];
+  for (; n < sizeof copy && text[n] != '\0'; n++) copy[n] = text[n];
   lua_pushlstring(L, copy, n);
 }
 

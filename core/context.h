@@ -8,12 +8,10 @@
 #include "code.h"
 #include "pool.h"
 
-struct mgrad_call;
-struct mgrad_recorder;
-
 #include <stdarg.h>
 
-enum { MGRAD_ERROR_SIZE = 512 };
+struct mgrad_call;
+struct mgrad_recorder;
 
 /* One layer under way; a chain of these, innermost first, names where an
 ** error happened. Lives on the C stack. */

@@ -36,7 +36,8 @@ typedef float mgrad_real;
 #endif
 
 enum {
-  MGRAD_MAX_DIMS = 8, MGRAD_MAX_ATTRS = 12, MGRAD_MAX_FURTHER = 4, MGRAD_NAME_SIZE = 64
+  MGRAD_MAX_DIMS = 8, MGRAD_MAX_ATTRS = 12, MGRAD_MAX_FURTHER = 4,
+  MGRAD_NAME_SIZE = 64, MGRAD_ERROR_SIZE = 512 /* bytes of a text, its end counted */
 };
 
 /* What a call came to. */
