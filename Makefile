@@ -320,9 +320,6 @@ fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random progra
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/campaign.lua --programs $(PROGRAMS)
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/files.lua --rounds $(PROGRAMS)
 
-# By an interpreter whose memory is malloc's, LuaJIT's too: else sanitizers see none of it.
-ASAN_ENV = PATH=$(ASAN_BIN):$$PATH UBSAN_OPTIONS=print_stacktrace=1 \
-  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
 fuzz-asan: ## random programs in a sanitized build
 	@$(ASAN) asan-lua
 	$(ASAN_ENV) $(ASAN) fuzz-built
@@ -429,8 +426,12 @@ determinism-quick:
 
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ASAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-asan CFLAGS='$(SANITIZE)'
+ASAN_TOLD = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
 PRELOAD = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
-  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
+  $(ASAN_TOLD)
+# By an interpreter whose memory is malloc's, LuaJIT's too: else sanitizers see none of it.
+ASAN_BIN = $(CURDIR)/$(BUILD)/tests-float-asan/bin
+ASAN_ENV = PATH=$(ASAN_BIN):$$PATH UBSAN_OPTIONS=print_stacktrace=1 $(ASAN_TOLD)
 asan: ## C tests and specs under the address and undefined-behaviour sanitizers
 	@$(ASAN) REAL=double $(patsubst %,$(BUILD)/tests-double-asan/%,core tree resume grad)
 	$(BUILD)/tests-double-asan/core
@@ -474,7 +475,6 @@ valgrind: all $(STATES) ## C tests, specs, states on threads, all ops and layers
 	@echo figure C3 errors 0
 
 # An interpreter that is sanitized itself, under the name that the specs call.
-ASAN_BIN = $(CURDIR)/$(BUILD)/tests-float-asan/bin
 asan-lua: all $(TEST_DIR)/bin/$(LUA_BIN)
 $(TEST_DIR)/bin/$(LUA_BIN): tests/lua.c
 	@mkdir -p $(@D)
@@ -494,7 +494,7 @@ leaks-built:
 	  $(LUA_BIN) tests/plain.lua tests/spec/*_spec.lua
 	@echo figure C3 errors 0
 
-# One program of S under this Lua, or under all; specs ("luarocks test"); the host of many states.
+# One program of S under this Lua or all; specs ("luarocks test"); the host of many states.
 run: all
 	$(LUA_ENV) $(LUA_BIN) $(S)
 
