@@ -496,7 +496,7 @@ leaks-built:
 
 # One program of S under this Lua or all; specs ("luarocks test"); the host of many states.
 run: all
-	$(LUA_ENV) $(LUA_BIN) $(S)
+	$(LUA_ENV) $(LUA_BIN) $(or $(S),$(error S=.. names the program))
 
 spec: all
 	$(BUSTED:TAP=plainTerminal) $(S)
