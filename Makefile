@@ -200,8 +200,8 @@ $(TEST_DIR)/%: tests/c/%.c $(CORE_LIB)
 -include $(wildcard $(TEST_DIR)/*.d)
 
 test: deps-test ## install what is missing, build, run all tests
-	@SCRIPT_SEEDS=1 tests/run test-c test-lua test-luas test-torch test-scripts test-package-quick test-amalgamation \
-	  torture-quick fuzz-quick determinism-quick asan lint
+	@SCRIPT_SEEDS=1 tests/run test-c 'test-lua test-luas' 'test-torch test-scripts' \
+	  test-package-quick test-amalgamation torture-quick fuzz-quick asan 'determinism-quick lint'
 
 # The functions of maths.h as each instruction set compiles them.
 HERE  = $(foreach isa,$(ISAS),$(if $(shell \
@@ -244,8 +244,11 @@ test-plain: all ## the same without busted: LUA=5.5 LUA_SRC=folder CJSON_SRC=fol
 	$(LUA_ENV) MOONGRAD_LUA=$(LUA_BIN) $(LUA_BIN) tests/plain.lua tests/spec/*_spec.lua
 
 LUAS ?= 5.1 5.2 5.3 jit
-test-luas: ## the same under the other Luas
-	@set -e; for v in $(LUAS); do $(MAKE) --no-print-directory -s LUA=$$v test-lua; done
+test-luas: $(LUAS:%=test-lua-%) ## the same under the other Luas
+
+# Luas may be tested at once, so what they share is built before.
+test-lua-%: all
+	@$(MAKE) --no-print-directory -s LUA=$* test-lua
 
 test-torch: all ## the same formulas as PyTorch's, where it is installed
 	$(BUSTED) tests/torch
@@ -321,22 +324,26 @@ fuzz: all ## hostile arguments for every function; PROGRAMS=100000 random progra
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/files.lua --rounds $(PROGRAMS)
 
 fuzz-asan: ## random programs in a sanitized build
-	@$(ASAN) asan-lua
-	$(ASAN_ENV) $(ASAN) fuzz-built
+	+@$(ASAN) asan-lua
+	+$(ASAN_ENV) $(ASAN) fuzz-built
 
 fuzz-asan-luas: ## the same under every Lua, by all cores, the slowest first
-	@set -e; for v in 5.4 $(LUAS); do $(ASAN) LUA=$$v asan-lua; done
-	@printf '%s\n' 5.4 5.3 $(filter-out 5.3,$(LUAS)) | \
+	+@set -e; for v in 5.4 $(LUAS); do $(ASAN) LUA=$$v asan-lua; done
+	+@printf '%s\n' 5.4 5.3 $(filter-out 5.3,$(LUAS)) | \
 	  xargs -P $$(nproc) -I LUA_HERE env $(ASAN_ENV) $(ASAN) LUA=LUA_HERE fuzz-built
 
-# A share of the same, under every Lua that test-luas has built.
-fuzz-quick: all
+# A share of the same, under every Lua.
+fuzz-quick: fuzz-files-quick $(addprefix fuzz-share-,$(LUA) $(LUAS))
+
+fuzz-files-quick: all
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/files.lua --rounds 300
 	@$(MAKE) --no-print-directory replay
 	@mkdir -p $(BUILD)/large
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/seeds.lua $(BUILD)/large large
 	$(LUA_ENV) $(TEST_DIR)/fuzz-loader $(BUILD)/large
-	@set -e; for v in $(LUA) $(LUAS); do $(MAKE) --no-print-directory -s LUA=$$v fuzz-share; done
+
+fuzz-share-%: all
+	@$(MAKE) --no-print-directory -s LUA=$* fuzz-share
 
 fuzz-share: all
 	$(LUA_ENV) $(LUA_BIN) tests/fuzz/hostile.lua --every 20
@@ -413,51 +420,54 @@ count-checks: all ## instructions of a step that looking for NaN and infinity ta
 COVER = $(MAKE) --no-print-directory -s KIND_SUFFIX=-cov ISAS= CFLAGS='-O0 -g --coverage'
 .PHONY: coverage coverage-run
 coverage: ## branches and lines of what saves and loads that tests reach
-	@$(COVER) coverage-run
+	+@$(COVER) coverage-run
 coverage-run: all $(TEST_DIR)/resume $(FUZZERS) $(FAULT) $(ALLOC)
 	@$(LUA_ENV) tests/coverage $(CORE_DIR) $(BIND_DIR) $(TEST_DIR)
 
 SEEDS ?= 100
 determinism: ## the same bits for each seed under all instruction sets, gcc, clang, AArch64
-	@tests/determinism $(SEEDS)
+	+@tests/determinism $(SEEDS)
 
 determinism-quick:
-	@tests/determinism 4
+	+@tests/determinism 4
 
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ASAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-asan CFLAGS='$(SANITIZE)'
-ASAN_TOLD = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
-PRELOAD = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
-  $(ASAN_TOLD)
 # By an interpreter whose memory is malloc's, LuaJIT's too: else sanitizers see none of it.
 ASAN_BIN = $(CURDIR)/$(BUILD)/tests-float-asan/bin
-ASAN_ENV = PATH=$(ASAN_BIN):$$PATH UBSAN_OPTIONS=print_stacktrace=1 $(ASAN_TOLD)
-asan: ## C tests and specs under the address and undefined-behaviour sanitizers
-	@$(ASAN) REAL=double $(patsubst %,$(BUILD)/tests-double-asan/%,core tree resume grad)
+ASAN_ENV = PATH=$(ASAN_BIN):$$PATH UBSAN_OPTIONS=print_stacktrace=1 \
+  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
+asan: asan-c asan-specs ## C tests and specs under the address and undefined-behaviour sanitizers
+	+@$(ASAN) LUA=jit asan-lua
+	+$(ASAN_ENV) $(ASAN) fuzz-built PROGRAMS=300
+	+$(ASAN_ENV) $(ASAN) LUA=jit fuzz-built PROGRAMS=300
+	+ASAN_OPTIONS=detect_leaks=0 $(ASAN) replay
+
+asan-c:
+	+@$(ASAN) REAL=double $(patsubst %,$(BUILD)/tests-double-asan/%,core tree resume grad)
 	$(BUILD)/tests-double-asan/core
 	$(BUILD)/tests-double-asan/resume
 	$(BUILD)/tests-double-asan/tree
 	$(BUILD)/tests-double-asan/grad
-	@$(ASAN) asan-lua
-	$(PRELOAD) $(ASAN) test-lua-built
-	@$(ASAN) LUA=jit asan-lua
-	$(ASAN_ENV) $(ASAN) fuzz-built PROGRAMS=300
-	$(ASAN_ENV) $(ASAN) LUA=jit fuzz-built PROGRAMS=300
-	ASAN_OPTIONS=detect_leaks=0 $(ASAN) replay
+
+asan-specs:
+	+@$(ASAN) asan-lua
+	+$(ASAN_ENV) $(ASAN) specs-built
+
+specs-built:
+	ls tests/spec/*_spec.lua | \
+	  $(LUA_ENV) MOONGRAD_LUA=$(LUA_BIN) xargs -n 5 -P $$(nproc) $(LUA_BIN) tests/plain.lua
 
 TSAN = $(MAKE) --no-print-directory -s KIND_SUFFIX=-tsan CFLAGS='-O1 -g -fsanitize=thread'
 TSAN_STATES = $(BUILD)/tests-float-tsan/states-$(LUA)
 tsan: ## the pool, many contexts and Lua states at once under the thread sanitizer
-	@$(TSAN) $(BUILD)/tests-float-tsan/pool
+	+@$(TSAN) $(BUILD)/tests-float-tsan/pool
 	TSAN_OPTIONS=die_after_fork=0 setarch -R $(BUILD)/tests-float-tsan/pool
-	@$(TSAN) all $(TSAN_STATES)
-	@$(TSAN) tsan-built
+	+@$(TSAN) all $(TSAN_STATES)
+	+@$(TSAN) tsan-built
 
 tsan-built:
 	$(LUA_ENV) setarch -R $(TSAN_STATES) threads
-
-test-lua-built:
-	$(BUSTED) tests/spec
 
 # Both keep what has been freed, so memory may grow. Each must find a leak first.
 GROWN := 1000000
@@ -482,8 +492,8 @@ $(TEST_DIR)/bin/$(LUA_BIN): tests/lua.c
 
 ASAN_STATES = $(BUILD)/tests-float-asan/states-$(LUA)
 leaks: ## Lua states of a C host, specs, all ops and layers under the leak sanitizer
-	@$(ASAN) asan-lua $(ASAN_STATES)
-	@$(ASAN) leaks-built
+	+@$(ASAN) asan-lua $(ASAN_STATES)
+	+@$(ASAN) leaks-built
 
 leaks-built:
 	! $(ASAN_STATES) leak 2>/dev/null
@@ -508,7 +518,7 @@ run-luas:
 	@set -e; for v in 5.4 $(LUAS); do $(MAKE) --no-print-directory -s LUA=$$v run S='$(S)'; done
 
 asan-luas: ## one program S in a sanitized build, under every Lua
-	@set -e; for v in 5.4 $(LUAS); do \
+	+@set -e; for v in 5.4 $(LUAS); do \
 	  $(ASAN) LUA=$$v asan-lua; $(ASAN_ENV) $(ASAN) LUA=$$v run S='$(S)'; done
 
 ROWS ?=
