@@ -22,11 +22,20 @@ static int hooked(void *ud) {
          (S->main != NULL && lua_gethook(S->main) != S->main_hook);
 }
 
+/* Is that a hook that stops the main thread as soon as it runs, as Ctrl-C of the interpreter
+** sets it? A coroutine does not run it, so it may have been set before this call. */
+static int waits(const lmgrad_state *S) {
+  return S->main != S->caller && S->main_hook != S->hook && lua_gethookcount(S->main) == 1 &&
+         (lua_gethookmask(S->main) & LUA_MASKCOUNT) != 0;
+}
+
 /* From now on L is the caller, and the hooks there are do not interrupt it. */
 static void watch(lmgrad_state *S, lua_State *L) {
   S->caller = L;
   S->hook = lua_gethook(L);
-  if (S->main != NULL) S->main_hook = lua_gethook(S->main);
+  if (S->main == NULL) return;
+  S->main_hook = lua_gethook(S->main);
+  if (waits(S)) S->main_hook = NULL; /* this one does */
 }
 
 /* Before 5.2 the main thread is known only when it loads the module. */

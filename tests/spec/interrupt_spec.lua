@@ -314,6 +314,32 @@ describe("Ctrl-C during fit", function()
   end)
 end)
 
+-- The interpreter's Ctrl-C sets a hook of the main thread, which a coroutine does not run.
+describe("Ctrl-C in a coroutine, between two calls,", function()
+  local function run_with_hook(count)
+    local main = coroutine.running()
+    if not main then return pending "5.1 has no name for its main thread" end
+    local trainer, _, data = make()
+    local epochs, err
+    local co = coroutine.create(function()
+      debug.sethook(main, function() end, "", count)
+      err = select(2, pcall(trainer.run, trainer, data, { epochs = 300 }))
+      debug.sethook(main)
+      epochs = trainer:position()
+    end)
+    assert(coroutine.resume(co))
+    return epochs, err
+  end
+  it("stops the next one", function()
+    local epochs, err = run_with_hook(1)
+    assert.matches("interrupted", tostring(err))
+    assert.is_true(epochs < 30)
+  end)
+  it("is not taken for a hook that counts more than one instruction", function()
+    assert.equal(300, (run_with_hook(1000)))
+  end)
+end)
+
 describe("a module that may be missing", function()
   local check = require "moongrad.check"
 
