@@ -59,24 +59,25 @@ static mgrad_status evaluate_again(mgrad_problem *p, mgrad_real *g) {
   return MGRAD_OK;
 }
 
-/* Runs the method; a failure leaves parameters as they were and forgets the past, which
-** may be half written. */
+/* Runs the method; a failure leaves parameters, and the past that it knows, as they were. */
 static mgrad_status run_solver(mgrad_optimizer *o, minimising *m) {
   mgrad_problem *p = &m->problem;
   size_t bytes = (size_t)o->numel * sizeof(mgrad_real);
+  size_t past = bytes * (size_t)(o->nstates - (mgrad_optimizer_average(o) != NULL));
   mgrad_real *begin = o->states + o->nstates * o->numel;
+  mgrad_real *kept = begin + o->def->work * o->numel;
   p->w = begin + o->numel;
   p->g = p->w + o->numel;
   p->work = p->g + o->numel;
   gather_weights(o, begin);
+  memcpy(kept, o->states, past);
   memcpy(p->w, begin, bytes);
   gather_gradients(o, &p->loss, p->g);
   o->busy = true;
   mgrad_status status = o->def->solve(p);
   o->busy = false;
   spread_weights(o, status == MGRAD_OK ? p->w : begin);
-  int past = o->nstates - (mgrad_optimizer_average(o) != NULL);
-  if (status != MGRAD_OK) memset(o->states, 0, (size_t)past * bytes);
+  if (status != MGRAD_OK) memcpy(o->states, kept, past);
   return status;
 }
 

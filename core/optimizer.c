@@ -130,8 +130,10 @@ mgrad_optimizer *mgrad_optimizer_retain(mgrad_optimizer *o) {
   return o;
 }
 
+/* A method of many evaluations has room to work in, and for its past as it was before. */
 static size_t states_bytes(const mgrad_optimizer *o) {
-  size_t numbers = (size_t)(o->nstates + o->def->work) * (size_t)o->numel;
+  int more = o->def->solve != NULL ? o->def->work + o->nstates : 0;
+  size_t numbers = (size_t)(o->nstates + more) * (size_t)o->numel;
   return (numbers > 0 ? numbers : 1) * sizeof(mgrad_real);
 }
 

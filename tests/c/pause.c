@@ -51,9 +51,12 @@ static void test_models(void) {
 
 enum { ROWS = 24, IN = 9, BATCH = 8, EPOCHS = 3, BATCHES = ROWS / BATCH * EPOCHS };
 
-static const model small = {
-  "small", "cross_entropy", "adam", { { "lr", 0.01 } }, ROWS, IN, 3, 1,
-  { { "dense", 12, "relu" }, { "batchnorm", 1e-5 }, { "dropout", 0.3 }, { "dense", 3 } } };
+#define SMALL { { "dense", 12, "relu" }, { "batchnorm", 1e-5 }, { "dropout", 0.3 }, { "dense", 3 } }
+static const model small = { "small", "cross_entropy", "adam", { { "lr", 0.01 } }, ROWS, IN, 3,
+                             1, SMALL };
+static const model solved = { "solved", "cross_entropy", "lbfgs",
+                              { { "max_iter", 3 }, { "history", 4 } }, ROWS, IN, 3,
+                              1, SMALL };
 
 typedef struct scene {
   mgrad_layer *net;
@@ -62,11 +65,11 @@ typedef struct scene {
   mgrad_dataset *data;
 } scene;
 
-static scene open_scene(void) {
+static scene open_scene(const model *m) {
   mgrad_seed(ctx, 3);
-  scene s = { .net = net_of(&small), .optimizer = optimizer_of(&small) };
+  scene s = { .net = net_of(m), .optimizer = optimizer_of(m) };
   mgrad_source x = { .tensor = numbers(MGRAD_NORMAL, 2, ROWS, IN) };
-  mgrad_source y = { .tensor = target_of(&small) };
+  mgrad_source y = { .tensor = target_of(m) };
   mgrad_trainer_options o = { .net = s.net, .optimizer = s.optimizer,
                               .loss = mgrad_op_find("cross_entropy"), .nmetrics = 2,
                               .metrics = { { .name = "accuracy" }, { .name = "confusion" } } };
@@ -130,8 +133,8 @@ static int run_on(scene *s, const mgrad_run *run) {
 }
 
 /* What is seen before and after each batch of a run without pauses. */
-static void look_at_all(sight seen[BATCHES + 1]) {
-  scene s = open_scene();
+static void look_at_all(const model *m, sight seen[BATCHES + 1]) {
+  scene s = open_scene(m);
   seen[0] = (sight){ .hash = mgrad_layer_hash(s.net) };
   for (int i = 1; i <= BATCHES; i++) {
     run_on(&s, &(mgrad_run){ .steps = 1 });
@@ -143,10 +146,10 @@ static void look_at_all(sight seen[BATCHES + 1]) {
 static void test_sight(void) {
   test("a run may stop at any of its questions: all is as after the batch before");
   sight seen[BATCHES + 1];
-  look_at_all(seen);
+  look_at_all(&small, seen);
   int64_t pauses = 0;
   for (asking a = { 1, 1 }; a.n >= a.at - 1; a.at++) { /* until it is not asked so often */
-    scene s = open_scene();
+    scene s = open_scene(&small);
     a.n = 0;
     ctx->pool->left = 0;
     int done = run_on(&s, &(mgrad_run){ .expired = over, .ud = &a, .pauses = 1 });
@@ -170,9 +173,9 @@ static int at_once(void *ud) { return *(int *)ud; }
 static void test_interrupt(void) {
   test("a batch that is interrupted after a pause is done again, with the same numbers");
   sight seen[BATCHES + 1];
-  look_at_all(seen);
+  look_at_all(&small, seen);
   for (int pauses = 1; pauses < 40; pauses += 3) {
-    scene s = open_scene();
+    scene s = open_scene(&small);
     asking a = { 0 };
     int stop = 1, done;
     mgrad_report report;
@@ -193,9 +196,38 @@ static void test_interrupt(void) {
   }
 }
 
+/* Interrupts at the question after 'left' of them, and has each piece of work ask. */
+static int stops(void *ud) {
+  ctx->pool->left = 0;
+  return (*(int *)ud)-- <= 0;
+}
+
+static void test_solver(void) {
+  test("a step of many evaluations that is interrupted is done again, with all it remembers");
+  sight seen[BATCHES + 1];
+  int questions = 0;
+  look_at_all(&solved, seen);
+  for (int stopped = 1; stopped; questions++) {
+    scene s = open_scene(&solved);
+    int left = questions, done;
+    mgrad_report report;
+    run_on(&s, &(mgrad_run){ .steps = 5 });
+    ctx->pool->left = 0;
+    mgrad_interrupt(ctx, stops, &left);
+    mgrad_status status = mgrad_trainer_run(s.trainer, &(mgrad_run){ .steps = 1 }, &report, &done);
+    mgrad_interrupt(ctx, NULL, NULL);
+    stopped = status == MGRAD_INTERRUPTED;
+    CHECK(alike(look(&s), seen[stopped ? 5 : 6]));
+    run_on(&s, &(mgrad_run){ 0 });
+    CHECK(look(&s).hash == seen[BATCHES].hash);
+    close_scene(&s);
+  }
+  CHECK(questions > 5);
+}
+
 static void test_steady(void) {
   test("pauses allocate nothing");
-  scene s = open_scene();
+  scene s = open_scene(&small);
   run_on(&s, &(mgrad_run){ .steps = 3 });
   uint64_t count = mgrad_memory_count(ctx);
   asking a = { 0 };
@@ -210,6 +242,7 @@ int main(void) {
   test_models();
   test_sight();
   test_interrupt();
+  test_solver();
   test_steady();
   mgrad_context_release(ctx);
   return check_report("pauses");
