@@ -20,7 +20,7 @@ static void count_run(void *ud, int64_t n, mgrad_real *const p[3], const int64_t
 
 static bad count(const mgrad_array *a) {
   bad b = { 0, 0 };
-  mgrad_walk(a, NULL, NULL, count_run, &b);
+  mgrad_walk(NULL, a, NULL, NULL, count_run, &b);
   return b;
 }
 

@@ -99,7 +99,7 @@ static void count_nonfinite(void *ud, int64_t n, mgrad_real *const p[3],
 
 static int64_t nonfinite(const mgrad_tensor *t) {
   int64_t count = 0;
-  mgrad_walk(&t->a, NULL, NULL, count_nonfinite, &count);
+  mgrad_walk(NULL, &t->a, NULL, NULL, count_nonfinite, &count);
   return count;
 }
 

@@ -378,13 +378,14 @@ static void read_part(void *ud, int64_t part, int worker) {
 void mgrad_dataset_read(const mgrad_dataset *d, const mgrad_draw *draw, const int64_t *at,
                         int64_t n, mgrad_real *x, mgrad_real *y) {
   reading r = { d, draw, at, x, y, n, n };
-  if (mgrad_pool_few(d->ctx->pool, n * d->x.width)) {
+  if (mgrad_pool_alone(d->ctx->pool, n * d->x.width)) {
     read_part(&r, 0, 0);
     return;
   }
   int64_t parts = 2 * (int64_t)mgrad_pool_threads(d->ctx->pool);
   r.each = (n + parts - 1) / parts;
-  mgrad_pool_run(d->ctx->pool, true, (n + r.each - 1) / r.each, read_part, &r);
+  double work = MGRAD_POOL_NUMBER * (double)(n * d->x.width);
+  mgrad_pool_run(d->ctx->pool, work, (n + r.each - 1) / r.each, read_part, &r);
 }
 
 mgrad_status mgrad_dataset_gather(mgrad_dataset *d, const mgrad_draw *draw, const int64_t *at,

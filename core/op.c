@@ -94,7 +94,11 @@ bool mgrad_op_reads_y(const mgrad_op *op, const mgrad_attrs *attrs) {
 
 void mgrad_call_clear(const mgrad_call *c, int i) {
   if (c->dx[i] == NULL || c->add[i]) return;
-  memset(c->dx[i], 0, (size_t)mgrad_call_numel(c, i) * sizeof(mgrad_real));
+  for (int64_t at = 0, n = mgrad_call_numel(c, i), some; at < n; at += some) {
+    some = mgrad_min_size(MGRAD_POOL_PART, n - at);
+    if (!mgrad_call_continues(c, some)) return;
+    memset(c->dx[i] + at, 0, (size_t)some * sizeof(mgrad_real));
+  }
 }
 
 void mgrad_view_backward(mgrad_call *c) {
@@ -110,8 +114,7 @@ void mgrad_view_backward(mgrad_call *c) {
   if (c->op->infer(&view) != MGRAD_OK) return; /* it went well in forward */
   mgrad_shape_pack(&dy);
   dy.data = (mgrad_real *)c->dy; /* only read */
-  if (all) mgrad_array_copy(&window, &dy);
-  else mgrad_array_add(&window, &dy);
+  mgrad_array_put(c->ctx->pool, &window, &dy, !all);
 }
 
 mgrad_status mgrad_op_fail(const mgrad_call *c, const char *format, ...) {
@@ -345,7 +348,7 @@ static mgrad_status make_result(applying *a) {
 
 mgrad_status mgrad_op_run(void (*f)(mgrad_call *c), mgrad_call *c) {
   mgrad_pool *pool = c->ctx->pool;
-  if (c->op->updates == 0) mgrad_pool_watch(pool);
+  if (c->op->updates == 0 || f == c->op->backward) mgrad_pool_watch(pool);
   f(c);
   return mgrad_pool_finish(pool) ? MGRAD_OK : mgrad_fail_interrupted(c->ctx);
 }

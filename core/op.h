@@ -171,6 +171,10 @@ mgrad_status mgrad_op_run(void (*f)(mgrad_call *c), mgrad_call *c);
 mgrad_status mgrad_op_fail(const mgrad_call *c, const char *format, ...);
 /* Overwrites dx[i] with zeros unless it is to be added to; for scattering. */
 void mgrad_call_clear(const mgrad_call *c, int i);
+/* mgrad_pool_continues, for the loops of an op. */
+static inline bool mgrad_call_continues(const mgrad_call *c, int64_t n) {
+  return mgrad_pool_continues(c->ctx->pool, 0, n);
+}
 /* Numbers in operand i. */
 static inline int64_t mgrad_call_numel(const mgrad_call *c, int i) {
   return mgrad_shape_numel(c->x[i]);

@@ -130,7 +130,7 @@ mgrad_optimizer *mgrad_optimizer_retain(mgrad_optimizer *o) {
   return o;
 }
 
-/* A method of many evaluations has room to work in, and for its past as it was before. */
+/* A method of many evaluations has room to work in, and for states that are not valid yet. */
 static size_t states_bytes(const mgrad_optimizer *o) {
   int more = o->def->solve != NULL ? o->def->work + o->nstates : 0;
   size_t numbers = (size_t)(o->nstates + more) * (size_t)o->numel;
@@ -507,7 +507,7 @@ static mgrad_status update_run(const mgrad_optimizer *o, const mgrad_param_run *
   for (int k = 0; k < o->nstates && k < MGRAD_MAX_STATES; k++) {
     u->state[k] = o->states + k * o->numel + offset;
   }
-  if (average == NULL && mgrad_pool_few(o->ctx->pool, r->n)) {
+  if (average == NULL && mgrad_pool_alone(o->ctx->pool, r->n)) {
     if (!o->ctx->code->optimizers[o->def->id]->update(u)) return fail_in_run(o, r);
   } else {
     MGRAD_TRY(update_shared(o, r, u, average != NULL ? average + offset : NULL));

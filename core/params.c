@@ -195,7 +195,7 @@ static mgrad_status hash_tensor(void *ud, const char *name, mgrad_tensor *t, int
   (void)buffer;
   hash_bytes(ud, name, strlen(name) + 1);
   hash_bytes(ud, t->a.size, (size_t)t->a.ndim * sizeof *t->a.size);
-  mgrad_walk(&t->a, NULL, NULL, hash_run, ud);
+  mgrad_walk(NULL, &t->a, NULL, NULL, hash_run, ud);
   return MGRAD_OK;
 }
 

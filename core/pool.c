@@ -18,7 +18,7 @@ enum {
 typedef struct job {
   mgrad_part_fn f; /* NULL: closed */
   void *ud;
-  int64_t parts;
+  int64_t parts, work;        /* work of one part, at most MGRAD_POOL_ASK */
   mgrad_pool *pool;
   const mgrad_bookmark *half; /* where it goes on; NULL: it begins */
 } job;
@@ -97,14 +97,14 @@ static void do_shared_part(mgrad_crew *p, job j, int64_t part, const mgrad_curso
 /* A thread does what was left in the middle first, then its own share, which lies in its
 ** caches if the last job was over the same numbers, then what is left of the others'. */
 static void take_parts(mgrad_crew *p, job j, int index) {
-  for (int k; j.half != NULL && mgrad_pool_goes_on(j.pool, index, MGRAD_POOL_ASK);) {
+  for (int k; j.half != NULL && mgrad_pool_goes_on(j.pool, index, j.work);) {
     if ((k = atomic_fetch_add(&p->taken, 1)) >= j.half->nleft) break;
     do_shared_part(p, j, j.half->of[k].part, &j.half->of[k].at, index);
   }
   for (int k = 0; k < p->threads; k++) {
     int i = (index + k) % p->threads;
     int64_t part, end = share_start(p, j.parts, i + 1);
-    while (mgrad_pool_goes_on(j.pool, index, MGRAD_POOL_ASK)) {
+    while (mgrad_pool_goes_on(j.pool, index, j.work)) {
       if ((part = atomic_fetch_add(&p->shares[i].next, 1)) >= end) break;
       do_shared_part(p, j, part, NULL, index);
     }
@@ -247,12 +247,11 @@ static bool run_shared(job j, mgrad_bookmark *m) {
   return m == NULL || shared_whole(p, j, m);
 }
 
-/* Small work is not worth a question for each part. */
-static bool run_alone(job j, int64_t work, mgrad_bookmark *m) {
+static bool run_alone(job j, mgrad_bookmark *m) {
   int64_t first = j.half != NULL ? m->of[0].next : 0, part = first;
   const mgrad_cursor *at = j.half != NULL ? &m->of[0].at : NULL;
   for (; part < j.parts; part++, at = NULL) {
-    if (part > first && !mgrad_pool_goes_on(j.pool, 0, work)) break;
+    if (part > first && !mgrad_pool_goes_on(j.pool, 0, j.work)) break;
     if (!do_part(j, part, at, 0)) break;
   }
   if (m == NULL) return true;
@@ -262,9 +261,10 @@ static bool run_alone(job j, int64_t work, mgrad_bookmark *m) {
   return part == j.parts;
 }
 
-void mgrad_pool_run(mgrad_pool *pool, bool share, int64_t parts, mgrad_part_fn f, void *ud) {
+void mgrad_pool_run(mgrad_pool *pool, double work, int64_t parts, mgrad_part_fn f, void *ud) {
   mgrad_bookmark *m = pool->mark;
-  job j = { f, ud, parts, pool, NULL };
+  double each = work / (double)parts;
+  job j = { f, ud, parts, each < MGRAD_POOL_ASK ? (int64_t)each : MGRAD_POOL_ASK, pool, NULL };
   if (m != NULL) {
     if (m->call.seen++ < m->call.done) return;
     m->call.refused = m->call.refused || pool->paused;
@@ -272,9 +272,8 @@ void mgrad_pool_run(mgrad_pool *pool, bool share, int64_t parts, mgrad_part_fn f
     if (m->inside) j.half = m;
     pool->in_job = true;
   }
-  bool whole = share && pool->crew != NULL && parts > 1
-             ? run_shared(j, m)
-             : run_alone(j, share ? MGRAD_POOL_ASK : MGRAD_POOL_ASK / 64, m);
+  bool share = pool->crew != NULL && parts > 1 && work >= MGRAD_POOL_WAKING;
+  bool whole = share ? run_shared(j, m) : run_alone(j, m);
   if (m == NULL) return;
   pool->in_job = false;
   m->inside = m->call.refused = !whole;
@@ -293,23 +292,28 @@ static void run_stretch(void *ud, int64_t part, int index) {
   s->f(s->ud, part * s->each, mgrad_min_size((part + 1) * s->each, s->n));
 }
 
-/* Stretches that are multiples of 'whole', of at most 'most'. */
-static void run_stretches(mgrad_pool *p, int64_t n, int64_t whole, int64_t most,
+/* n things of 'width' numbers each, in stretches of at most MOST numbers that are multiples
+** of 'whole' things. */
+static void run_stretches(mgrad_pool *p, int64_t n, int64_t width, int64_t whole,
                           mgrad_stretch_fn f, void *ud) {
+  if (mgrad_pool_few(n * width)) {
+    f(ud, 0, n);
+    return;
+  }
   int64_t parts = 2 * (int64_t)mgrad_pool_threads(p); /* to balance what others slow down */
   if (p->mark != NULL) parts = FINE;
   int64_t each = ((n + parts - 1) / parts + whole - 1) / whole * whole;
-  stretches s = { f, ud, n, mgrad_min_size(each, most) };
-  mgrad_pool_run(p, true, (n + s.each - 1) / s.each, run_stretch, &s);
+  stretches s = { f, ud, n, mgrad_min_size(each, (MOST + width - 1) / width) };
+  double work = (double)MGRAD_POOL_NUMBER * (double)n * (double)width;
+  mgrad_pool_run(p, work, (n + s.each - 1) / s.each, run_stretch, &s);
 }
 
 void mgrad_pool_stretches(mgrad_pool *p, int64_t n, mgrad_stretch_fn f, void *ud) {
-  if (n < MGRAD_POOL_FEW) f(ud, 0, n);
-  else run_stretches(p, n, WHOLE, MOST, f, ud);
+  run_stretches(p, n, 1, WHOLE, f, ud);
 }
 
-void mgrad_pool_items(mgrad_pool *p, int64_t n, mgrad_stretch_fn f, void *ud) {
-  run_stretches(p, n, 1, n, f, ud);
+void mgrad_pool_items(mgrad_pool *p, int64_t n, int64_t width, mgrad_stretch_fn f, void *ud) {
+  run_stretches(p, n, width, 1, f, ud);
 }
 
 /* ---- giving up, and leaving for later ---- */

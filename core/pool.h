@@ -15,7 +15,9 @@
 
 enum {
   MGRAD_MAX_THREADS = 64,
-  MGRAD_POOL_FEW = 32 * 1024 /* numbers that one thread does before others are awake */
+  /* Work is counted in multiplications and additions, or what takes as long. */
+  MGRAD_POOL_NUMBER = 32,     /* that of a number which is read, or made, on its own */
+  MGRAD_POOL_WAKING = 1 << 20 /* what one thread does before others are awake */
 };
 
 typedef struct mgrad_crew mgrad_crew; /* the other threads */
@@ -72,25 +74,34 @@ static inline int mgrad_pool_threads(const mgrad_pool *pool) {
 
 /* Calls f for each part from 0 on and returns when all are done, or when the host has
 ** interrupted. 'worker', below the number of threads, tells those apart that run at the
-** same time; without 'share' the caller does it all. */
+** same time; where 'work', that of all parts, does not pay for waking, the caller does
+** it all. */
 typedef void (*mgrad_part_fn)(void *ud, int64_t part, int worker);
-void mgrad_pool_run(mgrad_pool *pool, bool share, int64_t parts, mgrad_part_fn f, void *ud);
+void mgrad_pool_run(mgrad_pool *pool, double work, int64_t parts, mgrad_part_fn f, void *ud);
 
-/* Is there nobody to share n numbers with, or are they too few to pay for waking? */
-static inline bool mgrad_pool_few(const mgrad_pool *pool, int64_t n) {
-  return pool->crew == NULL || n < MGRAD_POOL_FEW;
+/* Is the work on n numbers worth no parts? */
+static inline bool mgrad_pool_few(int64_t n) {
+  return n < MGRAD_POOL_WAKING / MGRAD_POOL_NUMBER;
+}
+/* The same, or is there nobody to share it with? */
+static inline bool mgrad_pool_alone(const mgrad_pool *pool, int64_t n) {
+  return pool->crew == NULL || mgrad_pool_few(n);
 }
 /* The same for n numbers: calls f for stretches first to end - 1 that cover them. */
 typedef void (*mgrad_stretch_fn)(void *ud, int64_t first, int64_t end);
 void mgrad_pool_stretches(mgrad_pool *pool, int64_t n, mgrad_stretch_fn f, void *ud);
-/* The same for n larger things, such as rows or pictures. */
-void mgrad_pool_items(mgrad_pool *pool, int64_t n, mgrad_stretch_fn f, void *ud);
+/* The same for n larger things, such as rows or pictures, of 'width' numbers each. */
+void mgrad_pool_items(mgrad_pool *pool, int64_t n, int64_t width, mgrad_stretch_fn f,
+                      void *ud);
 
 /* ---- giving up, and leaving for later ---- */
 
-/* Multiplications and additions, or what takes as long, between two questions to the
-** host: some 20 microseconds with vectors, a millisecond without. */
-enum { MGRAD_POOL_ASK = 1 << 20 };
+/* Work between two questions to the host: some 20 microseconds with vectors, a millisecond
+** without. */
+enum {
+  MGRAD_POOL_ASK = 1 << 20,
+  MGRAD_POOL_PART = MGRAD_POOL_ASK / MGRAD_POOL_NUMBER /* the same in numbers */
+};
 
 /* From here on what runs may be given up; all else is done to its end. */
 static inline void mgrad_pool_watch(mgrad_pool *pool) {
@@ -119,6 +130,12 @@ static inline bool mgrad_pool_piece(mgrad_pool *pool, int worker, int64_t work) 
   if (pool == NULL || !pool->watched) return true;
   if (pool->mark == NULL) return mgrad_pool_goes_on(pool, worker, work);
   return mgrad_pool_takes(pool, worker, work);
+}
+/* Is there reason to go on with n more numbers, for long loops that are no pieces? Where
+** pieces are counted there is. What is given up need not be whole. */
+static inline bool mgrad_pool_continues(mgrad_pool *pool, int worker, int64_t n) {
+  if (pool == NULL || !pool->watched || pool->mark != NULL) return true;
+  return mgrad_pool_goes_on(pool, worker, n * MGRAD_POOL_NUMBER);
 }
 /* Where pieces are not counted, only long work needs to ask. */
 static inline bool mgrad_pool_counts(const mgrad_pool *pool) {

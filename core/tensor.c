@@ -277,7 +277,7 @@ mgrad_status mgrad_tensor_update(mgrad_tensor *t, char operation, mgrad_tensor *
     src = copy;
   }
   mgrad_shape_expand(&src->a, &t->a, &s);
-  mgrad_walk(&t->a, &s, NULL, update_run, &operation);
+  mgrad_walk(NULL, &t->a, &s, NULL, update_run, &operation);
   t->storage->version++;
   mgrad_tensor_release(copy);
   return MGRAD_OK;

@@ -37,7 +37,6 @@ enum {
   STACK = 48 * 1024 / (int)sizeof(mgrad_real), /* numbers packed without scratch */
   FEW_ROWS = 96,       /* of A that do not pay for packing B */
   IN_L1 = 16384,       /* numbers of B that are near enough as they lie */
-  WAKING = 1 << 20,    /* m * n * k that pays for waking a thread */
   FINISHING = 16       /* multiplications that a number takes as long as */
 };
 
@@ -507,6 +506,8 @@ static void multiply_part(void *ud, int64_t part, int worker) {
   multiply_alone(&x);
 }
 
+static double work_of(const gemm *x) { return (double)x->m * (double)x->n * (double)x->k; }
+
 static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 static void multiply_in_parts(const gemm *x) {
@@ -514,7 +515,7 @@ static void multiply_in_parts(const gemm *x) {
   parts p = { .x = x, .columns = x->n >= x->m };
   int64_t n = p.columns ? x->n : x->m, unit = p.columns ? 2 * LANES : TILE_ROWS;
   p.size = round_up((n + most - 1) / most, unit);
-  mgrad_pool_run(x->pool, true, (n + p.size - 1) / p.size, multiply_part, &p);
+  mgrad_pool_run(x->pool, work_of(x), (n + p.size - 1) / p.size, multiply_part, &p);
 }
 
 /* Settles how x is computed; C' = B' A' may take its place. */
@@ -529,13 +530,10 @@ static __attribute__((noinline)) void choose(gemm *x) {
   }
 }
 
-static bool pays_for_waking(const gemm *x) {
-  return (double)x->m * (double)x->n * (double)x->k >= WAKING;
-}
-
 void mgrad_gemm(gemm *x) {
   if (x->run == NULL) choose(x);
-  if (x->pool != NULL && x->pool->crew != NULL && !x->alone && pays_for_waking(x)) {
+  bool others = x->pool != NULL && x->pool->crew != NULL && !x->alone;
+  if (others && work_of(x) >= MGRAD_POOL_WAKING) {
     multiply_in_parts(x);
   } else {
     multiply_alone(x);

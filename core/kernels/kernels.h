@@ -11,9 +11,9 @@
 /* Each instruction set has its own copy of every loop. */
 #ifdef MGRAD_ISA
 #define mgrad_all_finite MGRAD_CODE(mgrad_all_finite)
-#define mgrad_array_add MGRAD_CODE(mgrad_array_add)
 #define mgrad_array_copy MGRAD_CODE(mgrad_array_copy)
 #define mgrad_array_fill MGRAD_CODE(mgrad_array_fill)
+#define mgrad_array_put MGRAD_CODE(mgrad_array_put)
 #define mgrad_blend MGRAD_CODE(mgrad_blend)
 #define mgrad_bytes_to_numbers MGRAD_CODE(mgrad_bytes_to_numbers)
 #define mgrad_fold MGRAD_CODE(mgrad_fold)
@@ -36,22 +36,28 @@
 #define mgrad_sum_squares MGRAD_CODE(mgrad_sum_squares)
 #define mgrad_largest MGRAD_CODE(mgrad_largest)
 #define mgrad_walk MGRAD_CODE(mgrad_walk)
+#define mgrad_walk_run MGRAD_CODE(mgrad_walk_run)
 #define mgrad_words MGRAD_CODE(mgrad_words)
 #endif
 
 /* ---- walk.c: strided loops ---- */
 
-/* Calls f for runs of the innermost dimension of up to three arrays of one
-** shape (NULL allowed at the end); p[i] points into array i, step[i] is its
-** stride. Runs come in row-major order. */
+/* Calls f for runs of the innermost dimension of up to three arrays of one shape (NULL
+** allowed at the end); p[i] points into array i, step[i] is its stride. Runs come in
+** row-major order. With a pool they come in parts, and end when the host wants it. */
 typedef void (*mgrad_run_fn)(void *ud, int64_t n, mgrad_real *const p[3],
                              const int64_t step[3]);
-void mgrad_walk(const mgrad_array *a, const mgrad_array *b, const mgrad_array *c,
-                mgrad_run_fn f, void *ud);
-/* to = from, and to += from; equal shapes, any strides. An element of 'to'
-** that repeats (stride 0) is added to in row-major order. */
+void mgrad_walk(mgrad_pool *pool, const mgrad_array *a, const mgrad_array *b,
+                const mgrad_array *c, mgrad_run_fn f, void *ud);
+/* The same for a single run; false where it was ended. */
+bool mgrad_walk_run(mgrad_pool *pool, int64_t n, mgrad_real *const p[3], const int64_t step[3],
+                    mgrad_run_fn f, void *ud);
+/* to = from; equal shapes, any strides. */
 void mgrad_array_copy(const mgrad_array *to, const mgrad_array *from);
-void mgrad_array_add(const mgrad_array *to, const mgrad_array *from);
+/* The same, or to += from, as mgrad_walk does it. An element of 'to' that repeats (stride 0)
+** is added to in row-major order. */
+void mgrad_array_put(mgrad_pool *pool, const mgrad_array *to, const mgrad_array *from,
+                     bool add);
 void mgrad_array_fill(const mgrad_array *to, mgrad_real value);
 /* y = x * scale + offset, in double before it is rounded */
 void mgrad_bytes_to_numbers(int64_t n, const unsigned char *x, double scale, double offset,
@@ -60,9 +66,9 @@ void mgrad_bytes_to_numbers(int64_t n, const unsigned char *x, double scale, dou
 void mgrad_blend(int64_t n, mgrad_real keep, const mgrad_real *x, mgrad_real *y);
 /* Sums packed numbers in the shape of 'from' down to the broadcast shape of
 ** 'to' (packed): to = sum, or to += sum when 'add'. Trailing-aligned as in
-** NumPy's rule. */
-void mgrad_reduce_to(const mgrad_array *to, mgrad_real *out, const mgrad_array *from,
-                     const mgrad_real *x, bool add);
+** NumPy's rule. The pool is as in mgrad_walk. */
+void mgrad_reduce_to(mgrad_pool *pool, const mgrad_array *to, mgrad_real *out,
+                     const mgrad_array *from, const mgrad_real *x, bool add);
 
 /* ---- philox.c ---- */
 

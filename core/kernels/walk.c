@@ -71,18 +71,30 @@ static axis pop(nest *l) {
   return l->n > 0 ? l->axes[--l->n] : once;
 }
 
-void mgrad_walk(const mgrad_array *a, const mgrad_array *b, const mgrad_array *c,
-                mgrad_run_fn f, void *ud) {
+bool mgrad_walk_run(mgrad_pool *pool, int64_t n, mgrad_real *const p[ARRAYS],
+                    const int64_t step[ARRAYS], mgrad_run_fn f, void *ud) {
+  int64_t each = pool != NULL ? MGRAD_POOL_PART : n;
+  for (int64_t first = 0; first < n; first += each) {
+    int64_t m = mgrad_min_size(each, n - first);
+    mgrad_real *at[ARRAYS];
+    if (!mgrad_pool_continues(pool, 0, m)) return false;
+    for (int i = 0; i < ARRAYS; i++) at[i] = p[i] != NULL ? p[i] + first * step[i] : NULL;
+    f(ud, m, at, step);
+  }
+  return true;
+}
+
+void mgrad_walk(mgrad_pool *pool, const mgrad_array *a, const mgrad_array *b,
+                const mgrad_array *c, mgrad_run_fn f, void *ud) {
   const mgrad_array *const arrays[ARRAYS] = { a, b, c };
   nest outer;
   collapse(arrays, &outer);
   axis run = pop(&outer);
+  mgrad_real *p[ARRAYS];
   do {
-    mgrad_real *p[ARRAYS];
     for (int i = 0; i < ARRAYS; i++)
       p[i] = arrays[i] ? arrays[i]->data + outer.at[i] : NULL;
-    f(ud, run.size, p, run.stride);
-  } while (advance(&outer));
+  } while (mgrad_walk_run(pool, run.size, p, run.stride, f, ud) && advance(&outer));
 }
 
 static void copy_run(void *ud, int64_t n, mgrad_real *const p[3],
@@ -111,20 +123,24 @@ static void fill_run(void *ud, int64_t n, mgrad_real *const p[3],
   for (int64_t i = 0; i < n; i++) p[0][i * step[0]] = value;
 }
 
-void mgrad_array_copy(const mgrad_array *to, const mgrad_array *from) {
+void mgrad_array_put(mgrad_pool *pool, const mgrad_array *to, const mgrad_array *from,
+                     bool add) {
+  static const int64_t step[ARRAYS] = { 1, 1 };
+  mgrad_run_fn f = add ? add_run : copy_run;
   if (mgrad_shape_packed(to) && mgrad_shape_packed(from)) {
-    memmove(to->data, from->data, (size_t)mgrad_shape_numel(to) * sizeof *to->data);
-    return;
+    mgrad_real *const p[ARRAYS] = { to->data, from->data };
+    mgrad_walk_run(pool, mgrad_shape_numel(to), p, step, f, NULL);
+  } else {
+    mgrad_walk(pool, to, from, NULL, f, NULL);
   }
-  mgrad_walk(to, from, NULL, copy_run, NULL);
 }
 
-void mgrad_array_add(const mgrad_array *to, const mgrad_array *from) {
-  mgrad_walk(to, from, NULL, add_run, NULL);
+void mgrad_array_copy(const mgrad_array *to, const mgrad_array *from) {
+  mgrad_array_put(NULL, to, from, false);
 }
 
 void mgrad_array_fill(const mgrad_array *to, mgrad_real value) {
-  mgrad_walk(to, NULL, NULL, fill_run, &value);
+  mgrad_walk(NULL, to, NULL, NULL, fill_run, &value);
 }
 
 void mgrad_bytes_to_numbers(int64_t n, const unsigned char *x, double scale, double offset,
@@ -134,13 +150,6 @@ void mgrad_bytes_to_numbers(int64_t n, const unsigned char *x, double scale, dou
 
 void mgrad_blend(int64_t n, mgrad_real keep, const mgrad_real *x, mgrad_real *y) {
   MGRAD_EACH(i, n) y[i] = keep * y[i] + (1 - keep) * x[i];
-}
-
-static void take(int64_t n, mgrad_real *to, const mgrad_real *from, bool add) {
-  if (add)
-    for (int64_t i = 0; i < n; i++) to[i] += from[i];
-  else
-    memmove(to, from, (size_t)n * sizeof(mgrad_real));
 }
 
 /* Sums m neighbouring columns of x over 'run' and all positions of 'outer'. */
@@ -156,16 +165,17 @@ static void sum_columns(nest *outer, const axis *run, const mgrad_real *x, int64
 
 /* The axes are parted into those of the result and those that are summed away;
 ** of each, the innermost one becomes a tight loop. */
-void mgrad_reduce_to(const mgrad_array *to, mgrad_real *out, const mgrad_array *from,
-                     const mgrad_real *x, bool add) {
-  int64_t n = mgrad_shape_numel(from);
-  if (mgrad_shape_numel(to) == n) {
-    take(n, out, x, add);
-    return;
-  }
+void mgrad_reduce_to(mgrad_pool *pool, const mgrad_array *to, mgrad_real *out,
+                     const mgrad_array *from, const mgrad_real *x, bool add) {
   mgrad_array y = *to, wide = *from;
+  int64_t n = mgrad_shape_numel(from), own = mgrad_shape_numel(to);
   y.data = out, wide.data = (mgrad_real *)x;
   mgrad_shape_pack(&y), mgrad_shape_pack(&wide);
+  if (own == n) {
+    y = wide, y.data = out;
+    mgrad_array_put(pool, &y, &wide, add);
+    return;
+  }
   mgrad_shape_expand(&y, &wide, &y);
   nest all, kept, summed;
   clear(&kept), clear(&summed);
@@ -179,6 +189,7 @@ void mgrad_reduce_to(const mgrad_array *to, mgrad_real *out, const mgrad_array *
     for (int64_t first = 0; first < columns.size; first += COLUMNS) {
       int64_t m = mgrad_min_size(COLUMNS, columns.size - first);
       mgrad_real *sum = out + kept.at[0] + first;
+      if (!mgrad_pool_continues(pool, 0, m * (n / own))) return;
       sum_columns(&summed, &run, x + kept.at[1] + first, m, total);
       for (int64_t j = 0; j < m; j++)
         sum[j] = (mgrad_real)(add ? (double)sum[j] + total[j] : total[j]);

@@ -284,9 +284,9 @@ static void share(job *j, int64_t nwork, int blocks, mgrad_part_fn f) {
   mgrad_pool *pool = j->c->ctx->pool;
   int64_t parts = j->batch * j->heads;
   j->each = worker_numbers(j, blocks);
-  bool alone = mgrad_pool_few(pool, parts * j->time * j->keys) ||
-               mgrad_pool_threads(pool) > nwork / j->each;
-  mgrad_pool_run(pool, !alone, parts, f, j);
+  double work = MGRAD_POOL_NUMBER * (double)(parts * j->time * j->keys);
+  bool room = mgrad_pool_threads(pool) <= nwork / j->each;
+  mgrad_pool_run(pool, room ? work : 0, parts, f, j);
 }
 
 /* Are the next queries to be looked at? */

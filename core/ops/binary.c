@@ -95,23 +95,24 @@ static int64_t whole_step(const mgrad_array *x, const mgrad_array *y) {
   return mgrad_shape_equal(x, y) && mgrad_shape_packed(x) ? 1 : -1;
 }
 
-static void run_pairs(pass *t, const mgrad_array *a, const mgrad_array *b,
-                      const mgrad_array *y) {
+static void run_pairs(const mgrad_call *c, pass *t, const mgrad_array *a, const mgrad_array *b) {
+  const mgrad_array *y = c->y;
   int64_t step_a = whole_step(a, y), step_b = whole_step(b, y);
   if (step_a >= 0 && step_b >= 0) {
-    run_pass(t, mgrad_shape_numel(y), (mgrad_real *const[3]){ a->data, b->data },
-             (const int64_t[3]){ step_a, step_b });
+    mgrad_walk_run(c->ctx->pool, mgrad_shape_numel(y),
+                   (mgrad_real *const[3]){ a->data, b->data },
+                   (const int64_t[3]){ step_a, step_b }, run_pass, t);
     return;
   }
   mgrad_array wide_a, wide_b;
   mgrad_shape_expand(a, y, &wide_a);
   mgrad_shape_expand(b, y, &wide_b);
-  mgrad_walk(&wide_a, &wide_b, NULL, run_pass, t);
+  mgrad_walk(c->ctx->pool, &wide_a, &wide_b, NULL, run_pass, t);
 }
 
 static void run_forward(mgrad_call *c, loop value) {
   pass t = { .f = value, .out = c->y->data, .y = c->y->data, .dy = c->y->data };
-  run_pairs(&t, c->x[0], c->x[1], c->y);
+  run_pairs(c, &t, c->x[0], c->x[1]);
 }
 
 /* Operand i as backward may look at it: where its numbers are not read they may
@@ -129,8 +130,8 @@ static void slope_pass(mgrad_call *c, int i, loop slope, const mgrad_array *a,
   pass t = { .f = slope, .out = direct ? c->dx[i] : c->work, .dy = c->dy,
              .y = c->op->reads & MGRAD_READS_Y ? c->y->data : c->dy,
              .add = direct && c->add[i] };
-  run_pairs(&t, a, b, c->y);
-  if (!direct) mgrad_reduce_to(c->x[i], c->dx[i], c->y, c->work, c->add[i]);
+  run_pairs(c, &t, a, b);
+  if (!direct) mgrad_reduce_to(c->ctx->pool, c->x[i], c->dx[i], c->y, c->work, c->add[i]);
 }
 
 static void run_backward(mgrad_call *c, int i, loop slope) {
@@ -141,7 +142,8 @@ static void run_backward(mgrad_call *c, int i, loop slope) {
 
 /* Sums and differences hand dy down as it is, so nothing is worked out first. */
 static void pass_down(mgrad_call *c, int i) {
-  if (c->dx[i] != NULL) mgrad_reduce_to(c->x[i], c->dx[i], c->y, c->dy, c->add[i]);
+  if (c->dx[i] == NULL) return;
+  mgrad_reduce_to(c->ctx->pool, c->x[i], c->dx[i], c->y, c->dy, c->add[i]);
 }
 
 /* ---- shapes ---- */
@@ -308,7 +310,7 @@ static void where_forward(mgrad_call *c) {
   pass t = { .out = c->y->data };
   mgrad_array wide[3];
   for (int i = 0; i < 3; i++) mgrad_shape_expand(c->x[i], c->y, &wide[i]);
-  mgrad_walk(&wide[0], &wide[1], &wide[2], choose, &t);
+  mgrad_walk(c->ctx->pool, &wide[0], &wide[1], &wide[2], choose, &t);
 }
 
 /* A is the condition; a choice, not a product, so that what was not chosen gets

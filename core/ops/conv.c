@@ -10,7 +10,6 @@
 #include "conv.h"
 
 enum { STRIDE, PADDING, DILATION, GROUPS, ACT, OUTPUT_PADDING = ACT };
-enum { WAKING = 1 << 20 }; /* multiplications that pay for waking a thread */
 
 /* ---- what the operands and options say ---- */
 
@@ -298,8 +297,7 @@ static double work_of(const conv *c) {
 /* Calls f for each part, by the other threads too where it pays to wake them. */
 static void share(const mgrad_call *call, const conv *c, int64_t parts, mgrad_part_fn f,
                   void *ud) {
-  bool pays = (double)c->n * work_of(c) >= WAKING;
-  mgrad_pool_run(call->ctx->pool, pays, parts, f, ud);
+  mgrad_pool_run(call->ctx->pool, (double)c->n * work_of(c), parts, f, ud);
 }
 
 /* Numbers of one picture of x or y. */

@@ -27,35 +27,56 @@ static mgrad_status embedding_check(const mgrad_call *c) {
 static void embedding_forward(mgrad_call *c) {
   const mgrad_real *ids = c->x[IDS]->data, *w = c->x[WEIGHT]->data;
   int64_t n = mgrad_call_numel(c, IDS), dim = c->x[WEIGHT]->size[1];
-  for (int64_t i = 0; i < n; i++) {
+  for (int64_t i = 0; i < n && mgrad_call_continues(c, dim); i++) {
     const mgrad_real *row = w + ((int64_t)ids[i] - 1) * dim;
     memcpy(c->y->data + i * dim, row, (size_t)dim * sizeof *row);
   }
 }
 
-/* The gradient of rows first to end - 1: threads share rows, and each row is summed in
-** the order of ids. */
-static void embedding_rows(void *ud, int64_t first, int64_t end) {
-  const mgrad_call *c = ud;
-  const mgrad_real *ids = c->x[IDS]->data;
-  int64_t n = mgrad_call_numel(c, IDS), dim = c->x[WEIGHT]->size[1];
-  mgrad_real *dw = c->dx[WEIGHT];
-  if (!c->add[WEIGHT])
-    memset(dw + first * dim, 0, (size_t)((end - first) * dim) * sizeof *dw);
-  for (int64_t i = 0; i < n; i++) {
-    int64_t row = (int64_t)ids[i] - 1;
+/* The gradient: threads share rows, and each row is summed in the order of ids. */
+typedef struct shares {
+  const mgrad_call *c;
+  int64_t rows, each, dim; /* rows of one share */
+} shares;
+
+static bool piece(const shares *s, int worker) {
+  return mgrad_pool_piece(s->c->ctx->pool, worker, MGRAD_POOL_ASK);
+}
+
+static void clear_rows(const shares *s, int64_t first, int64_t end) {
+  mgrad_real *dw = s->c->dx[WEIGHT] + first * s->dim;
+  memset(dw, 0, (size_t)((end - first) * s->dim) * sizeof *dw);
+}
+
+/* Adds what ids from i to last - 1 give to rows first to end - 1. */
+static void add_ids(const shares *s, int64_t i, int64_t last, int64_t first, int64_t end) {
+  const mgrad_call *c = s->c;
+  for (; i < last; i++) {
+    int64_t row = (int64_t)c->x[IDS]->data[i] - 1;
     if (row < first || row >= end || row + 1 == mgrad_call_int(c, 0)) continue;
-    mgrad_real *to = dw + row * dim;
-    const mgrad_real *dy = c->dy + i * dim;
-    MGRAD_EACH(k, dim) to[k] += dy[k];
+    mgrad_real *to = c->dx[WEIGHT] + row * s->dim;
+    const mgrad_real *dy = c->dy + i * s->dim;
+    MGRAD_EACH(k, s->dim) to[k] += dy[k];
   }
 }
 
+static void share_rows(void *ud, int64_t part, int worker) {
+  const shares *s = ud;
+  int64_t first = part * s->each, end = mgrad_min_size(first + s->each, s->rows);
+  int64_t n = mgrad_call_numel(s->c, IDS), some = (MGRAD_POOL_PART + s->dim - 1) / s->dim;
+  for (int64_t i = first; i < end && !s->c->add[WEIGHT]; i += some)
+    if (piece(s, worker)) clear_rows(s, i, mgrad_min_size(i + some, end));
+  for (int64_t i = 0; i < n; i += some)
+    if (piece(s, worker)) add_ids(s, i, mgrad_min_size(i + some, n), first, end);
+}
+
 static void embedding_backward(mgrad_call *c) {
-  int64_t rows = c->x[WEIGHT]->size[0], moved = mgrad_call_numel(c, IDS) + rows;
+  int64_t rows = c->x[WEIGHT]->size[0], dim = c->x[WEIGHT]->size[1];
+  double work = MGRAD_POOL_NUMBER * (double)((mgrad_call_numel(c, IDS) + rows) * dim);
+  int64_t parts = work < MGRAD_POOL_WAKING ? 1 : 2 * mgrad_pool_threads(c->ctx->pool);
+  shares s = { c, rows, (rows + parts - 1) / parts, dim };
   if (c->dx[WEIGHT] == NULL) return;
-  if (mgrad_pool_few(c->ctx->pool, moved * c->x[WEIGHT]->size[1])) embedding_rows(c, 0, rows);
-  else mgrad_pool_items(c->ctx->pool, rows, embedding_rows, c);
+  mgrad_pool_run(c->ctx->pool, work, (rows + s.each - 1) / s.each, share_rows, &s);
 }
 
 MGRAD_OP(embedding) = {
@@ -105,6 +126,7 @@ static void encoding_forward(mgrad_call *c) {
   for (int64_t t = 0; t < time; t++) {
     waves(half, t, f, sine, cosine);
     for (int64_t at = t * features; at < all; at += time * features) {
+      if (!mgrad_call_continues(c, features)) return;
       const mgrad_real *from = x->data + at;
       mgrad_real *to = c->y->data + at;
       for (int64_t k = 0; k < features; k++)
@@ -114,11 +136,8 @@ static void encoding_forward(mgrad_call *c) {
 }
 
 static void encoding_backward(mgrad_call *c) {
-  int64_t n = mgrad_call_numel(c, 0);
-  mgrad_real *dx = c->dx[0];
-  bool add = c->add[0];
-  if (dx == NULL) return;
-  MGRAD_EACH(i, n) dx[i] = add ? dx[i] + c->dy[i] : c->dy[i];
+  if (c->dx[0] == NULL) return;
+  mgrad_reduce_to(c->ctx->pool, c->x[0], c->dx[0], c->y, c->dy, c->add[0]);
 }
 
 MGRAD_OP(positional_encoding) = {

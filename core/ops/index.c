@@ -42,12 +42,15 @@ static int64_t id_at(const mgrad_array *ids, int64_t i) {
   return (int64_t)ids->data[i] - 1;
 }
 
-static void add_to(int64_t n, const mgrad_real *from, mgrad_real *to) {
-  for (int64_t i = 0; i < n; i++) to[i] += from[i];
-}
-
-static void copy_to(int64_t n, const mgrad_real *from, mgrad_real *to) {
-  memcpy(to, from, (size_t)n * sizeof *to);
+/* to = from, or to += from; the host is asked in between. */
+static void move(const mgrad_call *c, bool add, int64_t n, const mgrad_real *from,
+                 mgrad_real *to) {
+  for (int64_t first = 0, end; first < n; first = end) {
+    end = mgrad_min_size(first + MGRAD_POOL_PART, n);
+    if (!mgrad_call_continues(c, end - first)) return;
+    if (!add) memcpy(to + first, from + first, (size_t)(end - first) * sizeof *to);
+    for (int64_t i = first; i < end && add; i++) to[i] += from[i];
+  }
 }
 
 /* ---- cat, stack: y seen as {outer, row}, a piece of each row from each x ---- */
@@ -59,7 +62,7 @@ static void join_forward(mgrad_call *c) {
   for (int i = 0; i < c->n; i++) {
     int64_t piece = mgrad_call_numel(c, i) / s.outer;
     for (int64_t o = 0; o < s.outer; o++)
-      copy_to(piece, c->x[i]->data + o * piece, to + o * row);
+      move(c, false, piece, c->x[i]->data + o * piece, to + o * row);
     to += piece;
   }
 }
@@ -71,7 +74,7 @@ static void join_backward(mgrad_call *c) {
   for (int i = 0; i < c->n; i++) {
     int64_t piece = mgrad_call_numel(c, i) / s.outer;
     for (int64_t o = 0; o < s.outer && c->dx[i] != NULL; o++)
-      (c->add[i] ? add_to : copy_to)(piece, from + o * row, c->dx[i] + o * piece);
+      move(c, c->add[i], piece, from + o * row, c->dx[i] + o * piece);
     from += piece;
   }
 }
@@ -165,7 +168,7 @@ static void index_select_forward(mgrad_call *c) {
   mgrad_real *y = c->y->data;
   for (int64_t o = 0; o < s.outer; o++)
     for (int64_t i = 0; i < nids; i++, y += s.inner)
-      copy_to(s.inner, c->x[0]->data + (o * s.n + id_at(c->x[1], i)) * s.inner, y);
+      move(c, false, s.inner, c->x[0]->data + (o * s.n + id_at(c->x[1], i)) * s.inner, y);
 }
 
 static void index_select_backward(mgrad_call *c) {
@@ -176,7 +179,7 @@ static void index_select_backward(mgrad_call *c) {
   mgrad_call_clear(c, 0);
   for (int64_t o = 0; o < s.outer; o++)
     for (int64_t i = 0; i < nids; i++, dy += s.inner)
-      add_to(s.inner, dy, c->dx[0] + (o * s.n + id_at(c->x[1], i)) * s.inner);
+      move(c, true, s.inner, dy, c->dx[0] + (o * s.n + id_at(c->x[1], i)) * s.inner);
 }
 
 MGRAD_OP(index_select) = {
@@ -224,7 +227,8 @@ static int64_t gather_place(const mgrad_call *c, int dim, int64_t i) {
 static void gather_forward(mgrad_call *c) {
   int dim = position(c, c->x[0]);
   int64_t n = mgrad_call_numel(c, 1);
-  for (int64_t i = 0; i < n; i++) c->y->data[i] = c->x[0]->data[gather_place(c, dim, i)];
+  for (int64_t i = 0; i < n && mgrad_call_continues(c, 1); i++)
+    c->y->data[i] = c->x[0]->data[gather_place(c, dim, i)];
 }
 
 static void gather_backward(mgrad_call *c) {
@@ -232,7 +236,8 @@ static void gather_backward(mgrad_call *c) {
   int64_t n = mgrad_call_numel(c, 1);
   if (c->dx[0] == NULL) return;
   mgrad_call_clear(c, 0);
-  for (int64_t i = 0; i < n; i++) c->dx[0][gather_place(c, dim, i)] += c->dy[i];
+  for (int64_t i = 0; i < n && mgrad_call_continues(c, 1); i++)
+    c->dx[0][gather_place(c, dim, i)] += c->dy[i];
 }
 
 MGRAD_OP(gather) = {
@@ -260,8 +265,11 @@ static mgrad_status one_hot_check(const mgrad_call *c) {
 
 static void one_hot_forward(mgrad_call *c) {
   int64_t n = mgrad_call_int(c, 0), count = mgrad_call_numel(c, 0);
-  memset(c->y->data, 0, (size_t)(n * count) * sizeof *c->y->data);
-  for (int64_t i = 0; i < count; i++) c->y->data[i * n + id_at(c->x[0], i)] = 1;
+  mgrad_real *y = c->y->data;
+  for (int64_t i = 0; i < count && mgrad_call_continues(c, n); i++, y += n) {
+    memset(y, 0, (size_t)n * sizeof *y);
+    y[id_at(c->x[0], i)] = 1;
+  }
 }
 
 MGRAD_OP(one_hot) = {

@@ -94,7 +94,7 @@ static mgrad_status nll_check(const mgrad_call *c) {
 static void nll_forward(mgrad_call *c) {
   rows r = rows_of(c, 0, c->attrs->value[1]);
   mgrad_real *values = values_of(c);
-  for (int64_t i = 0; i < r.count; i++) {
+  for (int64_t i = 0; i < r.count && mgrad_call_continues(c, 1); i++) {
     int64_t label = row_label(&r, i);
     double weight = label < 0 ? 0 : class_weight(&r, label);
     values[i] = weight == 0 ? 0
@@ -108,7 +108,7 @@ static void nll_backward(mgrad_call *c) {
   rows r = rows_of(c, 0, c->attrs->value[1]);
   upstream u = upstream_of(c, row_total(&r));
   mgrad_call_clear(c, 0);
-  for (int64_t i = 0; i < r.count; i++) {
+  for (int64_t i = 0; i < r.count && mgrad_call_continues(c, 1); i++) {
     int64_t label = row_label(&r, i);
     if (label < 0) continue;
     mgrad_real *dx = c->dx[0] + row_start(&r, i) + label * r.inner;
@@ -226,10 +226,12 @@ static void entropy_part(void *ud, int64_t part, int worker) {
 /* Calls e->some for all rows, as many at once as share their exps. */
 static void entropy_all(entropy *e) {
   mgrad_pool *pool = e->c->ctx->pool;
-  bool few = mgrad_pool_few(pool, e->r.count * e->r.classes);
-  int64_t parts = few ? 1 : 2 * mgrad_pool_threads(pool);
+  double work = MGRAD_POOL_NUMBER * (double)(e->r.count * e->r.classes);
+  int64_t parts = 2 * mgrad_pool_threads(pool);
+  if (work < MGRAD_POOL_WAKING) parts = 1;
+  else if (work / MGRAD_POOL_ASK > (double)parts) parts = (int64_t)(work / MGRAD_POOL_ASK);
   e->each = (e->r.count + parts - 1) / parts;
-  mgrad_pool_run(pool, !few, parts, entropy_part, e);
+  mgrad_pool_run(pool, work, (e->r.count + e->each - 1) / e->each, entropy_part, e);
 }
 
 static void some_values(const entropy *e, int64_t first, int64_t end, mgrad_real *work) {
@@ -289,7 +291,7 @@ static void some_slopes(const entropy *e, int64_t first, int64_t end, mgrad_real
 
 /* d loss / d target probability j = minus its weight * log-probability */
 static void entropy_target_slope(const mgrad_call *c, const rows *r, const upstream *u) {
-  for (int64_t i = 0; i < r->count; i++)
+  for (int64_t i = 0; i < r->count && mgrad_call_continues(c, r->classes); i++)
     for (int64_t j = 0; j < r->classes; j++) {
       int64_t at = row_start(r, i) + j * r->inner;
       double s = class_weight(r, j) * (1 - r->smoothing);
@@ -302,8 +304,10 @@ static void cross_entropy_backward(mgrad_call *c) {
   entropy e = { .c = c, .r = entropy_rows(c), .work = c->work, .some = some_slopes };
   e.up = upstream_of(c, row_total(&e.r));
   if (c->dx[0]) entropy_all(&e);
-  if (c->dx[1] && e.r.chances) entropy_target_slope(c, &e.r, &e.up);
-  if (c->dx[1] && !e.r.chances) mgrad_call_clear(c, 1);
+  double work = MGRAD_POOL_NUMBER * (double)(e.r.count * e.r.classes);
+  bool wanted = c->dx[1] && mgrad_pool_piece(c->ctx->pool, 0, (int64_t)work);
+  if (wanted && e.r.chances) entropy_target_slope(c, &e.r, &e.up);
+  if (wanted && !e.r.chances) mgrad_call_clear(c, 1);
 }
 
 MGRAD_OP(cross_entropy) = { CLASSES_OF(cross_entropy), .reads = 7,

@@ -188,7 +188,7 @@ static double ctc_value(const path *p, mgrad_real *alpha, int64_t stride) {
 static void ctc_forward(mgrad_call *c) {
   int64_t n = c->x[0]->size[0], states = most_states(c), stride = c->x[0]->size[1] * states;
   mgrad_real *values = values_of(c), *rows = c->work + (values == c->work ? n : 0);
-  for (int64_t i = 0; i < n; i++) {
+  for (int64_t i = 0; i < n && mgrad_call_continues(c, stride); i++) {
     path p = path_of(c, i, rows);
     fill_skips(&p);
     double value = ctc_value(&p, c->saved + i * stride, states);
@@ -216,7 +216,7 @@ static void ctc_backward(mgrad_call *c) {
   int64_t n = c->x[0]->size[0], time = c->x[0]->size[1], states = most_states(c);
   upstream u = upstream_of(c, (double)n);
   mgrad_call_clear(c, 0);
-  for (int64_t i = 0; i < n; i++) {
+  for (int64_t i = 0; i < n && mgrad_call_continues(c, time * states); i++) {
     path p = path_of(c, i, c->work + 2 * states);
     mgrad_real *beta = c->work, *after = NULL, *dx = c->dx[0] + i * time * p.classes;
     fill_skips(&p);

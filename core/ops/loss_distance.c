@@ -36,7 +36,7 @@ static cosine cosine_of(int64_t n, const mgrad_real *a, const mgrad_real *b) {
 static void cosine_embedding_forward(mgrad_call *c) {
   int64_t n = c->x[0]->size[0], d = c->x[0]->size[1];
   mgrad_real *values = values_of(c);
-  for (int64_t i = 0; i < n; i++) {
+  for (int64_t i = 0; i < n && mgrad_call_continues(c, d); i++) {
     cosine r = cosine_of(d, c->x[0]->data + i * d, c->x[1]->data + i * d);
     values[i] = c->x[2]->data[i] > 0 ? REAL(1 - r.value)
                                      : positive(REAL(r.value) - OPTION);
@@ -49,7 +49,7 @@ static void cosine_embedding_backward(mgrad_call *c) {
   upstream u = upstream_of(c, (double)n);
   for (int which = 0; which < 2; which++) {
     if (!c->dx[which]) continue;
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n && mgrad_call_continues(c, d); i++) {
       const mgrad_real *self = c->x[which]->data + i * d;
       const mgrad_real *other = c->x[!which]->data + i * d;
       mgrad_real *dx = c->dx[which] + i * d;
@@ -147,7 +147,8 @@ static triple triple_of(const mgrad_call *c, int64_t row) {
 static void triplet_forward(mgrad_call *c) {
   int64_t n = c->x[0]->size[0];
   mgrad_real *values = values_of(c);
-  for (int64_t i = 0; i < n; i++) values[i] = positive(REAL(triple_of(c, i).shortfall));
+  for (int64_t i = 0; i < n && mgrad_call_continues(c, c->x[0]->size[1]); i++)
+    values[i] = positive(REAL(triple_of(c, i).shortfall));
   reduce(c, n, (double)n);
 }
 
@@ -169,7 +170,7 @@ static void triplet_backward(mgrad_call *c) {
   for (int which = 0; which < 3; which++) {
     if (!c->dx[which]) continue;
     mgrad_call_clear(c, which);
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n && mgrad_call_continues(c, d); i++) {
       triple t = triple_of(c, i);
       if (t.shortfall < 0) continue;
       double g = (double)up(&u, i);

@@ -147,8 +147,8 @@ static job job_of(mgrad_call *c) {
 }
 
 static void share(job *j, int64_t parts, mgrad_part_fn f) {
-  mgrad_pool *pool = j->c->ctx->pool;
-  mgrad_pool_run(pool, !mgrad_pool_few(pool, mgrad_call_numel(j->c, INPUT)), parts, f, j);
+  double work = MGRAD_POOL_NUMBER * (double)mgrad_call_numel(j->c, INPUT);
+  mgrad_pool_run(j->c->ctx->pool, work, parts, f, j);
 }
 
 /* A part of the work on channels: some side by side, all with the same mean or each
@@ -168,6 +168,11 @@ static block block_at(const view *v, int64_t part) {
   int64_t limit = block_limit(v), each = (limit + COLUMNS - 1) / COLUMNS;
   int64_t at = part % each * COLUMNS;
   return (block){ part / each * limit + at, mgrad_min_size(COLUMNS, limit - at) };
+}
+
+/* Is there reason to go on with its next row? */
+static bool continues(const job *j, block b, int worker) {
+  return mgrad_pool_continues(j->c->ctx->pool, worker, b.m * j->v.inner);
 }
 
 /* A part of the work on sets within rows. */
@@ -274,13 +279,12 @@ static void block_forward(void *ud, int64_t part, int worker) {
   job *j = ud;
   const view *v = &j->v;
   block b = block_at(v, part);
-  (void)worker;
   settle(j, b);
   const mgrad_real *mean = j->mean + b.first, *scale = j->scale + b.first;
   const mgrad_real *w = j->weight + b.first, *bias = j->bias + b.first;
   mgrad_real half[COLUMNS], twice[COLUMNS];
   for (int64_t k = 0; k < b.m; k++) half[k] = mean[k] / 2, twice[k] = scale[k] * 2;
-  for (int64_t o = 0; o < v->outer; o++) {
+  for (int64_t o = 0; o < v->outer && continues(j, b, worker); o++) {
     int64_t at = (o * v->channels + b.first) * v->inner;
     const mgrad_real *x = j->x + at;
     mgrad_real *y = j->c->y->data + at;
@@ -390,10 +394,10 @@ INLINE void add_row(int64_t m, const mgrad_real *dy, const mgrad_real *x,
 }
 
 /* Sums of dy and of dy (x - mean) / deviation over each channel of a block. */
-static void channel_sums(const job *j, block b, double *sum, double *by) {
+static void channel_sums(const job *j, block b, int worker, double *sum, double *by) {
   const view *v = &j->v;
   for (int64_t k = 0; k < b.m; k++) sum[k] = by[k] = 0;
-  for (int64_t o = 0; o < v->outer; o++) {
+  for (int64_t o = 0; o < v->outer && continues(j, b, worker); o++) {
     int64_t at = (o * v->channels + b.first) * v->inner;
     int64_t set = v->within ? o * v->groups + b.first / v->width : b.first;
     const mgrad_real *dy = j->c->dy + at, *x = j->x + at;
@@ -420,7 +424,7 @@ static void put_sums(const mgrad_call *c, int i, block b, const double *sum) {
 }
 
 /* dx of the channels of a block, whose sums are known. */
-static void block_slope(job *j, block b, const double *sum, const double *by) {
+static void block_slope(job *j, block b, int worker, const double *sum, const double *by) {
   const view *v = &j->v;
   const mgrad_real *mean = j->mean + b.first;
   mgrad_real off[2][COLUMNS], scale[COLUMNS];
@@ -432,7 +436,7 @@ static void block_slope(job *j, block b, const double *sum, const double *by) {
     off[0][k] = fixed ? 0 : REAL(sum[k] / n);
     off[1][k] = fixed ? 0 : REAL(by[k] * (double)s / n);
   }
-  for (int64_t o = 0; o < v->outer; o++) {
+  for (int64_t o = 0; o < v->outer && continues(j, b, worker); o++) {
     static const mgrad_real one = 1;
     int64_t at = (o * v->channels + b.first) * v->inner;
     const mgrad_real *dy = j->c->dy + at, *x = j->x + at;
@@ -453,9 +457,8 @@ static void block_backward(void *ud, int64_t part, int worker) {
   job *j = ud;
   double sum[COLUMNS], by[COLUMNS];
   block b = block_at(&j->v, part);
-  (void)worker;
-  channel_sums(j, b, sum, by);
-  if (!j->v.within && j->c->dx[INPUT] != NULL) block_slope(j, b, sum, by);
+  channel_sums(j, b, worker, sum, by);
+  if (!j->v.within && j->c->dx[INPUT] != NULL) block_slope(j, b, worker, sum, by);
   put_sums(j->c, WEIGHT, b, by);
   put_sums(j->c, BIAS, b, sum);
 }

@@ -107,8 +107,7 @@ static void each_plane(const pooling *p, plane_fn f) {
   const mgrad_call *c = p->call;
   planes all = { p, f };
   int64_t n = c->x[0]->size[0] * c->x[0]->size[1];
-  if (mgrad_pool_few(c->ctx->pool, mgrad_call_numel(c, 0))) run_planes(&all, 0, n);
-  else mgrad_pool_items(c->ctx->pool, n, run_planes, &all);
+  mgrad_pool_items(c->ctx->pool, n, p->h.large * p->w.large, run_planes, &all);
 }
 
 /* ---- rows of results ---- */

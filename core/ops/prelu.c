@@ -39,7 +39,7 @@ static void forward_run(void *ud, int64_t n, mgrad_real *const p[3], const int64
 static void prelu_forward(mgrad_call *c) {
   mgrad_array w = spread(c), wide;
   mgrad_shape_expand(&w, c->x[0], &wide);
-  mgrad_walk(c->y, c->x[0], &wide, forward_run, NULL);
+  mgrad_walk(c->ctx->pool, c->y, c->x[0], &wide, forward_run, NULL);
 }
 
 static void backward_run(void *ud, int64_t n, mgrad_real *const p[3], const int64_t step[3]) {
@@ -52,18 +52,27 @@ static void backward_run(void *ud, int64_t n, mgrad_real *const p[3], const int6
   }
 }
 
+/* What each number tells of its slope; of scratch and x. */
+static void weight_run(void *ud, int64_t n, mgrad_real *const p[3], const int64_t step[3]) {
+  const run *r = ud;
+  const mgrad_real *x = p[1], *dy = r->c->dy + (x - r->start);
+  (void)step;
+  MGRAD_EACH(i, n) p[0][i] = x[i] > 0 ? 0 : x[i] * dy[i];
+}
+
 static void prelu_backward(mgrad_call *c) {
   const mgrad_real *x = c->x[0]->data;
   mgrad_array w = spread(c), wide, dx = *c->x[0];
   mgrad_shape_expand(&w, c->x[0], &wide);
   if (c->dx[0] != NULL) {
     dx.data = c->dx[0];
-    mgrad_walk(&dx, c->x[0], &wide, backward_run, &(run){ c, x });
+    mgrad_walk(c->ctx->pool, &dx, c->x[0], &wide, backward_run, &(run){ c, x });
   }
   if (c->dx[1] == NULL) return;
-  int64_t n = mgrad_call_numel(c, 0);
-  MGRAD_EACH(i, n) c->work[i] = x[i] > 0 ? 0 : x[i] * c->dy[i];
-  mgrad_reduce_to(&w, c->dx[1], c->x[0], c->work, c->add[1]);
+  mgrad_array work = *c->x[0];
+  work.data = c->work;
+  mgrad_walk(c->ctx->pool, &work, c->x[0], NULL, weight_run, &(run){ c, x });
+  mgrad_reduce_to(c->ctx->pool, &w, c->dx[1], c->x[0], c->work, c->add[1]);
 }
 
 MGRAD_OP(prelu) = {

@@ -17,8 +17,10 @@ static void drop(const mgrad_call *c, int64_t run, const mgrad_real *from, mgrad
   mgrad_real scale = REAL(1 / (1 - p));
   uint32_t limit = mgrad_words_limit(p), words[BLOCK];
   int64_t n = mgrad_call_numel(c, 0) / run;
-  for (int64_t block = 0; block < n; block += BLOCK) {
-    int64_t m = mgrad_min_size(BLOCK, n - block);
+  int64_t most = mgrad_min_size((MGRAD_POOL_PART + run - 1) / run, BLOCK);
+  for (int64_t block = 0; block < n; block += most) {
+    int64_t m = mgrad_min_size(most, n - block);
+    if (!mgrad_call_continues(c, m * run)) return;
     mgrad_words(c->seed, c->stream, (uint64_t)block, m, words);
     for (int64_t j = 0; j < run; j++) {
       const mgrad_real *x = from + block * run + j;

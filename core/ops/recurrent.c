@@ -277,16 +277,14 @@ static mgrad_status recurrent_check(const mgrad_call *c) {
 /* Calls f for parts of n rows, of the batch or of the weights: as many as suit the
 ** threads, of so many rows. */
 static void in_parts(sequence *q, int64_t n, int64_t fewest, int64_t most, mgrad_part_fn f) {
-  enum { WAKING = 1 << 20 };
   mgrad_pool *pool = q->call->ctx->pool;
   double work = (double)(q->time * q->batch) * (double)q->gates * (double)(q->n + q->in);
-  bool share = work >= WAKING;
   q->rows = mgrad_min_size(n, most);
-  if (share && pool->crew != NULL) {
+  if (work >= MGRAD_POOL_WAKING && pool->crew != NULL) {
     int64_t parts = 2 * mgrad_pool_threads(pool), rows = (n + parts - 1) / parts;
     q->rows = mgrad_min_size(q->rows, (rows + fewest - 1) / fewest * fewest);
   }
-  mgrad_pool_run(pool, share, (n + q->rows - 1) / q->rows, f, q);
+  mgrad_pool_run(pool, work, (n + q->rows - 1) / q->rows, f, q);
 }
 
 /* ---- forward ---- */

@@ -40,19 +40,24 @@ static void each_block(mgrad_call *c, void (*f)(mgrad_call *c, const block *b)) 
     for (int64_t i = 0; i < s.inner; i += COLUMNS) {
       block b = { s.n, s.inner, mgrad_min_size(COLUMNS, s.inner - i),
                   o * s.n * s.inner + i, o * s.inner + i };
+      if (!mgrad_call_continues(c, b.n * b.m)) return;
       f(c, &b);
     }
 }
 
 /* A loop over all numbers; a single column is a plain loop the compiler knows. */
 #define EACH_NUMBER(statement)                                                    \
-  if (b->stride == 1) {                                                           \
-    enum { stride = 1, j = 0 };                                                   \
-    for (int64_t k = 0; k < b->n; k++) { statement }                              \
-  } else {                                                                        \
-    int64_t stride = b->stride;                                                   \
-    for (int64_t k = 0; k < b->n; k++)                                            \
-      for (int64_t j = 0; j < b->m; j++) { statement }                            \
+  for (int64_t first = 0, end; first < b->n; first = end) {                       \
+    end = mgrad_min_size(first + (MGRAD_POOL_PART + b->m - 1) / b->m, b->n);      \
+    if (!mgrad_call_continues(c, (end - first) * b->m)) return;                   \
+    if (b->stride == 1) {                                                         \
+      enum { stride = 1, j = 0 };                                                 \
+      for (int64_t k = first; k < end; k++) { statement }                         \
+    } else {                                                                      \
+      int64_t stride = b->stride;                                                 \
+      for (int64_t k = first; k < end; k++)                                       \
+        for (int64_t j = 0; j < b->m; j++) { statement }                          \
+    }                                                                             \
   }
 
 #define F folded[j]

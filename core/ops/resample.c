@@ -165,8 +165,7 @@ static void each_plane(const resampling *r) {
   const mgrad_call *c = r->call;
   planes p = { r, find_spots(r) };
   int64_t n = c->x[0]->size[0] * c->x[0]->size[1];
-  if (mgrad_pool_few(c->ctx->pool, mgrad_shape_numel(c->y))) run_planes(&p, 0, n);
-  else mgrad_pool_items(c->ctx->pool, n, run_planes, &p);
+  mgrad_pool_items(c->ctx->pool, n, r->h.large * r->w.large, run_planes, &p);
 }
 
 static void run_forward(mgrad_call *c, bool scale) {

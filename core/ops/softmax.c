@@ -32,6 +32,7 @@ static void each_forward(mgrad_call *c,
   for (int64_t o = 0; o < s.outer; o++)
     for (int64_t i = 0; i < s.inner; i++) {
       int64_t at = o * s.n * s.inner + i;
+      if (!mgrad_call_continues(c, l.n)) return;
       f(l, c->x[0]->data + at, c->y->data + at);
     }
 }
@@ -46,6 +47,7 @@ static void each_backward(mgrad_call *c, void (*f)(line l, const mgrad_real *y,
   for (int64_t o = 0; o < s.outer; o++)
     for (int64_t i = 0; i < s.inner; i++) {
       int64_t at = o * s.n * s.inner + i;
+      if (!mgrad_call_continues(c, l.n)) return;
       f(l, c->y->data + at, c->dy + at, c->dx[0] + at, c->add[0]);
     }
 }

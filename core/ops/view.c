@@ -263,13 +263,13 @@ MGRAD_OP(expand) = { VIEW(expand), .flags = ANY_STRIDE,
 
 /* ---- copies ---- */
 
-static void copy_forward(mgrad_call *c) { mgrad_array_copy(c->y, c->x[0]); }
+static void copy_forward(mgrad_call *c) {
+  mgrad_array_put(c->ctx->pool, c->y, c->x[0], false);
+}
 
 static void copy_backward(mgrad_call *c) {
-  int64_t n = mgrad_call_numel(c, 0);
-  mgrad_real *dx = c->dx[0];
-  if (dx == NULL) return;
-  for (int64_t i = 0; i < n; i++) dx[i] = c->add[0] ? dx[i] + c->dy[i] : c->dy[i];
+  if (c->dx[0] == NULL) return;
+  mgrad_reduce_to(c->ctx->pool, c->x[0], c->dx[0], c->y, c->dy, c->add[0]);
 }
 
 #define COPY(word)                                                                \

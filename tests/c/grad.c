@@ -4,13 +4,13 @@
 ** loop over the tables of the core: a new op or layer is tested without an edit here.
 **
 ** Each op is also checked to read only what it says it reads ('reads' in its
-** descriptor), to add where it is told to, and to give the same bits with strided
-** operands; each layer to predict what it computes in eval mode.
+** descriptor), to add where it is told to, to give the same bits with strided operands, and
+** to ask the host while it takes long; each layer to predict what it computes in eval mode.
 **
 ** grad [--seed N] [--shapes N] [name ..]: other random numbers, more shapes, only these.
 */
 #include "check.h"
-#include "bits.h"
+#include "long.h"
 
 enum { TRIES = 4000, REDRAWS = 20, NUMBERS = 120, MOST_SHAPES = 1000 };
 
@@ -153,10 +153,34 @@ static void check_variants(const mgrad_op *op, const mgrad_example *const *examp
   if (!check_bad) check_count(&s);
 }
 
+/* An example whose sizes are so many times as large; as check_asks. */
+static int64_t check_grown(const mgrad_op *op, const mgrad_example *e, int factor) {
+  outline example = op_form(op, e), form = grown(&example, op->attrs, factor);
+  function f = { .op = op, .attrs = form.attrs, .n = form.n, .stream = draw_stream() };
+  for (int i = 0; i < f.n; i++) {
+    f.x[i] = make(&form, e, i);
+    if (f.x[i] != NULL && has_gradient(op, e, i)) mgrad_tensor_require_grad(f.x[i], 1);
+  }
+  int64_t numbers = check_asks(&f);
+  if (check_bad) form_print(&form, op->attrs);
+  mgrad_tensor_release(f.weight);
+  for (int i = 0; i < f.n; i++) mgrad_tensor_release(f.x[i]);
+  return numbers;
+}
+
+/* Does the op ask the host often enough, the longer it takes? Is there more of it at all? */
+static bool check_long(const mgrad_op *op, const mgrad_example *e) {
+  int64_t numbers = 1;
+  for (int factor = 2; numbers > 0 && numbers < LONG && factor < LONG && !check_bad; factor *= 2)
+    numbers = check_grown(op, e, factor);
+  return numbers > 0;
+}
+
 static void check_op(const mgrad_op *op) {
   static char name[96];
   const mgrad_example *examples[MGRAD_OP_EXAMPLES];
   int n = 0;
+  bool grows = false;
   snprintf(name, sizeof name, "op %s", op->name);
   test(name);
   for (int k = 0; k < MGRAD_OP_EXAMPLES; k++) {
@@ -164,6 +188,7 @@ static void check_op(const mgrad_op *op) {
     if (e->shapes[0][0] == 0 && e->shapes[1][0] == 0 && e->operands == 0) continue;
     examples[n++] = e;
     check_example(op, e, -1);
+    grows = check_long(op, e) || grows;
     for (int a = 0; mgrad_op_act(op) >= 0 && a < mgrad_op_count(); a++) {
       const mgrad_op *act = mgrad_op_at(a);
       bool usable = (act->flags & MGRAD_OP_ACTIVATION) && mgrad_op_fusible(act);
@@ -171,6 +196,7 @@ static void check_op(const mgrad_op *op) {
     }
   }
   CHECK(n > 0); /* an op without an example is not tested */
+  CHECK(grows || op->forward == NULL);
   if (n > 0) check_variants(op, examples, n);
 }
 

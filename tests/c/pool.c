@@ -65,7 +65,7 @@ static void test_parts(void) {
   test("each part of a job is done once, by workers with numbers of their own");
   static counts c;
   mgrad_context *ctx = context(8);
-  for (int n = 1; n <= PARTS; n++) mgrad_pool_run(ctx->pool, true, n, count, &c);
+  for (int n = 1; n <= PARTS; n++) mgrad_pool_run(ctx->pool, MGRAD_POOL_WAKING, n, count, &c);
   int right = 0;
   for (int i = 0; i < PARTS; i++) right += c.parts[i] == PARTS - i;
   CHECK(right == PARTS);
@@ -110,7 +110,7 @@ static int seldom(void *ud) {
 /* A call of three jobs, one after the other, of which the second is done alone. */
 static void call_of_jobs(pieces *p) {
   for (p->job = 0; p->job < JOBS; p->job++)
-    mgrad_pool_run(p->pool, p->job != 1, LARGE_PARTS, do_pieces, p);
+    mgrad_pool_run(p->pool, p->job != 1 ? MGRAD_POOL_WAKING : 0, LARGE_PARTS, do_pieces, p);
 }
 
 static void test_pauses(int threads) {
