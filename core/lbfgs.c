@@ -168,60 +168,90 @@ static mgrad_status zoom(line *l, place end[2], mgrad_real *spare) {
 
 /* ---- the method ---- */
 
-/* The pairs of moves and changes of the gradient that are remembered, oldest first. */
+/* The pairs of moves and changes of the gradient that are remembered, oldest first: those of
+** the steps before lie in 'state', those of this one in 'fresh', in turn. */
 typedef struct memory {
-  mgrad_real *moves, *changes;
-  int count;
+  const mgrad_real *move[MGRAD_LBFGS_MOST], *change[MGRAD_LBFGS_MOST];
   double inverse[MGRAD_LBFGS_MOST]; /* 1 / (move . change) */
+  int most, count, fresh;
 } memory;
 
+/* Place k for moves, or for changes, among the vectors of 'state' or 'fresh'. */
+static mgrad_real *moves(const mgrad_problem *p, mgrad_real *in, int k) {
+  return in + (2 + k) * p->n;
+}
+static mgrad_real *changes(const mgrad_problem *p, mgrad_real *in, int k) {
+  return moves(p, in, (int)p->h[HISTORY] + k);
+}
+
 static memory recall(const mgrad_problem *p) {
-  int64_t most = (int64_t)p->h[HISTORY];
-  memory m = { p->state + 2 * p->n, p->state + (2 + most) * p->n, 0, { 0 } };
-  for (; m.count < most; m.count++) {
-    double product = dot(p->n, m.moves + m.count * p->n, m.changes + m.count * p->n);
+  memory m = { .most = (int)p->h[HISTORY] };
+  for (int k = 0; k < m.most; m.count = ++k) {
+    m.move[k] = moves(p, p->state, k);
+    m.change[k] = changes(p, p->state, k);
+    double product = dot(p->n, m.move[k], m.change[k]);
     if (product == 0) break;
-    m.inverse[m.count] = 1 / product;
+    m.inverse[k] = 1 / product;
   }
+  copy(2 * p->n, p->state, p->fresh); /* the last move, and the gradient before it */
   return m;
+}
+
+static void forget_oldest(memory *m) {
+  size_t rest = (size_t)--m->count;
+  memmove(m->move, m->move + 1, rest * sizeof *m->move);
+  memmove(m->change, m->change + 1, rest * sizeof *m->change);
+  memmove(m->inverse, m->inverse + 1, rest * sizeof *m->inverse);
 }
 
 /* Remembers a pair where it says something; 'change' is overwritten. */
 static void remember(const mgrad_problem *p, memory *m, const mgrad_real *move,
                      const mgrad_real *before, mgrad_real *change) {
-  int64_t n = p->n, most = (int64_t)p->h[HISTORY];
+  int64_t n = p->n;
   add(n, p->g, -1, before, change);
   double product = dot(n, change, move);
   if (!(product > 1e-10)) return;
-  if (m->count == most) {
-    size_t bytes = (size_t)(--m->count * n) * sizeof *m->moves;
-    memmove(m->moves, m->moves + n, bytes);
-    memmove(m->changes, m->changes + n, bytes);
-    memmove(m->inverse, m->inverse + 1, (size_t)m->count * sizeof *m->inverse);
+  if (m->count == m->most) forget_oldest(m);
+  int slot = m->fresh++ % m->most, k = m->count++;
+  mgrad_real *kept_move = moves(p, p->fresh, slot), *kept_change = changes(p, p->fresh, slot);
+  copy(n, move, kept_move);
+  copy(n, change, kept_change);
+  m->move[k] = kept_move;
+  m->change[k] = kept_change;
+  m->inverse[k] = 1 / product;
+}
+
+/* All is well: what is remembered moves to its places for the next step. */
+static void keep(const mgrad_problem *p, const memory *m) {
+  for (int k = 0; k < m->count; k++) {
+    if (m->move[k] == moves(p, p->state, k)) continue;
+    copy(p->n, m->move[k], moves(p, p->state, k));
+    copy(p->n, m->change[k], changes(p, p->state, k));
   }
-  copy(n, move, m->moves + m->count * n);
-  copy(n, change, m->changes + m->count * n);
-  m->inverse[m->count++] = 1 / product;
+  copy(2 * p->n, p->fresh, p->state);
 }
 
 /* d = -(the inverse Hessian as far as it is remembered) g */
-static void descend(const mgrad_problem *p, const memory *m, mgrad_real *d) {
+static mgrad_status descend(mgrad_problem *p, const memory *m, mgrad_real *d) {
   int64_t n = p->n;
   double part[MGRAD_LBFGS_MOST], size = 1;
   scale_to(n, -1, p->g, d);
   for (int i = m->count - 1; i >= 0; i--) {
-    part[i] = dot(n, m->moves + i * n, d) * m->inverse[i];
-    add(n, d, -part[i], m->changes + i * n, d);
+    MGRAD_TRY(p->ask(p, 2 * n));
+    part[i] = dot(n, m->move[i], d) * m->inverse[i];
+    add(n, d, -part[i], m->change[i], d);
   }
   if (m->count > 0) {
-    const mgrad_real *last = m->changes + (m->count - 1) * n;
+    const mgrad_real *last = m->change[m->count - 1];
     size = 1 / (m->inverse[m->count - 1] * dot(n, last, last));
   }
   scale_to(n, size, d, d);
   for (int i = 0; i < m->count; i++) {
-    double rest = part[i] - dot(n, m->changes + i * n, d) * m->inverse[i];
-    add(n, d, rest, m->moves + i * n, d);
+    MGRAD_TRY(p->ask(p, 2 * n));
+    double rest = part[i] - dot(n, m->change[i], d) * m->inverse[i];
+    add(n, d, rest, m->move[i], d);
   }
+  return MGRAD_OK;
 }
 
 /* From p->w, where loss and gradient are known, to a better place in direction d; adds
@@ -242,14 +272,14 @@ static mgrad_status search(mgrad_problem *p, double t, double slope, int *evalua
   p->loss = end[0].loss;
   if (end[0].g != p->g) copy(n, end[0].g, p->g);
   add(n, start, end[0].t, d, p->w);
-  scale_to(n, end[0].t, d, p->state); /* the move */
+  scale_to(n, end[0].t, d, p->fresh); /* the move */
   return MGRAD_OK;
 }
 
 mgrad_status mgrad_lbfgs(mgrad_problem *p) {
   const double *h = p->h;
   int64_t n = p->n;
-  mgrad_real *move = p->state, *before = move + n, *d = p->work, *spare = d + n;
+  mgrad_real *move = p->fresh, *before = move + n, *d = p->work, *spare = d + n;
   double most = h[MAX_EVAL] > 0 ? h[MAX_EVAL] : floor(h[MAX_ITER] * 5 / 4);
   int evaluations = 1;
   memory m = recall(p);
@@ -257,7 +287,7 @@ mgrad_status mgrad_lbfgs(mgrad_problem *p) {
     double loss = p->loss, t = h[LR];
     if (largest(n, move) > 0) remember(p, &m, move, before, spare);
     else t *= smaller(1, 1 / total(n, p->g)); /* nothing is known of a good length */
-    descend(p, &m, d);
+    MGRAD_TRY(descend(p, &m, d));
     copy(n, p->g, before);
     double slope = dot(n, p->g, d);
     if (!(slope <= -h[TOLERANCE_CHANGE])) break;
@@ -265,5 +295,6 @@ mgrad_status mgrad_lbfgs(mgrad_problem *p) {
     if (evaluations >= most || largest(n, move) <= h[TOLERANCE_CHANGE] ||
         fabs(p->loss - loss) < h[TOLERANCE_CHANGE]) break;
   }
+  keep(p, &m);
   return MGRAD_OK;
 }

@@ -59,25 +59,29 @@ static mgrad_status evaluate_again(mgrad_problem *p, mgrad_real *g) {
   return MGRAD_OK;
 }
 
-/* Runs the method; a failure leaves parameters, and the past that it knows, as they were. */
+static mgrad_status ask(mgrad_problem *p, int64_t numbers) {
+  mgrad_context *ctx = ((minimising *)p)->o->ctx;
+  mgrad_pool_watch(ctx->pool);
+  (void)mgrad_pool_continues(ctx->pool, 0, numbers);
+  return mgrad_pool_finish(ctx->pool) ? MGRAD_OK : mgrad_fail_interrupted(ctx);
+}
+
+/* Runs the method; a failure leaves parameters as they were. */
 static mgrad_status run_solver(mgrad_optimizer *o, minimising *m) {
   mgrad_problem *p = &m->problem;
   size_t bytes = (size_t)o->numel * sizeof(mgrad_real);
-  size_t past = bytes * (size_t)(o->nstates - (mgrad_optimizer_average(o) != NULL));
   mgrad_real *begin = o->states + o->nstates * o->numel;
-  mgrad_real *kept = begin + o->def->work * o->numel;
   p->w = begin + o->numel;
   p->g = p->w + o->numel;
   p->work = p->g + o->numel;
+  p->fresh = begin + o->def->work * o->numel;
   gather_weights(o, begin);
-  memcpy(kept, o->states, past);
   memcpy(p->w, begin, bytes);
   gather_gradients(o, &p->loss, p->g);
   o->busy = true;
   mgrad_status status = o->def->solve(p);
   o->busy = false;
   spread_weights(o, status == MGRAD_OK ? p->w : begin);
-  if (status != MGRAD_OK) memcpy(o->states, kept, past);
   return status;
 }
 
@@ -86,7 +90,8 @@ mgrad_status mgrad_optimizer_minimise(mgrad_optimizer *o, double loss, mgrad_aga
   if (o->def->solve == NULL) return mgrad_optimizer_step(o);
   MGRAD_TRY(mgrad_optimizer_ready(o));
   minimising m = { { .n = o->numel, .h = o->groups->attrs.value, .loss = loss,
-                     .state = o->states, .evaluate = evaluate_again }, o, again, ud };
+                     .state = o->states, .evaluate = evaluate_again, .ask = ask },
+                   o, again, ud };
   MGRAD_TRY(run_solver(o, &m));
   mgrad_real *average = mgrad_optimizer_average(o);
   if (average != NULL && o->steps > 0) {

@@ -36,8 +36,11 @@ typedef struct mgrad_problem {
   mgrad_real *w, *g;        /* the point, and the gradient at it */
   double loss;              /* at it */
   mgrad_real *state, *work; /* vectors of n: of the descriptor, and its 'work' but w, g */
+  mgrad_real *fresh;        /* as many as 'state', which stays as it is until all went well */
   /* The loss at w, into loss, and its gradient. */
   mgrad_status (*evaluate)(struct mgrad_problem *p, mgrad_real *g);
+  /* Goes on after work on so many numbers, unless the host wants the step given up. */
+  mgrad_status (*ask)(struct mgrad_problem *p, int64_t numbers);
 } mgrad_problem;
 
 struct mgrad_optimizer_def {
