@@ -51,7 +51,8 @@ static void test_models(void) {
 
 enum { ROWS = 24, IN = 9, BATCH = 8, EPOCHS = 3, BATCHES = ROWS / BATCH * EPOCHS };
 
-#define SMALL { { "dense", 12, "relu" }, { "batchnorm", 1e-5 }, { "dropout", 0.3 }, { "dense", 3 } }
+#define SMALL                                                                    \
+  { { "dense", 12, "relu" }, { "batchnorm", 1e-5 }, { "dropout", 0.3 }, { "dense", 3 } }
 static const model small = { "small", "cross_entropy", "adam", { { "lr", 0.01 } }, ROWS, IN, 3,
                              1, SMALL };
 static const model solved = { "solved", "cross_entropy", "lbfgs",
@@ -214,7 +215,8 @@ static void test_solver(void) {
     run_on(&s, &(mgrad_run){ .steps = 5 });
     ctx->pool->left = 0;
     mgrad_interrupt(ctx, stops, &left);
-    mgrad_status status = mgrad_trainer_run(s.trainer, &(mgrad_run){ .steps = 1 }, &report, &done);
+    mgrad_run run = { .steps = 1 };
+    mgrad_status status = mgrad_trainer_run(s.trainer, &run, &report, &done);
     mgrad_interrupt(ctx, NULL, NULL);
     stopped = status == MGRAD_INTERRUPTED;
     CHECK(alike(look(&s), seen[stopped ? 5 : 6]));
