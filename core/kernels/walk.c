@@ -135,8 +135,12 @@ void mgrad_array_put(mgrad_pool *pool, const mgrad_array *to, const mgrad_array 
   }
 }
 
+/* Each step of a small net makes some of these. */
 void mgrad_array_copy(const mgrad_array *to, const mgrad_array *from) {
-  mgrad_array_put(NULL, to, from, false);
+  if (mgrad_shape_packed(to) && mgrad_shape_packed(from))
+    memmove(to->data, from->data, (size_t)mgrad_shape_numel(to) * sizeof *to->data);
+  else
+    mgrad_walk(NULL, to, from, NULL, copy_run, NULL);
 }
 
 void mgrad_array_fill(const mgrad_array *to, mgrad_real value) {

@@ -60,12 +60,15 @@ static void run(const mgrad_call *c, loop f, int64_t n, const upstream *u, mgrad
   const mgrad_real *ws = c->n > 2 ? third_of(c) : ps; /* where there is no w: any */
   const mgrad_real *us = u != NULL && u->step != 0 ? u->dy : NULL; /* their scale is 1 */
   bool weights = ws != NULL, ups = u == NULL || us != NULL;
-  bool direct = weights && ups && !add;
+  if (weights && ups && !add && n <= MGRAD_POOL_PART) {
+    f(c, n, ps, ts, ws, us, out);
+    return;
+  }
   mgrad_real ones[BLOCK], single[BLOCK], d[BLOCK];
   if (!weights) fill(ones, n, 1);
   if (!ups) fill(single, n, up(u, 0));
   for (int64_t i = 0, m; i < n; i += m) {
-    m = mgrad_min_size(direct ? MGRAD_POOL_PART : BLOCK, n - i);
+    m = mgrad_min_size(BLOCK, n - i);
     if (!mgrad_call_continues(c, m)) return;
     f(c, m, ps + i, ts + i, ws != NULL ? ws + i : ones, us != NULL ? us + i : single,
       add ? d : out + i);
