@@ -79,6 +79,12 @@ static inline int mgrad_pool_threads(const mgrad_pool *pool) {
 typedef void (*mgrad_part_fn)(void *ud, int64_t part, int worker);
 void mgrad_pool_run(mgrad_pool *pool, double work, int64_t parts, mgrad_part_fn f, void *ud);
 
+/* The same for n numbers: calls f for stretches first to end - 1 that cover them. */
+typedef void (*mgrad_stretch_fn)(void *ud, int64_t first, int64_t end);
+void mgrad_pool_stretches(mgrad_pool *pool, int64_t n, mgrad_stretch_fn f, void *ud);
+/* The same for n larger things, such as rows or pictures, of 'width' numbers each. */
+void mgrad_pool_items(mgrad_pool *pool, int64_t n, int64_t width, mgrad_stretch_fn f,
+                      void *ud);
 /* Is the work on n numbers worth no parts? */
 static inline bool mgrad_pool_few(int64_t n) {
   return n < MGRAD_POOL_WAKING / MGRAD_POOL_NUMBER;
@@ -87,12 +93,6 @@ static inline bool mgrad_pool_few(int64_t n) {
 static inline bool mgrad_pool_alone(const mgrad_pool *pool, int64_t n) {
   return pool->crew == NULL || mgrad_pool_few(n);
 }
-/* The same for n numbers: calls f for stretches first to end - 1 that cover them. */
-typedef void (*mgrad_stretch_fn)(void *ud, int64_t first, int64_t end);
-void mgrad_pool_stretches(mgrad_pool *pool, int64_t n, mgrad_stretch_fn f, void *ud);
-/* The same for n larger things, such as rows or pictures, of 'width' numbers each. */
-void mgrad_pool_items(mgrad_pool *pool, int64_t n, int64_t width, mgrad_stretch_fn f,
-                      void *ud);
 
 /* ---- giving up, and leaving for later ---- */
 

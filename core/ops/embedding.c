@@ -36,7 +36,7 @@ static void embedding_forward(mgrad_call *c) {
 /* The gradient: threads share rows, and each row is summed in the order of ids. */
 typedef struct shares {
   const mgrad_call *c;
-  int64_t rows, each, dim; /* rows of one share */
+  int64_t rows, each, dim; /* of the weight, of one share; numbers of a row */
 } shares;
 
 static bool piece(const shares *s, int worker) {
